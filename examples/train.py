@@ -1,0 +1,156 @@
+"""Train the 248-parameter GPT on short Turkish sentences and watch it learn its letters.
+
+python examples/train.py                                     NumPy, about two seconds
+python examples/train.py --backend torch --device auto       the same run in PyTorch, on a GPU if there is one
+python examples/train.py --n-layer 2 --n-head 4 --n-embd 64 --seq-len 32 --ffn-hidden 256 --train-qkv --batch-size 32
+                                                             a larger model, which writes whole words
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import npgpt
+
+BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}  # the one line that swaps the backend is in main()
+SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
+
+
+def parse_arguments() -> argparse.Namespace:
+    article = npgpt.GPTConfig.article()
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
+    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    add("--dtype", choices=("float32", "float64"), default="float32", help="precision of the weights")
+    add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
+    add("--steps", type=int, default=1500, help="number of training steps")
+    add("--batch-size", type=int, default=8, help="windows in a batch")
+    add("--learning-rate", type=float, default=1e-2, help="AdamW's lr")
+    add("--n-layer", type=int, default=article.n_layer, help="blocks")
+    add("--n-head", type=int, default=article.n_head, help="attention heads of a block")
+    add("--n-embd", type=int, default=article.n_embd, help="length of a token's vector")
+    add("--seq-len", type=int, default=article.seq_len, help="context: the longest sequence that the model sees")
+    add("--ffn-hidden", type=int, default=article.ffn_hidden, help="width of the FFN, 0 for none")
+    add("--train-qkv", action=argparse.BooleanOptionalAction, default=article.train_qkv, help="train Wq, Wk, Wv (248 or 275?)")
+    add("--input-file", type=Path, default=SENTENCES, help="UTF-8 text to learn from")
+    add("--errors", choices=("strict", "ignore", "replace"), default="strict", help="for characters outside the alphabet")
+    add("--prompt", default="ali ata ", help="what the samples go on from")
+    add("--out-dir", type=Path, default=Path("out"), help="folder for the results")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    try:
+        backend = importlib.import_module(BACKENDS[args.backend])  # from here on nothing knows which one it is
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ValueError("--backend torch needs PyTorch: .venv/bin/pip install -e '.[torch]'") from None
+    if args.steps < 1:
+        raise ValueError(f"--steps must be at least 1, got {args.steps}")
+    if args.seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {args.seed}")
+
+    tokenizer = npgpt.LetterTokenizer()
+    config = dataclasses.replace(
+        npgpt.GPTConfig.article(args.train_qkv),
+        n_layer=args.n_layer,
+        n_head=args.n_head,
+        n_embd=args.n_embd,
+        seq_len=args.seq_len,
+        ffn_hidden=args.ffn_hidden,
+    )
+    tokens = npgpt.read_tokens(args.input_file, tokenizer, args.errors)
+    inputs, targets = npgpt.sliding_windows(tokens, config.seq_len)
+    batches = npgpt.random_batches(inputs, targets, args.batch_size, args.seed)
+    prompt = tokenizer.encode(args.prompt)
+    if not prompt:
+        raise ValueError("--prompt must hold at least one letter")
+    model = backend.GPTModel(config, args.device, seed=args.seed, dtype=args.dtype)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    if not os.access(args.out_dir, os.W_OK):
+        raise PermissionError(f"--out-dir {args.out_dir} is not writable")
+
+    print(f"{args.backend} on {model.device}, {args.dtype}, seed {args.seed}")
+    print("config:", ", ".join(f"{name}={value}" for name, value in config.to_dict().items()))
+    print(f"text: {args.input_file}, {len(tokens):,} letters, {len(inputs):,} windows of {config.seq_len}\n")
+    for name, parameter in model.named_parameters():
+        print(f"  {name:32s}{tuple(parameter.shape)!s:>12s}{parameter.numel():>9,}")
+    print(f"  {'parameters':44s}{model.num_parameters():>9,}\n")
+    baseline = math.log(config.vocab_size)
+    print(f"guessing among {config.vocab_size} letters costs ln({config.vocab_size}) = {baseline:.4f} nats a letter\n")
+
+    vectors_before = token_vectors(model)
+    metrics = train_and_report(model, backend, batches, args, tokenizer, prompt)
+
+    some = slice(None, None, max(1, len(inputs) // 2000))  # about 2,000 windows from all over the text
+    final_loss = model.loss(inputs[some], targets[some])
+    print(f"\nfinal loss: {final_loss:.4f} nats a letter, over the whole text (ln V = {baseline:.4f})")
+    print(f"generated:  {sample(model, backend, tokenizer, prompt, 60)!r}\n")
+    write_results(args.out_dir, model, backend, metrics, baseline, vectors_before)
+
+
+def train_and_report(model, backend, batches, args, tokenizer, prompt) -> list[dict]:
+    """Trains; prints ten lines on the way. Returns one record a step: step, loss, grad_norm."""
+    from tqdm import tqdm
+
+    metrics: list[dict] = []
+    every = max(1, args.steps // 10)
+    with tqdm(total=args.steps, unit="step", leave=False, disable=None) as bar:  # None: silent where there is no terminal
+
+        def on_step(step: int, loss: float, grad_norm: float) -> None:
+            metrics.append({"step": step, "loss": loss, "grad_norm": grad_norm})
+            bar.update()
+            if step % every == 0:
+                recent = np.mean([record["loss"] for record in metrics[-every:]])
+                text = sample(model, backend, tokenizer, prompt, 16)[len(prompt) :]
+                bar.write(f"step {step:>6,}  loss {recent:.4f}  {args.prompt!r} -> {text!r}", file=sys.stdout)
+
+        backend.train(model, batches, steps=args.steps, learning_rate=args.learning_rate, on_step=on_step)
+    return metrics
+
+
+def sample(model, backend, tokenizer, prompt: list[int], length: int) -> str:
+    """The prompt and the letters that the model puts after it."""
+    return tokenizer.decode(backend.generate(model, prompt, length))
+
+
+def token_vectors(model) -> np.ndarray:
+    """A copy of the embedding table (V, C), from either backend."""
+    weight = model.state_dict()["token_embedding.weight"]
+    return np.array(weight.cpu() if hasattr(weight, "cpu") else weight)
+
+
+def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:
+    """Metrics, weights and two pictures; prints each file's name."""
+    from npgpt.checkpoint import write_atomically
+    from npgpt.plots import embedding_space, loss_curve
+
+    lines = "".join(json.dumps(record) + "\n" for record in metrics)
+    write_atomically(out_dir / "metrics.jsonl", lines.encode())
+    backend.save_checkpoint(model, out_dir / "weights.safetensors")
+    loss_curve([record["loss"] for record in metrics], baseline).savefig(out_dir / "loss.png", dpi=100)
+    space = embedding_space(vectors_before, token_vectors(model), npgpt.letters)
+    space.savefig(out_dir / "embedding_space.png", dpi=100)
+    for name in ("metrics.jsonl", "weights.safetensors", "loss.png", "embedding_space.png"):
+        print(f"wrote {out_dir / name}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, TypeError, OSError, npgpt.TrainingDiverged) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; nothing was written")

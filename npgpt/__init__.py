@@ -1,0 +1,36 @@
+"""npgpt: a GPT in plain NumPy, with every backward pass derived and written by hand.
+
+Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and training.py. `torchgpt` is the same model in
+PyTorch under the same names; `parity_tests` proves the two equal.
+"""
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .config import GPTConfig
+from .data import random_batches, read_tokens, sliding_windows
+from .device import pick_device
+from .generation import generate
+from .model import GPTModel, get_position_encoding
+from .optim import AdamW, clip_grad_norm
+from .tokenizer import LetterTokenizer, detokenize, letters, tokenize
+from .training import TrainingDiverged, train
+
+__all__ = [
+    "AdamW",
+    "GPTConfig",
+    "GPTModel",
+    "LetterTokenizer",
+    "TrainingDiverged",
+    "clip_grad_norm",
+    "detokenize",
+    "generate",
+    "get_position_encoding",
+    "letters",
+    "load_checkpoint",
+    "pick_device",
+    "random_batches",
+    "read_tokens",
+    "save_checkpoint",
+    "sliding_windows",
+    "tokenize",
+    "train",
+]

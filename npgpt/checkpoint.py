@@ -1,0 +1,92 @@
+"""Weights on disk: a safetensors file with the config in its metadata. Either backend reads what either has written."""
+
+import json
+import os
+import tempfile
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray as Array
+
+from .config import GPTConfig
+from .model import GPTModel
+
+FORMAT = "npgpt-1"
+
+
+def save_checkpoint(model: GPTModel, path: str | PathLike) -> None:
+    """Writes the model's state_dict and config. The file appears whole or not at all. Raises OSError where it cannot."""
+    write_weights(path, model.state_dict(), model.config)
+
+
+def load_checkpoint(
+    path: str | PathLike, device: str = "cpu", *, config: GPTConfig | None = None, dtype: str = "float32"
+) -> GPTModel:
+    """The model of a checkpoint.
+
+    config : what the checkpoint must have been made with; None takes whatever it says.
+    Raises FileNotFoundError; ValueError where the file is truncated, no checkpoint of this project, or of another config.
+    """
+    weights, config = read_weights(path, config)
+    model = GPTModel(config, device, dtype=dtype)
+    model.load_state_dict(weights)
+    return model
+
+
+def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTConfig) -> None:
+    """The file format's one writer, for both backends: a temporary file beside `path`, flushed to disk, then renamed."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    content = save(contiguous, metadata={"format": FORMAT, "config": json.dumps(config.to_dict())})
+    write_atomically(path, content)
+
+
+def write_atomically(path: str | PathLike, content: bytes) -> None:
+    """Writes the whole content or leaves what was there: a power cut or Ctrl-C in between never leaves half a file."""
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if os.name == "posix":  # the rename itself reaches the disk with its folder; Windows cannot open one
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tuple[dict[str, Array], GPTConfig]:
+    """The file format's one reader: (weights, config), checked. Raises what load_checkpoint raises."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or no safetensors file: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of npgpt: its format is {metadata.get('format')!r}, not {FORMAT!r}")
+    try:
+        config = GPTConfig.from_dict(json.loads(metadata["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} has an unusable config: {error}") from None
+    if expected is not None and config != expected:
+        theirs, ours = config.to_dict(), expected.to_dict()
+        differences = [f"{name} is {theirs[name]!r}, not {ours[name]!r}" for name in ours if theirs[name] != ours[name]]
+        raise ValueError(f"{path} is of another config: " + ", ".join(differences))
+    return weights, config

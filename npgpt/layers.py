@@ -1,0 +1,234 @@
+"""The layers: they hold parameters, call the operations of `npgpt.ops`, and add up gradients. No mathematics stands here.
+
+Every layer has `forward(x) -> (y, cache)` and `backward(dy, cache) -> dx`, which adds to the gradients of the layer's own
+parameters (`dweight`, `dbias`); calling the layer gives y alone. The caches belong to the caller, so a layer can run forward
+many times before it runs backward.
+
+Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hidden size.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray as Array
+
+from . import ops
+from .ops.attention import Note, ignore
+from .parameters import Parameter
+
+
+class Linear:
+    """y = x weight^T + bias; weight (O, I), bias (O,) or None, as in torch."""
+
+    def __init__(self, weight: Parameter, bias: Parameter | None = None):
+        self.weight, self.dweight = weight.data, weight.grad
+        self.bias, self.dbias = (None, None) if bias is None else (bias.data, bias.grad)
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array):
+        return ops.linear(x, self.weight, self.bias)
+
+    def backward(self, dy: Array, cache) -> Array:
+        dx, dweight, dbias = ops.linear_backward(dy, cache)
+        if self.dweight is not None:  # None: a buffer, which is not trained
+            self.dweight += dweight
+        if self.dbias is not None:
+            self.dbias += dbias
+        return dx
+
+
+class Embedding:
+    """Row ids[n] of weight (V, C) for every id."""
+
+    def __init__(self, weight: Parameter):
+        self.weight, self.dweight = weight.data, weight.grad
+
+    def __call__(self, ids: Array) -> Array:
+        return self.forward(ids)[0]
+
+    def forward(self, ids: Array):
+        return ops.embedding(ids, self.weight)
+
+    def backward(self, dy: Array, cache) -> None:
+        self.dweight += ops.embedding_backward(dy, cache)
+
+
+class LayerNorm:
+    """Every row of features centred and scaled, then weight (C,) and bias (C,)."""
+
+    def __init__(self, weight: Parameter, bias: Parameter):
+        self.weight, self.dweight = weight.data, weight.grad
+        self.bias, self.dbias = bias.data, bias.grad
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array):
+        return ops.layer_norm(x, self.weight, self.bias)
+
+    def backward(self, dy: Array, cache) -> Array:
+        dx, dweight, dbias = ops.layer_norm_backward(dy, cache)
+        self.dweight += dweight
+        self.dbias += dbias
+        return dx
+
+
+def split_heads(qkv: Array, n_head: int) -> Array:
+    """(B, T, 3C), laid out as all heads' Q, then K, then V -> (3, B, H, T, D), a view."""
+    B, T, three_C = qkv.shape
+    return qkv.reshape(B, T, 3, n_head, three_C // 3 // n_head).transpose(2, 0, 3, 1, 4)
+
+
+def join_heads(z: Array) -> Array:
+    """(B, H, T, D) -> (B, T, C): the heads' features side by side."""
+    B, H, T, D = z.shape
+    return z.swapaxes(1, 2).reshape(B, T, H * D)
+
+
+class Head:
+    """One attention head of a layer, to look at: Wq, Wk and Wv are views of its rows of Wqkv, and calling it gives the pair
+    (output (B, T, D), weights (B, T, T))."""
+
+    def __init__(self, weight: Parameter, bias: Parameter | None, head: int, n_head: int):
+        C = weight.shape[1]
+        D = C // n_head
+
+        def rows(part: int) -> Linear:  # part 0: Q, 1: K, 2: V
+            first = part * C + head * D
+            return Linear(weight.rows(first, first + D), None if bias is None else bias.rows(first, first + D))
+
+        self.Wq, self.Wk, self.Wv = rows(0), rows(1), rows(2)
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        q, k, v = (W(x)[:, None] for W in (self.Wq, self.Wk, self.Wv))  # each (B, 1, T, D)
+        z, cache = ops.attention(q, k, v)
+        return z[:, 0], cache.pattern[:, 0]
+
+
+class MultiHeadAttention:
+    """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
+    (C, C) mixes what the heads bring back."""
+
+    class Cache(NamedTuple):
+        Wqkv: tuple
+        attention: tuple
+        projection: tuple
+
+    def __init__(
+        self, Wqkv: Parameter, Wqkv_bias: Parameter | None, projection: Parameter, projection_bias: Parameter, n_head: int
+    ):
+        self.n_head = n_head
+        self.Wqkv = Linear(Wqkv, Wqkv_bias)
+        self.projection = Linear(projection, projection_bias)
+        self.attn_heads = [Head(Wqkv, Wqkv_bias, head, n_head) for head in range(n_head)]
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array, note: Note = ignore):
+        qkv, Wqkv_cache = self.Wqkv.forward(x)  # (B, T, 3C)
+        q, k, v = split_heads(qkv, self.n_head)  # each (B, H, T, D)
+        note("q", q)
+        note("k", k)
+        note("v", v)
+        z, attention_cache = ops.attention(q, k, v, note)  # (B, H, T, D)
+        note("z", z)
+        out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
+        note("attn_out", out)
+        return out, self.Cache(Wqkv_cache, attention_cache, projection_cache)
+
+    def backward(self, dout: Array, cache: Cache, note: Note = ignore) -> Array:
+        note("attn_out", dout)
+        B, T, C = dout.shape
+        dz = self.projection.backward(dout, cache.projection)  # (B, T, C)
+        dz = dz.reshape(B, T, self.n_head, C // self.n_head).swapaxes(1, 2)  # (B, H, T, D): undoes join_heads
+        note("z", dz)
+        dq, dk, dv = ops.attention_backward(dz, cache.attention, note)  # each (B, H, T, D)
+        note("q", dq)
+        note("k", dk)
+        note("v", dv)
+        dqkv = np.empty((B, T, 3 * C), dout.dtype)
+        views = split_heads(dqkv, self.n_head)  # (3, B, H, T, D): writing to the views fills dqkv
+        views[0], views[1], views[2] = dq, dk, dv
+        return self.Wqkv.backward(dqkv, cache.Wqkv)
+
+
+class FeedForward:
+    """Two linear layers with a GELU between them, on every position alone: C -> F -> C."""
+
+    class Cache(NamedTuple):
+        up: tuple
+        gelu: tuple
+        down: tuple
+
+    def __init__(self, up: Linear, down: Linear):
+        self.up, self.down = up, down
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array, note: Note = ignore):
+        pre, up_cache = self.up.forward(x)  # (B, T, F)
+        note("ffn_pre", pre)
+        post, gelu_cache = ops.gelu(pre)  # (B, T, F)
+        note("ffn_post", post)
+        out, down_cache = self.down.forward(post)  # (B, T, C)
+        note("ffn_out", out)
+        return out, self.Cache(up_cache, gelu_cache, down_cache)
+
+    def backward(self, dout: Array, cache: Cache, note: Note = ignore) -> Array:
+        note("ffn_out", dout)
+        dpost = self.down.backward(dout, cache.down)  # (B, T, F)
+        note("ffn_post", dpost)
+        dpre = ops.gelu_backward(dpost, cache.gelu)  # (B, T, F)
+        note("ffn_pre", dpre)
+        return self.up.backward(dpre, cache.up)
+
+
+class Block:
+    """One pre-norm transformer block: attention lets the positions talk, the FFN (if there is one) lets each think. Both add
+    what they find to the residual stream x."""
+
+    class Cache(NamedTuple):
+        ln1: tuple
+        mha: tuple
+        ln2: tuple | None
+        ffn: tuple | None
+
+    def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
+        self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array, note: Note = ignore):
+        note("resid_pre", x)
+        normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
+        note("ln1", normed)
+        attn_out, mha_cache = self.mha.forward(normed, note)  # (B, T, C)
+        x = x + attn_out
+        note("resid_mid", x)
+        ln2_cache = ffn_cache = None
+        if self.ffn is not None:
+            normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
+            note("ln2", normed)
+            ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
+            x = x + ffn_out
+        note("resid_post", x)
+        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache)
+
+    def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
+        # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
+        note("resid_post", dx)
+        if self.ffn is not None:
+            dnormed = self.ffn.backward(dx, cache.ffn, note)
+            note("ln2", dnormed)
+            dx = dx + self.ln2.backward(dnormed, cache.ln2)
+        note("resid_mid", dx)
+        dnormed = self.mha.backward(dx, cache.mha, note)
+        note("ln1", dnormed)
+        dx = dx + self.ln1.backward(dnormed, cache.ln1)
+        note("resid_pre", dx)
+        return dx

@@ -1,0 +1,111 @@
+"""AdamW, and clipping by the global norm: how a gradient becomes a step.
+
+Adam keeps two running means for every weight, of its gradient (m: which way, on average) and of its square (v: how large, on
+average), and steps by their ratio. A weight whose gradient is always tiny still moves at about the speed lr, and one whose
+gradient keeps changing sign hardly moves. At step t = 1, 2, ...:
+
+    m = b1 m + (1 - b1) g          v = b2 v + (1 - b2) g^2
+    mhat = m / (1 - b1^t)          vhat = v / (1 - b2^t)
+    w = w - lr * decay * w - lr * mhat / (sqrt(vhat) + eps)
+
+Both means start at 0 and are therefore too small at first: after t steps of a constant gradient g, m = (1 - b1^t) g. Dividing
+by that factor mends it. The W in AdamW: the decay pulls on the weight itself and never enters m and v, where it would be
+divided by sqrt(vhat) like a gradient.
+
+Sources: Kingma, Ba 2015, "Adam", arXiv:1412.6980, algorithm 1; Loshchilov, Hutter 2019, "Decoupled weight decay
+regularization", arXiv:1711.05101, algorithm 2. Clipping: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, algorithm 1.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from .parameters import Parameter, joined
+
+BLOCK = 16384  # elements: AdamW reads and writes five vectors; in pieces of this size they stay in the processor's cache
+
+
+class AdamW:
+    """The optimiser. `step()` updates the parameters from their gradients, `zero_grad()` clears those.
+
+    Parameters
+    ----------
+    params : the model's `parameters()`.
+    lr : the learning rate; may be changed between steps.
+    betas : (b1, b2), how slowly the two means forget, each in [0, 1).
+    eps : keeps the division finite.
+    weight_decay : the share of a weight that lr = 1 would remove in each step.
+
+    Raises ValueError for a value out of range and for an empty list of parameters.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+            if not value >= 0:
+                raise ValueError(f"{name} must be at least 0, got {value}")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must lie in [0, 1), got {betas}")
+        self.vectors = joined(list(params))
+        if not self.vectors:
+            raise ValueError("params must hold at least one parameter")
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.steps = 0
+        self.moments = [(np.zeros_like(grad), np.zeros_like(grad)) for _, grad in self.vectors]
+
+    def step(self) -> None:
+        """One update of every parameter, in place."""
+        self.steps += 1
+        b1, b2 = self.betas
+        step_size = self.lr / (1 - b1**self.steps)
+        root_correction = math.sqrt(1 - b2**self.steps)  # sqrt(vhat) = sqrt(v) / root_correction
+        for (data, grad), (m, v) in zip(self.vectors, self.moments, strict=True):
+            for start in range(0, data.size, BLOCK):
+                piece = slice(start, start + BLOCK)
+                self._update(data[piece], grad[piece], m[piece], v[piece], step_size, root_correction)
+
+    def _update(self, w, g, m, v, step_size: float, root_correction: float) -> None:
+        b1, b2 = self.betas
+        term = g * (1 - b1)
+        m *= b1
+        m += term
+        np.multiply(g, g, out=term)
+        term *= 1 - b2
+        v *= b2
+        v += term
+        np.sqrt(v, out=term)
+        term /= root_correction
+        term += self.eps  # sqrt(vhat) + eps
+        np.divide(m, term, out=term)
+        term *= step_size  # lr mhat / (sqrt(vhat) + eps)
+        w *= 1 - self.lr * self.weight_decay
+        w -= term
+
+    def zero_grad(self) -> None:
+        """Sets the gradients to 0."""
+        for _, grad in self.vectors:
+            grad[:] = 0
+
+
+def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
+    """Scales all gradients by one factor so that their joint Euclidean norm is at most max_norm; gives the norm from before.
+
+    One factor for all keeps the gradient's direction. 1e-6 is added to the norm, as torch does. A norm that is not finite is
+    given back with the gradients as they are.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be above 0, got {max_norm}")
+    gradients = [grad for _, grad in joined(list(params))]
+    norm = math.sqrt(sum(float(grad @ grad) for grad in gradients))
+    factor = max_norm / (norm + 1e-6)
+    if factor < 1 and math.isfinite(norm):
+        for grad in gradients:
+            grad *= factor
+    return norm

@@ -1,0 +1,61 @@
+"""Parameters: named arrays and their gradients, all views into two long vectors.
+
+A model's weights lie side by side in one vector and its gradients in a second. A layer sees its own piece in its own shape; the
+optimiser sees one vector and updates it in a few passes instead of a few dozen. Writing to the view writes to the vector.
+"""
+
+import math
+
+import numpy as np
+from numpy import ndarray as Array
+
+
+class Store:
+    """The two vectors, and the named parameters that lie in them.
+
+    shapes : name -> shape, in the order in which they are laid out.
+    trainable : False leaves out the gradients (`grad` is None): the arrays are buffers.
+    """
+
+    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: np.dtype | str, trainable: bool = True):
+        size = sum(math.prod(shape) for shape in shapes.values())
+        self.data = np.zeros(size, dtype)
+        self.grad = np.zeros(size, dtype) if trainable else None
+        self.parameters: dict[str, Parameter] = {}
+        start = 0
+        for name, shape in shapes.items():
+            self.parameters[name] = parameter = Parameter(name, self, start, shape)
+            start = parameter.stop
+
+
+class Parameter:
+    """One named array of a store: `data` and `grad` are views of elements start..stop, in `shape`."""
+
+    def __init__(self, name: str, store: Store, start: int, shape: tuple[int, ...]):
+        self.name, self.store, self.start, self.shape = name, store, start, shape
+        self.stop = start + math.prod(shape)
+        self.data: Array = store.data[start : self.stop].reshape(shape)
+        self.grad: Array | None = None if store.grad is None else store.grad[start : self.stop].reshape(shape)
+
+    def numel(self) -> int:
+        """The number of elements (torch's name)."""
+        return self.stop - self.start
+
+    def rows(self, first: int, last: int) -> "Parameter":
+        """Rows first..last - 1 as a parameter of its own that shares this one's memory."""
+        width = math.prod(self.shape[1:])
+        shape = (last - first, *self.shape[1:])
+        return Parameter(f"{self.name}[{first}:{last}]", self.store, self.start + first * width, shape)
+
+
+def joined(parameters: list[Parameter]) -> list[tuple[Array, Array]]:
+    """The (data, grad) vectors that hold the parameters, neighbours in a store merged: for a whole model, one pair."""
+    runs: list[tuple[Store, int, int]] = []
+    for p in parameters:
+        if p.grad is None:
+            raise ValueError(f"{p.name} is a buffer: it has no gradient and cannot be optimised")
+        if runs and runs[-1][0] is p.store and runs[-1][2] == p.start:
+            runs[-1] = (p.store, runs[-1][1], p.stop)
+        else:
+            runs.append((p.store, p.start, p.stop))
+    return [(store.data[start:stop], store.grad[start:stop]) for store, start, stop in runs]

@@ -1,0 +1,63 @@
+"""The letter tokenizer: one token a letter, the 29 letters of the Turkish alphabet, space, full stop and comma.
+
+Upper-case letters are read as their lower-case ones, in the Turkish way: I -> ı and İ -> i (Python's own lower() gives i for I,
+and two characters for İ).
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+letters = "abcçdefgğhıijklmnoöprsştuüvyz .,"  # the id of a letter is its place in here
+IDS = {letter: i for i, letter in enumerate(letters)}
+REPLACEMENT = " "  # what errors="replace" puts in the place of a character outside the alphabet
+ERRORS = ("strict", "ignore", "replace")
+
+
+def turkish_lower(text: str) -> str:
+    """text in lower case by Turkish rules, with composed characters (NFC), so that a decomposed İ or ş is one letter too."""
+    return unicodedata.normalize("NFC", text).replace("I", "ı").replace("İ", "i").lower()
+
+
+def tokenize(text: str, errors: str = "strict") -> list[int]:
+    """The ids of the text's letters; "ali ata bak." -> [0, 14, 11, 29, 0, 23, 0, 29, 1, 0, 13, 30].
+
+    errors : what to do with a character outside the alphabet, as in Python's codecs: "strict" raises ValueError naming the
+        character, its position (counted from 0, in the NFC form) and the alphabet; "ignore" leaves it out; "replace" puts a
+        space in its place.
+    """
+    if errors not in ERRORS:
+        raise ValueError(f"errors must be one of {', '.join(ERRORS)}; got {errors!r}")
+    ids = []
+    for position, character in enumerate(turkish_lower(text)):
+        if character in IDS:
+            ids.append(IDS[character])
+        elif errors == "replace":
+            ids.append(IDS[REPLACEMENT])
+        elif errors == "strict":
+            raise ValueError(
+                f"character {character!r} at position {position} is not among the {len(letters)} letters {letters!r}"
+            )
+    return ids
+
+
+def detokenize(ids: Iterable[int]) -> str:
+    """The text of the ids (a sequence of integers, an array or a tensor (T,)). Raises ValueError for an id without a letter."""
+    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    for position, token in enumerate(ids):
+        if not (isinstance(token, int) and 0 <= token < len(letters)):
+            raise ValueError(f"id {token!r} at position {position} is not an integer in 0..{len(letters) - 1}")
+    return "".join(letters[token] for token in ids)
+
+
+class LetterTokenizer:
+    """tokenize and detokenize as an object, for code that is given a tokenizer."""
+
+    vocab_size = len(letters)
+
+    def encode(self, text: str, errors: str = "strict") -> list[int]:
+        """See `tokenize`."""
+        return tokenize(text, errors)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `detokenize`."""
+        return detokenize(ids)

@@ -1,0 +1,29 @@
+"""torchgpt: the PyTorch twin of npgpt. The same names, the same module tree, the same weights; autograd does the backward.
+
+A script that says `backend = importlib.import_module("torchgpt")` instead of "npgpt" runs on a GPU or an Apple chip.
+"""
+
+from npgpt import GPTConfig, TrainingDiverged, train
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .device import pick_device
+from .generation import generate
+from .model import GPTModel, get_position_encoding
+from .optim import AdamW, clip_grad_norm
+from .transfer import from_numpy, to_numpy
+
+__all__ = [
+    "AdamW",
+    "GPTConfig",
+    "GPTModel",
+    "TrainingDiverged",
+    "clip_grad_norm",
+    "from_numpy",
+    "generate",
+    "get_position_encoding",
+    "load_checkpoint",
+    "pick_device",
+    "save_checkpoint",
+    "to_numpy",
+    "train",
+]

@@ -1,0 +1,177 @@
+"""The layers, in the order and with the names of npgpt/layers.py. torch's autograd does the backward.
+
+Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hidden size.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from npgpt.ops.attention import Note, ignore
+
+
+class Linear(nn.Module):
+    """y = x weight^T + bias; weight (O, I), bias (O,) or None. trainable=False keeps both as buffers."""
+
+    def __init__(self, weight: Tensor | nn.Parameter, bias: Tensor | None = None, trainable: bool = True):
+        super().__init__()
+        for name, tensor in (("weight", weight), ("bias", bias)):
+            if trainable:
+                self.register_parameter(name, None if tensor is None else as_parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+def as_parameter(tensor: Tensor) -> nn.Parameter:
+    """A tensor as a parameter; one that already is a parameter stays the same one, which is how a tied weight is shared."""
+    return tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)
+
+
+class Embedding(nn.Module):
+    """Row ids[n] of weight (V, C) for every id."""
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self.weight)
+
+
+class LayerNorm(nn.Module):
+    """Every row of features centred and scaled, then weight (C,) and bias (C,)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=1e-5)
+
+
+def split_heads(qkv: Tensor, n_head: int) -> Tensor:
+    """(B, T, 3C), laid out as all heads' Q, then K, then V -> (3, B, H, T, D), a view."""
+    B, T, three_C = qkv.shape
+    return qkv.view(B, T, 3, n_head, three_C // 3 // n_head).permute(2, 0, 3, 1, 4)
+
+
+def join_heads(z: Tensor) -> Tensor:
+    """(B, H, T, D) -> (B, T, C): the heads' features side by side."""
+    B, H, T, D = z.shape
+    return z.transpose(1, 2).reshape(B, T, H * D)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore) -> tuple[Tensor, Tensor]:
+    """q, k, v (B, H, T, D) -> (z (B, H, T, D), pattern (B, H, T, T)), step by step, for whoever asks for the weights."""
+    T, D = q.shape[-2:]
+    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
+    scores = (q @ k.transpose(-1, -2) / math.sqrt(D)).masked_fill(future, -math.inf)  # (B, H, T, T)
+    note("scores", scores)
+    pattern = scores.softmax(dim=-1)  # (B, H, T, T)
+    note("pattern", pattern)
+    return pattern @ v, pattern
+
+
+class LinearView:
+    """Some rows of a Linear as a linear layer of their own: `weight` and `bias` are views, so writing to them changes it."""
+
+    def __init__(self, linear: Linear, first: int, last: int):
+        self.linear, self.rows = linear, slice(first, last)
+
+    @property
+    def weight(self) -> Tensor:
+        return self.linear.weight[self.rows]
+
+    @property
+    def bias(self) -> Tensor | None:
+        return None if self.linear.bias is None else self.linear.bias[self.rows]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Head:
+    """One attention head of a layer, to look at: Wq, Wk and Wv are views of its rows of Wqkv, and calling it gives the pair
+    (output (B, T, D), weights (B, T, T))."""
+
+    def __init__(self, Wqkv: Linear, head: int, n_head: int):
+        C = Wqkv.weight.shape[1]
+        D = C // n_head
+        self.Wq, self.Wk, self.Wv = (
+            LinearView(Wqkv, part * C + head * D, part * C + head * D + D)
+            for part in range(3)  # 0: Q, 1: K, 2: V
+        )
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        q, k, v = (W(x)[:, None] for W in (self.Wq, self.Wk, self.Wv))  # each (B, 1, T, D)
+        z, pattern = attention(q, k, v)
+        return z[:, 0], pattern[:, 0]
+
+
+class MultiHeadAttention(nn.Module):
+    """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
+    (C, C) mixes what the heads bring back."""
+
+    def __init__(self, Wqkv: Linear, projection: Linear, n_head: int):
+        super().__init__()
+        self.n_head = n_head
+        self.Wqkv, self.projection = Wqkv, projection
+        self.attn_heads = [Head(Wqkv, head, n_head) for head in range(n_head)]
+
+    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+        q, k, v = split_heads(self.Wqkv(x), self.n_head)  # each (B, H, T, D)
+        note("q", q)
+        note("k", k)
+        note("v", v)
+        if note is ignore:  # nobody asks for the weights: torch's fused kernel, which never builds them
+            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+        else:
+            z, _ = attention(q, k, v, note)  # (B, H, T, D)
+        note("z", z)
+        out = self.projection(join_heads(z))  # (B, T, C)
+        note("attn_out", out)
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU between them, on every position alone: C -> F -> C."""
+
+    def __init__(self, up: Linear, down: Linear):
+        super().__init__()
+        self.up, self.down = up, down
+
+    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+        pre = self.up(x)  # (B, T, F)
+        note("ffn_pre", pre)
+        post = F.gelu(pre, approximate="tanh")  # (B, T, F)
+        note("ffn_post", post)
+        out = self.down(post)  # (B, T, C)
+        note("ffn_out", out)
+        return out
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block: attention lets the positions talk, the FFN (if there is one) lets each think. Both add
+    what they find to the residual stream x."""
+
+    def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
+        super().__init__()
+        self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
+
+    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+        note("resid_pre", x)
+        normed = self.ln1(x)  # (B, T, C)
+        note("ln1", normed)
+        x = x + self.mha(normed, note)  # (B, T, C)
+        note("resid_mid", x)
+        if self.ffn is not None:
+            normed = self.ln2(x)  # (B, T, C)
+            note("ln2", normed)
+            x = x + self.ffn(normed, note)  # (B, T, C)
+        note("resid_post", x)
+        return x

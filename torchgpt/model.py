@@ -1,0 +1,178 @@
+"""GPTModel in PyTorch: the twin of npgpt/model.py, name for name. It draws the same weights from the same seed.
+
+    ids -> token_embedding + position -> block 0 -> ... -> block n-1 -> ln_f -> head -> logits
+
+The backward pass is torch's autograd.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy import ndarray as Array
+from torch import Tensor, nn
+
+from npgpt.config import GPTConfig
+from npgpt.model import DTYPES, checked_ids, prefixed
+from npgpt.ops import sinusoids
+from npgpt.ops.attention import Note, ignore
+from npgpt.weights import check_state_dict, initial_weights, is_trainable
+
+from .device import pick_device
+from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+
+
+def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Tensor:
+    """The fixed sines and cosines of every position: (1, seq_len, n_embd). See npgpt/ops/embedding.py."""
+    return torch.from_numpy(sinusoids(seq_len, n_embd).astype(dtype)).to(pick_device(device))[None]
+
+
+class GPTModel(nn.Module):
+    """A GPT in PyTorch. `model(ids)` gives logits; `loss_and_grad` runs autograd and adds to every parameter's gradient.
+
+    Parameters
+    ----------
+    config : GPTConfig
+    device : "auto", "cpu", "cuda", "cuda:N" or "mps"; see `pick_device`.
+    seed : the weights' seed. The NumPy twin draws the same weights from the same seed.
+    dtype : "float32" or "float64" (MPS has no float64).
+    """
+
+    backend = "torchgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
+
+    def __init__(self, config: GPTConfig, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+        super().__init__()
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
+        self.config, self.device, self.dtype = config, pick_device(device), dtype
+        if self.device.type == "mps" and dtype == "float64":
+            raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
+        self._build(initial_weights(config, seed))
+
+    def _build(self, weights: dict[str, Array]) -> None:
+        config = self.config
+        tensors = {name: torch.from_numpy(array).to(self.device, getattr(torch, self.dtype)) for name, array in weights.items()}
+
+        def linear(name: str) -> Linear:
+            weight = name + ".weight"
+            return Linear(tensors[weight], tensors.get(name + ".bias"), trainable=is_trainable(weight, config))
+
+        def layer_norm(name: str) -> LayerNorm:
+            return LayerNorm(tensors[name + ".weight"], tensors[name + ".bias"])
+
+        def block(name: str) -> Block:
+            mha = MultiHeadAttention(linear(name + ".mha.Wqkv"), linear(name + ".mha.projection"), config.n_head)
+            ln2 = layer_norm(name + ".ln2") if config.ffn_size else None
+            ffn = FeedForward(linear(name + ".ffn.up"), linear(name + ".ffn.down")) if config.ffn_size else None
+            return Block(layer_norm(name + ".ln1"), mha, ln2, ffn)
+
+        self.token_embedding = Embedding(tensors["token_embedding.weight"])
+        if config.position == "learned":
+            self.position_embedding = Embedding(tensors["position_embedding.weight"])
+        else:
+            self.position_embedding = None
+            table = get_position_encoding(config.seq_len, config.n_embd, device=self.device, dtype=self.dtype)
+            self.register_buffer("sinusoids", table, persistent=False)
+        self.blocks = nn.ModuleList(block(f"blocks.{i}") for i in range(config.n_layer))
+        self.ln_f = layer_norm("ln_f")
+        if config.tie_weights:
+            self.head = Linear(self.token_embedding.weight, tensors.get("head.bias"))
+        else:
+            self.head = linear("head")
+
+    @property
+    def position_encoding(self) -> Tensor:
+        """(1, seq_len, C)."""
+        return self.sinusoids if self.position_embedding is None else self.position_embedding.weight[None]
+
+    # ----------------------------------------------------------------------------------------------------------- forward
+
+    def forward(self, ids: Tensor | Array, note: Note = ignore) -> Tensor:
+        """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model.
+        `note(name, tensor)` is shown every intermediate."""
+        ids = self._ids(ids)
+        embed = self.token_embedding(ids)  # (B, T, C)
+        note("embed", embed)
+        pos_embed = self.position_encoding[:, : ids.shape[1]]  # (1, T, C)
+        if note is not ignore and not pos_embed.requires_grad:
+            pos_embed = pos_embed.clone().requires_grad_()  # so that a trace has its gradient, fixed or not
+        note("pos_embed", pos_embed)
+        x = embed + pos_embed  # (B, T, C)
+        for i, block in enumerate(self.blocks):
+            x = block(x, prefixed(note, f"blocks.{i}."))  # (B, T, C)
+        x = self.ln_f(x)  # (B, T, C)
+        note("ln_f", x)
+        logits = self.head(x)  # (B, T, V)
+        note("logits", logits)
+        return logits
+
+    def _ids(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
+        """ids, checked, as a tensor on the model's device."""
+        on_cpu = ids.detach().cpu() if isinstance(ids, Tensor) else ids
+        checked = checked_ids(np.asarray(on_cpu), self.config, name)
+        return ids.to(self.device, torch.int64) if isinstance(ids, Tensor) else self._to_device(checked)
+
+    def _to_device(self, ids: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(ids, dtype=np.int64)).to(self.device)
+
+    def _loss(self, logits: Tensor, targets: Tensor | Array) -> Tensor:
+        targets = self._ids(targets, "targets")
+        if targets.shape != logits.shape[:-1]:
+            raise ValueError(f"targets have the shape {tuple(targets.shape)}, the logits' positions {tuple(logits.shape[:-1])}")
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    def loss(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
+        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
+        with torch.no_grad():
+            return self._loss(self(ids), targets).item()
+
+    def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
+        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them)."""
+        loss = self._loss(self(ids), targets)
+        loss.backward()
+        return loss.item()
+
+    def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
+
+        The tensors are copies. The parameters' gradients stay as they were.
+        """
+        tensors: dict[str, Tensor] = {}
+        with torch.enable_grad():
+            logits = self(ids, lambda name, tensor: tensors.update({name: tensor}))
+            gradients: tuple[Tensor | None, ...] = (None,) * len(tensors)
+            if targets is not None:
+                gradients = torch.autograd.grad(self._loss(logits, targets), list(tensors.values()))
+        return {
+            name: (value.detach().clone(), gradient) for (name, value), gradient in zip(tensors.items(), gradients, strict=True)
+        }
+
+    # -------------------------------------------------------------------------------------------------------- parameters
+
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def gradients(self) -> dict[str, Array]:
+        """Name -> a copy of the parameter's gradient as a NumPy array; 0 where no backward has run since `zero_grad`."""
+        return {
+            name: (torch.zeros_like(p) if p.grad is None else p.grad).detach().cpu().numpy().copy()
+            for name, p in self.named_parameters()
+        }
+
+    def state_dict(self, *args, **kwargs):
+        """torch's own; a tied head appears once, as the token embedding."""
+        state_dict = super().state_dict(*args, **kwargs)
+        if self.config.tie_weights:
+            state_dict.pop(kwargs.get("prefix", "") + "head.weight", None)
+        return state_dict
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False):
+        """torch's own, with every name and shape checked first: ValueError, with nothing loaded, where one is off."""
+        if strict:
+            check_state_dict(state_dict, self.config)
+        state_dict = {name: torch.as_tensor(value) for name, value in state_dict.items()}
+        if self.config.tie_weights:
+            state_dict["head.weight"] = state_dict["token_embedding.weight"]
+        return super().load_state_dict(state_dict, strict, assign)
