@@ -129,7 +129,7 @@ def sample(model, backend, tokenizer, prompt: list[int], length: int) -> str:
 def token_vectors(model) -> np.ndarray:
     """A copy of the embedding table (V, C), from either backend."""
     weight = model.state_dict()["token_embedding.weight"]
-    return np.array(weight.cpu() if hasattr(weight, "cpu") else weight)
+    return weight.cpu().numpy().copy() if hasattr(weight, "cpu") else weight.copy()
 
 
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:

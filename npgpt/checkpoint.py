@@ -12,7 +12,7 @@ from numpy import ndarray as Array
 from .config import GPTConfig
 from .model import GPTModel
 
-FORMAT = "npgpt-1"
+FORMAT = "npgpt-1"  # the metadata's one key; its value is the config as JSON
 
 
 def save_checkpoint(model: GPTModel, path: str | PathLike) -> None:
@@ -39,7 +39,8 @@ def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTCo
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    content = save(contiguous, metadata={"format": FORMAT, "config": json.dumps(config.to_dict())})
+    # One entry only: safetensors writes several in no fixed order, and the same weights should give the same bytes.
+    content = save(contiguous, metadata={FORMAT: json.dumps(config.to_dict())})
     write_atomically(path, content)
 
 
@@ -79,11 +80,11 @@ def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tup
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or no safetensors file: {error}") from None
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of npgpt: its format is {metadata.get('format')!r}, not {FORMAT!r}")
+    if FORMAT not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this format: its metadata {sorted(metadata)} do not hold {FORMAT!r}")
     try:
-        config = GPTConfig.from_dict(json.loads(metadata["config"]))
-    except (KeyError, TypeError, ValueError) as error:
+        config = GPTConfig.from_dict(json.loads(metadata[FORMAT]))
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} has an unusable config: {error}") from None
     if expected is not None and config != expected:
         theirs, ours = config.to_dict(), expected.to_dict()

@@ -107,6 +107,8 @@ class GPTConfig:
     @classmethod
     def from_dict(cls, options: dict) -> "GPTConfig":
         """The inverse of to_dict. Raises ValueError for unknown or missing options, and what the constructor raises."""
+        if not isinstance(options, dict):
+            raise ValueError(f"not the options of a GPTConfig: {options!r}")
         fields = dataclasses.fields(cls)
         unknown = [name for name in options if name not in {field.name for field in fields}]
         missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in options]

@@ -1,0 +1,43 @@
+"""Threads pinned (bits are compared), hypothesis profiles, and the devices as fixtures.
+
+python -m pytest                                     profile dev: 20 examples a test
+HYPOTHESIS_PROFILE=ci python -m pytest               100 examples, the same ones every time
+HYPOTHESIS_PROFILE=nightly python -m pytest          5,000 random examples, which also search for the worst error
+"""
+
+import os
+
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ[variable] = "1"  # before NumPy is imported: float32 products differ in bits between thread counts
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+always = {"deadline": None, "print_blob": True}
+hypothesis.settings.register_profile("dev", max_examples=20, **always)
+hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, database=None, **always)
+hypothesis.settings.register_profile("nightly", max_examples=5000, **always)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+hypothesis.settings.load_profile(PROFILE)  # by name: with CI set, hypothesis would otherwise load a profile of its own
+
+
+def pytest_report_header(config):
+    return f"torch {torch.__version__}, hypothesis profile {PROFILE}"
+
+
+PRESENT = {
+    "cpu": True,
+    "cuda": torch.cuda.is_available(),
+    "mps": torch.backends.mps.is_available(),
+}
+
+
+@pytest.fixture(scope="session", params=list(PRESENT))
+def device(request) -> str:
+    """Each device that torch may compute on; one that this machine lacks is skipped by name."""
+    if not PRESENT[request.param]:
+        pytest.skip(f"no {request.param} device on this machine")
+    return request.param

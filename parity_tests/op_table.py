@@ -1,0 +1,287 @@
+"""The table of operations: one row for each, and every row gets every test in test_ops.py.
+
+A row says how to draw inputs, what torch calls the same thing, and how large a rounding error may be (`magnitude`, see
+tolerances.py: it gets float64 inputs and the cotangent, and gives one array for the output and one for each gradient).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+
+import npgpt.ops as ops
+
+from .strategies import array, sizes, structures
+
+
+@dataclass(frozen=True)
+class Op:
+    name: str
+    forward: Callable  # (*inputs) -> (y, cache)
+    backward: Callable  # (dy, cache) -> the gradients of the real inputs, as one array or a tuple
+    torch_fn: Callable  # (*tensors) -> tensor
+    dims: int  # how many sizes a shape is made of
+    inputs: Callable  # (rng, structure, dtype, *sizes) -> list of arrays
+    magnitude: Callable  # (dy, *inputs) -> (output's, [each gradient's])
+    xfail: dict = field(default_factory=dict)  # (device, dtype) -> the reason why parity cannot hold there
+
+
+@dataclass(frozen=True)
+class Case:
+    """One drawn example; its repr is what hypothesis prints when it fails."""
+
+    op: str
+    seed: int
+    structure: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def build(self) -> tuple[list[np.ndarray], np.random.Generator]:
+        rng = np.random.default_rng(self.seed)
+        return TABLE[self.op].inputs(rng, self.structure, self.dtype, *self.shape), rng
+
+
+def cases(op: Op, dtypes: st.SearchStrategy[str]) -> st.SearchStrategy[Case]:
+    shape = st.tuples(*[sizes] * op.dims)
+    return st.builds(Case, st.just(op.name), st.integers(0, 2**32 - 1), structures, dtypes, shape)
+
+
+def real(inputs: list[np.ndarray]) -> list[int]:
+    """The places of the inputs that have a gradient (ids have none)."""
+    return [i for i, x in enumerate(inputs) if x.dtype.kind != "i"]
+
+
+def as_tuple(gradients) -> tuple:
+    return gradients if isinstance(gradients, tuple) else (gradients,)
+
+
+def mean(x):
+    return x.mean(axis=-1, keepdims=True)
+
+
+def total(x):
+    return x.sum(axis=-1, keepdims=True)
+
+
+def over_rows(x):
+    return x.reshape(-1, x.shape[-1]).sum(axis=0)
+
+
+# ------------------------------------------------------------------------------------------------ magnitudes, one an operation
+
+
+def linear_magnitude(dy, x, weight, bias):
+    a, w, g = np.abs(x), np.abs(weight), np.abs(dy)
+    rows = g.reshape(-1, g.shape[-1]).T @ a.reshape(-1, a.shape[-1])
+    return a @ w.T + np.abs(bias), [g @ w, rows, over_rows(g)]
+
+
+def softmax_parts(x):
+    """p, and the relative error of its elements in eps: their own exponent's, and the sum's."""
+    m = x.max(axis=-1, keepdims=True)
+    distance = np.where(np.isinf(x), 0.0, np.abs(x - m))
+    p = np.exp(x - m)
+    p /= total(p)
+    return p, 1 + distance + total(p * distance)
+
+
+def softmax_backward_magnitude(p, relative, dp_error, dp):
+    """For p (dp - sum p dp), where p has that relative error and dp an error of dp_error."""
+    return p * (dp_error + total(p * dp_error)) + p * (
+        relative * (np.abs(dp) + total(p * np.abs(dp))) + total(p * relative * np.abs(dp))
+    )
+
+
+def softmax_magnitude(dy, x):
+    p, relative = softmax_parts(x)
+    return p * relative, [softmax_backward_magnitude(p, relative, np.abs(dy), dy)]
+
+
+def layer_norm_magnitude(dy, x, weight, bias):
+    g = np.abs(dy)
+    centred = x - mean(x)
+    rstd = 1 / np.sqrt(mean(centred * centred) + 1e-5)
+    xhat = np.abs(centred * rstd)
+    centring = rstd * (np.abs(x) + mean(np.abs(x)))  # the error of x - mean, where both may be far larger than the difference
+    rstd_relative = 1 + mean(xhat * (centring + xhat))
+    xhat_error = centring + xhat * rstd_relative
+    dxhat = np.abs(dy * weight)
+    dx = rstd * (
+        (dxhat + mean(dxhat) + xhat * mean(dxhat * xhat)) * rstd_relative
+        + xhat_error * np.abs(mean(dxhat * xhat))
+        + xhat * mean(dxhat * xhat_error)
+    )
+    return np.abs(weight) * xhat_error + np.abs(bias), [dx, over_rows(g * xhat_error), over_rows(g)]
+
+
+def gelu_magnitude(dy, x):
+    k, a = math.sqrt(2 / math.pi), 0.044715
+    u, du = k * (x + a * x**3), k * (1 + 3 * a * x**2)
+    t = np.tanh(u)
+    slope = 1 - t * t
+    t_error = np.abs(t) + slope * np.abs(u) * 3  # u is a product of three roundings' worth
+    y = 0.5 * np.abs(x) * (1 + np.abs(t) + t_error)
+    slope_error = 1 + t * t + 2 * np.abs(t) * t_error
+    return y, [np.abs(dy) * 0.5 * (1 + np.abs(t) + t_error + np.abs(x) * du * slope_error)]
+
+
+def cross_entropy_magnitude(dy, logits, targets):
+    V = logits.shape[-1]
+    rows = logits.reshape(-1, V)
+    N = len(rows)
+    p, relative = softmax_parts(rows)
+    onehot = np.eye(V)[targets.reshape(-1)]
+    m = rows.max(axis=-1, keepdims=True)
+    log_sum = np.log(total(np.exp(rows - m)))
+    distance = total(onehot * (m - rows))
+    loss = ((relative * p).sum(axis=-1, keepdims=True) + np.abs(log_sum) + distance).sum() / N
+    dlogits = np.abs(dy) * (p * relative + onehot) / N
+    return loss, [dlogits.reshape(logits.shape)]
+
+
+def embedding_magnitude(dy, ids, weight):
+    dweight = np.zeros(weight.shape)
+    np.add.at(dweight, ids, np.abs(dy))
+    most = np.bincount(ids.reshape(-1)).max()
+    return np.abs(weight[ids]), [math.sqrt(most) * dweight]  # a sequential sum of `most` rows
+
+
+def add_position_magnitude(dy, x, table):
+    dtable = np.zeros(table.shape)
+    dtable[: x.shape[1]] = np.abs(dy).sum(axis=0)
+    return np.abs(x) + np.abs(table[: x.shape[1]]), [np.abs(dy), dtable]
+
+
+def attention_magnitude(dy, q, k, v):
+    T, D = q.shape[-2:]
+    future = np.triu(np.ones((T, T), dtype=bool), 1)
+    q, scale = q / math.sqrt(D), 1 / math.sqrt(D)
+    scores = np.where(future, -np.inf, q @ k.swapaxes(-1, -2))
+    score_error = np.where(future, 0, np.abs(q) @ np.abs(k).swapaxes(-1, -2))
+    p, relative = softmax_parts(scores)
+    relative = relative + score_error + total(p * score_error)  # an error in the exponent is a relative error
+    g, column = np.abs(dy), lambda a: a.swapaxes(-1, -2)
+    dp_error = g @ column(np.abs(v))
+    ds = softmax_backward_magnitude(p, relative, dp_error, dy @ column(v))
+    z = (p * relative) @ np.abs(v)
+    return z, [scale * ds @ np.abs(k), column(ds) @ np.abs(q), column(p * relative) @ g]
+
+
+# --------------------------------------------------------------------------------------------------------------- torch's side
+
+
+def torch_attention(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def torch_cross_entropy(logits, targets):
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
+def ids(rng, V, *shape):
+    """Half of the time few distinct ones, so that ids repeat."""
+    return rng.integers(V if rng.random() < 0.5 else min(2, V), size=shape)
+
+
+TABLE = {
+    op.name: op
+    for op in (
+        Op(
+            "linear",
+            ops.linear,
+            ops.linear_backward,
+            F.linear,
+            dims=4,
+            inputs=lambda rng, s, dt, B, T, C, out: [
+                array(rng, s, (B, T, C), dt),
+                array(rng, "normal", (out, C), dt),
+                array(rng, "normal", (out,), dt),
+            ],
+            magnitude=linear_magnitude,
+        ),
+        Op(
+            "softmax",
+            ops.softmax,
+            ops.softmax_backward,
+            lambda x: x.softmax(-1),
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt)],
+            magnitude=softmax_magnitude,
+        ),
+        Op(
+            "layer_norm",
+            ops.layer_norm,
+            ops.layer_norm_backward,
+            lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+            dims=3,
+            inputs=lambda rng, s, dt, B, T, C: [
+                array(rng, s, (B, T, C), dt),
+                array(rng, "normal", (C,), dt),
+                array(rng, "normal", (C,), dt),
+            ],
+            magnitude=layer_norm_magnitude,
+        ),
+        Op(
+            "gelu",
+            ops.gelu,
+            ops.gelu_backward,
+            lambda x: F.gelu(x, approximate="tanh"),
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt)],
+            magnitude=gelu_magnitude,
+        ),
+        Op(
+            "attention",
+            ops.attention,
+            ops.attention_backward,
+            torch_attention,
+            dims=4,
+            inputs=lambda rng, s, dt, B, H, T, D: [
+                array(rng, "normal" if s == "far_apart" else s, (B, H, T, D), dt),
+                array(rng, "normal", (B, H, T, D), dt),
+                array(rng, s, (B, H, T, D), dt),
+            ],
+            magnitude=attention_magnitude,
+        ),
+        Op(
+            "cross_entropy",
+            ops.cross_entropy,
+            ops.cross_entropy_backward,
+            torch_cross_entropy,
+            dims=3,
+            inputs=lambda rng, s, dt, B, T, V: [array(rng, s, (B, T, V), dt), ids(rng, V, B, T)],
+            magnitude=cross_entropy_magnitude,
+        ),
+        Op(
+            "embedding",
+            ops.embedding,
+            ops.embedding_backward,
+            F.embedding,
+            dims=4,
+            inputs=lambda rng, s, dt, B, T, V, C: [ids(rng, V, B, T), array(rng, s, (V, C), dt)],
+            magnitude=embedding_magnitude,
+        ),
+        Op(
+            "add_position",
+            ops.add_position,
+            ops.add_position_backward,
+            lambda x, table: x + table[: x.shape[1]],
+            dims=4,
+            inputs=lambda rng, s, dt, B, T, C, extra: [array(rng, s, (B, T, C), dt), array(rng, s, (T + extra - 1, C), dt)],
+            magnitude=add_position_magnitude,
+        ),
+    )
+}
+
+
+def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """torch's output, and its gradients of the real inputs under the cotangent dy."""
+    tensors = [torch.from_numpy(np.array(x)).to(device) for x in inputs]
+    leaves = [tensors[i].requires_grad_() for i in real(inputs)]
+    y = op.torch_fn(*tensors)
+    gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
+    return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]

@@ -1,0 +1,368 @@
+"""The whole model on both sides: forward, loss, every gradient, every intermediate, names, shapes, counts, initial weights."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import npgpt
+import torchgpt
+from npgpt import GPTConfig
+from npgpt.ops import cross_entropy
+from npgpt.weights import is_trainable, weight_shapes
+
+from .strategies import configs, dtypes, random_weights, seeds, tokens
+from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
+
+init_std = st.sampled_from([0.02, 0.05, 0.1])
+
+
+def models_with(config, weights, dtypes=("float32", "float64"), device="cpu"):
+    """A NumPy and a torch model for each dtype, all with the same weights (rounded to float32, so that they are the same)."""
+    weights = {name: value.astype(np.float32) for name, value in weights.items()}
+    made = []
+    for dtype in dtypes:
+        ours = npgpt.GPTModel(config, dtype=dtype)
+        ours.load_state_dict(weights)
+        made.append((ours, torchgpt.from_numpy(ours, device)))
+    return made
+
+
+def drawn(config, seed, std):
+    rng = np.random.default_rng(seed)
+    return random_weights(rng, weight_shapes(config), std), *tokens(rng, config)
+
+
+@given(configs(), seeds, init_std, dtypes)
+def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
+    weights, ids, targets = drawn(config, seed, std)
+    (np32, torch32), (np64, torch64) = models_with(config, weights)
+    ours = np32 if dtype == "float32" else np64
+    results = []
+    for model in (ours, torch32, torch64):
+        loss = model.loss_and_grad(ids, targets)
+        results.append(({"logits": as_numpy(model(ids)), "loss": np.array(loss)}, model.gradients()))
+    (values, gradients), (values32, gradients32), (values64, gradients64) = results
+    assert_model_parity(values, values32, values64, dtype)
+    assert_model_parity(gradients, gradients32, gradients64, dtype)
+    assert all(gradient.dtype == dtype for gradient in gradients.values())
+
+
+ordinary = st.sampled_from(
+    [
+        GPTConfig(65, 2, 4, 32, 16, position="learned", tie_weights=True, head_bias=False),
+        GPTConfig(40, 3, 2, 16, 12, qkv_bias=True),
+    ]
+)
+
+
+@given(ordinary, seeds, init_std)
+def test_float64_gradients_are_within_32_eps_of_their_largest_element(config, seed, std):
+    """For models of 16 features and more; smaller ones can be ill-conditioned, and the test above measures how much."""
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, weight_shapes(config), std)
+    ids, targets = tokens(rng, config, batch_size=4, length=config.seq_len)
+    ((ours, theirs),) = models_with(config, weights, ["float64"])
+    ours.loss_and_grad(ids, targets)
+    theirs.loss_and_grad(ids, targets)
+    errors = model_errors(ours.gradients(), theirs.gradients())
+    assert max(errors.values()) <= 32 * eps("float64"), errors
+
+
+@given(configs(), seeds, st.sampled_from([1, 2]), st.sampled_from([1, 2]))
+def test_models_too_small_to_learn_are_right_too(config, seed, vocab_size, n_embd):
+    """With 1 or 2 features or tokens most gradients are 0 but for rounding; an error has the largest one's scale."""
+    config = dataclasses.replace(config, vocab_size=vocab_size, n_head=1, n_embd=n_embd)
+    weights, ids, targets = drawn(config, seed, 0.1)
+    ((ours, theirs),) = models_with(config, weights, ["float64"])
+    ours.loss_and_grad(ids, targets)
+    theirs.loss_and_grad(ids, targets)
+    # A row of one feature is constant: LayerNorm divides its rounding errors by sqrt(0 + 1e-5).
+    scale = 1e-5**-0.5 * max(1 / ids.size, *(np.abs(gradient).max() for gradient in theirs.gradients().values()))
+    for name, gradient in theirs.gradients().items():
+        assert np.abs(ours.gradients()[name] - gradient).max() <= 32 * eps("float64") * scale, name
+    assert np.abs(ours(ids) - as_numpy(theirs(ids))).max() <= 32 * eps("float64")
+
+
+@given(configs(), seeds, init_std, dtypes)
+def test_every_traced_intermediate_and_its_gradient_equal_torchs(config, seed, std, dtype):
+    weights, ids, targets = drawn(config, seed, std)
+    (np32, torch32), (np64, torch64) = models_with(config, weights)
+    traces = [model.trace(ids, targets) for model in (np32 if dtype == "float32" else np64, torch32, torch64)]
+    for part in (0, 1):  # the values, then the gradients
+        assert_model_parity(*({name: as_numpy(pair[part]) for name, pair in trace.items()} for trace in traces), dtype)
+
+
+@given(configs(), seeds)
+def test_a_trace_leaves_the_model_as_it_was_and_matches_the_plain_pass(config, seed):
+    weights, ids, targets = drawn(config, seed, 0.1)
+    ((ours, theirs),) = models_with(config, weights, ["float64"])
+    for model in (ours, theirs):
+        model.loss_and_grad(ids, targets)
+        before = model.gradients()
+        trace = model.trace(ids, targets)
+        assert all(np.array_equal(before[name], gradient) for name, gradient in model.gradients().items())
+        assert np.allclose(as_numpy(trace["logits"][0]), as_numpy(model(ids)), rtol=1e-12, atol=1e-14)
+        assert all(gradient is None for _, gradient in model.trace(ids).values())
+    assert np.array_equal(trace["logits"][0].shape, (*ids.shape, config.vocab_size))
+
+
+def test_the_trace_has_the_names_and_order_of_the_contract():
+    expected = ["embed", "pos_embed"]
+    for i in (0, 1):
+        inside = ["resid_pre", "ln1", "q", "k", "v", "scores", "pattern", "z", "attn_out", "resid_mid"]
+        inside += ["ln2", "ffn_pre", "ffn_post", "ffn_out", "resid_post"]
+        expected += [f"blocks.{i}.{name}" for name in inside]
+    expected += ["ln_f", "logits"]
+    config = GPTConfig(8, 2, 2, 4, 5)
+    for backend in (npgpt, torchgpt):
+        trace = backend.GPTModel(config).trace([[1, 2, 3]], [[2, 3, 4]])
+        assert list(trace) == expected
+        assert all(tuple(value.shape) == tuple(gradient.shape) for value, gradient in trace.values())
+
+
+@given(configs(), seeds)
+def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(config, seed):
+    """Along one random direction for each tensor, and along one through all of them."""
+    weights, ids, targets = drawn(config, seed, 0.1)
+    (_, torch32), (model, torch64) = models_with(config, weights)
+    for each in (model, torch32, torch64):
+        each.loss_and_grad(ids, targets)
+    # The worst over all tensors: one of a single element can be right in float32 by luck.
+    E = max(model_errors(torch32.gradients(), torch64.gradients()).values()) / eps("float32")
+    scale = model_scale(torch64.gradients())
+    rng = np.random.default_rng(seed)
+    directions = {name: rng.standard_normal(gradient.shape) for name, gradient in model.gradients().items()}
+    for names in [[name] for name in directions] + [list(directions)]:
+        along = loss_derivative(model, {name: directions[name] for name in names}, ids, targets)
+        expected = sum((model.gradients()[name] * directions[name]).sum() for name in names)
+        bound = 0.0
+        for name in names:
+            bound += COMPLEX_STEP_FACTOR * (1 + E / 8) * eps("float64") * scale[name] * np.abs(directions[name]).sum()
+        assert abs(along - expected) <= bound, names
+
+
+def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
+    """The derivative of the model's loss along the directions, by the complex step."""
+    complex_model = npgpt.GPTModel(model.config, dtype="float64")
+    complex_model._build(np.dtype("complex128"))
+    complex_model.load_state_dict(model.state_dict())
+    for name, direction in directions.items():
+        complex_model.state_dict()[name][...] += 1j * h * direction
+    logits, _ = complex_model.forward(np.asarray(ids))
+    return float(cross_entropy(logits, np.asarray(targets))[0].imag / h)
+
+
+@pytest.mark.parametrize("train_qkv", [False, True])
+def test_every_element_of_the_articles_gradient_by_the_complex_step(train_qkv):
+    config = GPTConfig.article(train_qkv)
+    weights, ids, targets = drawn(config, 3, 0.1)
+    model = npgpt.GPTModel(config, dtype="float64")
+    model.load_state_dict(weights)
+    model.loss_and_grad(ids, targets)
+    for name, gradient in model.gradients().items():
+        steps = np.empty_like(gradient)
+        for index in np.ndindex(gradient.shape):
+            unit = np.zeros_like(gradient)
+            unit[index] = 1.0
+            steps[index] = loss_derivative(model, {name: unit}, ids, targets)
+        assert np.abs(steps - gradient).max() <= 1e-14 * max(np.abs(gradient).max(), 1e-3), name
+
+
+@given(configs(), seeds)
+def test_names_shapes_order_and_counts_are_the_same(config, seed):
+    ours, theirs = npgpt.GPTModel(config, seed=seed), torchgpt.GPTModel(config, seed=seed)
+    shapes = weight_shapes(config)
+    assert [(k, v.shape) for k, v in ours.state_dict().items()] == list(shapes.items())
+    assert [(k, tuple(v.shape)) for k, v in theirs.state_dict().items()] == list(shapes.items())
+    trainable = [name for name in shapes if is_trainable(name, config)]
+    for model in (ours, theirs):
+        assert [name for name, _ in model.named_parameters()] == trainable == list(model.gradients())
+        assert sum(p.numel() for p in model.parameters()) == model.num_parameters() == closed_formula(config)
+
+
+def closed_formula(c: GPTConfig) -> int:
+    """The number of trained parameters, written without looking at weights.py."""
+    V, C, L, F = c.vocab_size, c.n_embd, c.n_layer, c.ffn_size
+    qkv = (3 * C * C + (3 * C if c.qkv_bias else 0)) if c.train_qkv else 0
+    block = 2 * C + qkv + C * C + C + (2 * C + 2 * C * F + F + C if F else 0)
+    positions = c.seq_len * C if c.position == "learned" else 0
+    head = (0 if c.tie_weights else V * C) + (V if c.head_bias else 0)
+    return V * C + positions + L * block + 2 * C + head
+
+
+def test_the_article_has_248_parameters_and_275_with_qkv():
+    for backend in (npgpt, torchgpt):
+        assert backend.GPTModel(GPTConfig.article()).num_parameters() == 248
+        assert backend.GPTModel(GPTConfig.article(train_qkv=True)).num_parameters() == 275
+
+
+def test_gpt2_has_124439808_parameters_on_both_sides():
+    assert closed_formula(GPTConfig.gpt2()) == 124_439_808
+    for backend in (npgpt, torchgpt):
+        assert backend.GPTModel(GPTConfig.gpt2()).num_parameters() == 124_439_808
+
+
+@given(configs(), seeds, dtypes)
+def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
+    ours, theirs = npgpt.GPTModel(config, seed=seed, dtype=dtype), torchgpt.GPTModel(config, seed=seed, dtype=dtype)
+    for name, weight in ours.state_dict().items():
+        assert weight.dtype == dtype and np.array_equal(weight, as_numpy(theirs.state_dict()[name]))
+    assert np.array_equal(ours.position_encoding, as_numpy(theirs.position_encoding))
+    other = npgpt.GPTModel(config, seed=seed + 1).state_dict()
+    assert not np.array_equal(ours.token_embedding.weight, other["token_embedding.weight"])
+
+
+@settings(max_examples=20)
+@given(configs(), seeds)
+def test_loss_at_the_start_is_about_that_of_guessing(config, seed):
+    model = npgpt.GPTModel(config, seed=seed)
+    ids, targets = tokens(np.random.default_rng(seed), config)
+    assert abs(model.loss(ids, targets) - math.log(config.vocab_size)) < 0.2
+
+
+@given(configs(), seeds)
+def test_weights_drawn_by_torch_give_the_same_logits_on_both_sides(config, seed):
+    torch.manual_seed(seed)
+    drawn_by_torch = {name: 0.1 * torch.randn(shape) for name, shape in weight_shapes(config).items()}
+    ours, theirs = npgpt.GPTModel(config), torchgpt.GPTModel(config)
+    ours.load_state_dict(drawn_by_torch)
+    theirs.load_state_dict(drawn_by_torch)
+    theirs64 = torchgpt.GPTModel(config, dtype="float64")
+    theirs64.load_state_dict(drawn_by_torch)
+    ids, _ = tokens(np.random.default_rng(seed), config)
+    assert_model_parity(*({"logits": as_numpy(model(ids))} for model in (ours, theirs, theirs64)), "float32")
+
+
+@given(configs(), seeds, dtypes)
+def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
+    ours = npgpt.GPTModel(config, seed=seed, dtype=dtype)
+    back = torchgpt.to_numpy(torchgpt.from_numpy(ours))
+    assert back.dtype == dtype and back.config == config
+    assert all(np.array_equal(weight, back.state_dict()[name]) for name, weight in ours.state_dict().items())
+
+
+@given(seeds)
+def test_the_sinusoids_are_the_formulas_of_the_paper(seed):
+    rng = np.random.default_rng(seed)
+    T, C = (int(n) for n in rng.integers(1, 20, 2))
+    ours = npgpt.get_position_encoding(T, C, dtype="float64")
+    assert ours.shape == (1, T, C)
+    for t in range(T):
+        for i in range(C // 2):
+            angle = t / 10000 ** (2 * i / C)
+            assert math.isclose(ours[0, t, 2 * i], math.sin(angle), abs_tol=1e-14)
+            assert math.isclose(ours[0, t, 2 * i + 1], math.cos(angle), abs_tol=1e-14)
+    if C % 2:
+        assert not ours[0, :, -1].any()
+    assert np.array_equal(ours, torchgpt.get_position_encoding(T, C, dtype="float64").numpy())
+
+
+# ------------------------------------------------------------------------------------------- the article's way into the model
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_heads_are_views_into_wqkv(backend):
+    config = GPTConfig(16, 1, 3, 6, 5, qkv_bias=True)
+    model = backend.GPTModel(config, seed=4)
+    mha = model.blocks[0].mha
+    for h, head in enumerate(mha.attn_heads):
+        for part, view in enumerate((head.Wq, head.Wk, head.Wv)):
+            with torch.no_grad():
+                view.weight[...] = 100 * part + h
+                view.bias[...] = -100 * part - h
+    weight, bias = (as_numpy(model.state_dict()[f"blocks.0.mha.Wqkv.{name}"]) for name in ("weight", "bias"))
+    expected = np.repeat([0, 1, 2, 100, 101, 102, 200, 201, 202], 2)  # all heads' Q, then K, then V; D = 2 rows each
+    assert np.array_equal(weight, np.repeat(expected[:, None], 6, axis=1)) and np.array_equal(bias, -expected)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_walking_through_the_modules_by_hand_gives_the_models_logits(backend):
+    config = GPTConfig(16, 2, 2, 6, 5, tie_weights=True)
+    model = backend.GPTModel(config, seed=4, dtype="float64")
+    ids = np.array([[3, 1, 4, 1, 5]])
+    x = model.token_embedding(ids if backend is npgpt else torch.from_numpy(ids)) + model.position_encoding
+    for block in model.blocks:
+        normed = block.ln1(x)
+        outputs, patterns = zip(*(head(normed) for head in block.mha.attn_heads), strict=True)
+        assert all(np.allclose(as_numpy(p).sum(-1), 1) and p.shape == (1, 5, 5) for p in patterns)
+        x = x + block.mha.projection(concatenate(outputs))
+        x = x + block.ffn(block.ln2(x))
+    logits = model.head(model.ln_f(x))
+    assert np.allclose(as_numpy(logits), as_numpy(model(ids)), rtol=1e-13, atol=1e-14)
+
+
+def concatenate(arrays):
+    return torch.cat(arrays, dim=-1) if isinstance(arrays[0], torch.Tensor) else np.concatenate(arrays, axis=-1)
+
+
+# ------------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize(
+    ("ids", "error", "message"),
+    [
+        ([[0, 32]], ValueError, r"0\.\.31 .*got 32"),
+        ([[0, -1]], ValueError, "got -1"),
+        ([[0.0, 1.0]], TypeError, "must be integers"),
+        ([[True, False]], TypeError, "must be integers"),
+        ([list(range(13))], ValueError, "13 positions.*seq_len of 12"),
+        (np.zeros((0, 3), dtype=int), ValueError, "at least one id"),
+        (np.zeros((1, 0), dtype=int), ValueError, "at least one id"),
+        ([1, 2, 3], ValueError, r"shape \(B, T\), got \(3,\)"),
+    ],
+)
+def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message):
+    model = backend.GPTModel(GPTConfig.article())
+    for call in (lambda: model(ids), lambda: model.loss_and_grad(ids, ids), lambda: model.trace(ids)):
+        with pytest.raises(error, match=message):
+            call()
+    assert not any(gradient.any() for gradient in model.gradients().values())
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize(
+    ("targets", "error", "message"),
+    [
+        ([[1, 32]], ValueError, "targets.*got 32"),
+        ([[1, -1]], ValueError, "targets.*got -1"),
+        ([[1.0, 2.0]], TypeError, "targets must be integers"),
+        ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\)"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused_by_name(backend, targets, error, message):
+    model = backend.GPTModel(GPTConfig.article())
+    for call in (model.loss, model.loss_and_grad, model.trace):
+        with pytest.raises(error, match=message):
+            call([[0, 1]], targets)
+    assert not any(gradient.any() for gradient in model.gradients().values())
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_state_dict_that_does_not_fit_is_refused_whole(backend):
+    model = backend.GPTModel(GPTConfig.article(), seed=1)
+    before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
+    good = {name: value + 1 for name, value in before.items()}
+    without = {name: value for name, value in good.items() if name != "ln_f.bias"}
+    bad = {
+        r"missing ln_f\.bias": without,
+        r"unknown extra": good | {"extra": np.zeros(2)},
+        r"head\.bias has the shape \(31,\), expected \(32,\)": good | {"head.bias": np.zeros(31)},
+    }
+    for message, state_dict in bad.items():
+        with pytest.raises(ValueError, match=message):
+            model.load_state_dict(state_dict)
+        assert all(np.array_equal(before[name], as_numpy(value)) for name, value in model.state_dict().items())
+    model.load_state_dict(good)
+    assert all(np.array_equal(good[name], as_numpy(value)) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_unknown_dtypes_are_refused(backend):
+    with pytest.raises(ValueError, match="dtype must be one of float32, float64; got 'float16'"):
+        backend.GPTModel(GPTConfig.article(), dtype="float16")

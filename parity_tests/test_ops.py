@@ -1,0 +1,195 @@
+"""Every operation, alone: equal to torch, its backward right by the complex step, and well-behaved."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, target
+
+import npgpt.ops as ops
+
+from .conftest import PROFILE
+from .op_table import TABLE, as_tuple, cases, real, run_torch
+from .strategies import dtypes
+from .tolerances import COMPLEX_STEP_FACTOR, LOCAL_FACTOR, eps, local_error
+
+H = 1e-30  # the complex step: so small that its square vanishes, and nothing is subtracted, so nothing cancels
+
+every_op = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
+
+
+def cotangent(rng, y, dtype):
+    """Random, never ones: a constant cotangent makes softmax's and LayerNorm's gradient 0, and any backward passes."""
+    return rng.standard_normal(np.shape(y)).astype(dtype)
+
+
+def in_float64(arrays):
+    return [x if x.dtype.kind == "i" else x.astype(np.float64) for x in arrays]
+
+
+def worst_errors(op, case, device="cpu") -> list[float]:
+    """The error of the output and of each gradient against torch, in eps x magnitude."""
+    inputs, rng = case.build()
+    y, cache = op.forward(*inputs)
+    dy = cotangent(rng, y, case.dtype)
+    gradients = as_tuple(op.backward(dy, cache))
+    torch_y, torch_gradients = run_torch(op, inputs, dy, device)
+    with np.errstate(under="ignore"):
+        y_magnitude, gradient_magnitudes = op.magnitude(dy.astype(np.float64), *in_float64(inputs))
+    pairs = zip([y, *gradients], [torch_y, *torch_gradients], [y_magnitude, *gradient_magnitudes], strict=True)
+    return [local_error(np.asarray(ours), theirs, magnitude) for ours, theirs, magnitude in pairs]
+
+
+@every_op
+def test_forward_and_gradients_equal_torchs(op, device):
+    dtype_choice = dtypes.filter(lambda dtype: device != "mps" or dtype == "float32")  # MPS has no float64
+
+    @given(cases(op, dtype_choice))
+    def check(case):
+        assume((device, case.dtype) not in op.xfail)
+        errors = worst_errors(op, case, device)
+        if PROFILE == "nightly":
+            target(max(errors), label=op.name)
+        assert max(errors) <= LOCAL_FACTOR, dict(zip(["output", *"abcdef"], errors, strict=False))
+
+    check()
+
+
+@every_op
+def test_backward_is_the_forwards_derivative_by_the_complex_step(op):
+    """Im f(x + ihv) / h is the derivative along v, exact to rounding. It proves the backward against OUR forward."""
+
+    @given(cases(op, dtypes.filter(lambda dtype: dtype == "float64")))
+    def check(case):
+        inputs, rng = case.build()
+        y, cache = op.forward(*inputs)
+        dy = cotangent(rng, y, "float64")
+        gradients = as_tuple(op.backward(dy, cache))
+        _, magnitudes = op.magnitude(dy, *inputs)
+        for place, gradient, magnitude in zip(real(inputs), gradients, magnitudes, strict=True):
+            direction = rng.standard_normal(inputs[place].shape)
+            moved = [x if x.dtype.kind == "i" else x.astype(np.complex128) for x in inputs]
+            moved[place] += 1j * H * direction
+            along = (np.imag(op.forward(*moved)[0]) / H * dy).sum()
+            expected = (gradient * direction).sum()
+            bound = COMPLEX_STEP_FACTOR * eps("float64") * (magnitude * np.abs(direction)).sum()
+            assert abs(along - expected) <= bound, f"input {place}: {along} by the complex step, {expected} by the backward"
+
+    check()
+
+
+@every_op
+def test_dtype_and_shapes_are_kept_and_no_input_is_changed(op):
+    @given(cases(op, dtypes))
+    def check(case):
+        inputs, rng = case.build()
+        before = [x.copy() for x in inputs]
+        y, cache = op.forward(*inputs)
+        dy = cotangent(rng, y, case.dtype)
+        dy_before = dy.copy()
+        gradients = as_tuple(op.backward(dy, cache))
+        assert y.dtype == case.dtype
+        assert [(g.dtype, g.shape) for g in gradients] == [(case.dtype, inputs[i].shape) for i in real(inputs)]
+        assert all(np.array_equal(x, old) for x, old in zip(inputs, before, strict=True))
+        assert np.array_equal(dy, dy_before)
+        again = as_tuple(op.backward(dy, cache))  # the backward did not change the cache either
+        assert all(np.array_equal(a, b) for a, b in zip(gradients, again, strict=True))
+        assert np.array_equal(y, op.forward(*inputs)[0])
+
+    check()
+
+
+@every_op
+def test_backward_is_linear_in_the_cotangent(op):
+    """Twice the cotangent is twice the gradient, bit for bit; a sum's gradient is the sum of the gradients."""
+
+    @given(cases(op, dtypes))
+    def check(case):
+        inputs, rng = case.build()
+        y, cache = op.forward(*inputs)
+        a, b = cotangent(rng, y, case.dtype), cotangent(rng, y, case.dtype)
+        of_a, of_b = as_tuple(op.backward(a, cache)), as_tuple(op.backward(b, cache))
+        doubled = as_tuple(op.backward(2 * a, cache))
+        tiny = np.finfo(case.dtype).tiny  # below it numbers lose bits, and doubling is not exact
+        assert all(np.abs(d - 2 * g).max() <= tiny for d, g in zip(doubled, of_a, strict=True))
+        wide = [w.astype(np.float64) for w in (a, b)]
+        magnitudes = [op.magnitude(w, *in_float64(inputs))[1] for w in wide]
+        for of_sum, g, h, m, n in zip(as_tuple(op.backward(a + b, cache)), of_a, of_b, *magnitudes, strict=True):
+            assert local_error(of_sum, g + h, m + n) <= LOCAL_FACTOR
+
+    check()
+
+
+@every_op
+def test_memory_layout_does_not_matter(op):
+    """Fortran order, and every second element of a larger array, give what the plain array gives."""
+
+    @given(cases(op, dtypes))
+    def check(case):
+        inputs, rng = case.build()
+        y, cache = op.forward(*inputs)
+        dy = cotangent(rng, y, case.dtype)
+        gradients = as_tuple(op.backward(dy, cache))
+        y_magnitude, magnitudes = op.magnitude(dy.astype(np.float64), *in_float64(inputs))
+        for change in (np.asfortranarray, lambda x: np.repeat(x, 2, axis=-1)[..., ::2]):
+            other_y, other_cache = op.forward(*[change(x) for x in inputs])
+            other_dy = change(dy) if np.ndim(dy) else dy
+            pairs = zip(
+                [y, *gradients],
+                [other_y, *as_tuple(op.backward(other_dy, other_cache))],
+                [y_magnitude, *magnitudes],
+                strict=True,
+            )
+            for plain, other, magnitude in pairs:
+                assert local_error(np.asarray(other), np.asarray(plain), magnitude) <= LOCAL_FACTOR
+
+    check()
+
+
+def test_every_public_operation_has_a_row():
+    public = {name: getattr(ops, name) for name in ops.__all__}
+    in_table = {op.forward for op in TABLE.values()} | {op.backward for op in TABLE.values()}
+    constants = {ops.sinusoids}  # no inputs to differentiate; test_model.py compares its values
+    assert {f for f in public.values() if inspect.isfunction(f)} == in_table | constants
+    for op in TABLE.values():
+        assert public[op.name] is op.forward and public[op.name + "_backward"] is op.backward
+
+
+def test_linear_works_without_a_bias_and_on_one_row():
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal(3), rng.standard_normal((5, 3)), np.zeros(5)
+    y, cache = ops.linear(x, w)
+    assert np.array_equal(y, ops.linear(x, w, b)[0]) and y.shape == (5,)
+    dx, dw, db = ops.linear_backward(np.arange(5.0), cache)
+    assert dx.shape == (3,) and np.array_equal(dw, np.outer(np.arange(5.0), x)) and np.array_equal(db, np.arange(5.0))
+
+
+def test_softmax_of_a_row_without_any_choice_is_nan_as_torchs():
+    with np.errstate(invalid="ignore"):
+        p, _ = ops.softmax(np.array([[-np.inf, -np.inf], [0.0, -np.inf]]))
+    assert np.isnan(p[0]).all() and np.array_equal(p[1], [1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ops.linear(np.ones((2, 3)), np.ones((5, 4))), "3 features"),
+        (lambda: ops.attention(np.ones((1, 1, 2, 3)), np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))), "one shape"),
+        (lambda: ops.embedding(np.array([0, 4]), np.ones((4, 2))), r"0\.\.3 .*got 4"),
+        (lambda: ops.embedding(np.array([-1]), np.ones((4, 2))), "got -1"),
+        (lambda: ops.embedding(np.array([], dtype=int), np.ones((4, 2))), "at least one id"),
+        (lambda: ops.cross_entropy(np.ones((2, 3, 4)), np.zeros((2, 2), dtype=int)), "shape"),
+        (lambda: ops.cross_entropy(np.ones((1, 4)), np.array([4])), "targets"),
+        (lambda: ops.cross_entropy(np.ones((0, 4)), np.zeros(0, dtype=int)), "at least one"),
+        (lambda: ops.add_position(np.ones((1, 3, 2)), np.ones((2, 2))), "3 positions"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_ids_that_are_not_integers_are_refused():
+    for ids in (np.array([1.0]), np.array([True]), np.array(["a"])):
+        with pytest.raises(TypeError, match="must be integers"):
+            ops.embedding(ids, np.ones((4, 2)))
