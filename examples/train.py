@@ -1,9 +1,9 @@
 """Train the 248-parameter GPT on short Turkish sentences and watch it learn its letters.
 
-python examples/train.py                                     NumPy, about two seconds
-python examples/train.py --backend torch --device auto       the same run in PyTorch, on a GPU if there is one
-python examples/train.py --n-layer 2 --n-head 4 --n-embd 64 --seq-len 32 --ffn-hidden 256 --train-qkv --batch-size 32
-                                                             a larger model, which writes whole words
+NumPy, a few seconds:                      python examples/train.py
+The same run in PyTorch, on a GPU if any:  python examples/train.py --backend torch --device auto
+A larger model that writes words, about    python examples/train.py --n-layer 2 --n-head 4 --n-embd 64 --seq-len 32 \\
+a minute on a CPU:                             --ffn-hidden 256 --train-qkv --batch-size 16 --steps 2000 --learning-rate 3e-3
 """
 
 import argparse

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
 from npgpt.ops import cross_entropy
-from npgpt.weights import is_trainable, weight_shapes
+from npgpt.weights import INIT_STD, is_trainable, weight_shapes
 
 from .strategies import configs, dtypes, random_weights, seeds, tokens
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
@@ -217,12 +217,12 @@ def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
     assert not np.array_equal(ours.token_embedding.weight, other["token_embedding.weight"])
 
 
-@settings(max_examples=20)
 @given(configs(), seeds)
 def test_loss_at_the_start_is_about_that_of_guessing(config, seed):
+    """ln_f gives rows of length sqrt(C) at most, so a logit is normal with a deviation of at most 0.02 sqrt(C): 7 of those."""
     model = npgpt.GPTModel(config, seed=seed)
     ids, targets = tokens(np.random.default_rng(seed), config)
-    assert abs(model.loss(ids, targets) - math.log(config.vocab_size)) < 0.2
+    assert abs(model.loss(ids, targets) - math.log(config.vocab_size)) < 7 * INIT_STD * math.sqrt(config.n_embd)
 
 
 @given(configs(), seeds)
