@@ -1,10 +1,10 @@
-"""Weights on disk: a safetensors file with the config in its metadata. Either backend reads what either has written."""
+"""Weights on disk: a safetensors file with the config in its metadata. Either backend reads what either has written.
 
-import json
+json, tempfile and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
+"""
+
 import os
-import tempfile
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy import ndarray as Array
@@ -36,6 +36,8 @@ def load_checkpoint(
 
 def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTConfig) -> None:
     """The file format's one writer, for both backends: a temporary file beside `path`, flushed to disk, then renamed."""
+    import json
+
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
@@ -46,8 +48,10 @@ def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTCo
 
 def write_atomically(path: str | PathLike, content: bytes) -> None:
     """Writes the whole content or leaves what was there: a power cut or Ctrl-C in between never leaves half a file."""
-    path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    import tempfile
+
+    folder_name, name = os.path.split(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder_name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -61,7 +65,7 @@ def write_atomically(path: str | PathLike, content: bytes) -> None:
         os.unlink(temporary)
         raise
     if os.name == "posix":  # the rename itself reaches the disk with its folder; Windows cannot open one
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(folder_name, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
@@ -70,9 +74,11 @@ def write_atomically(path: str | PathLike, content: bytes) -> None:
 
 def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tuple[dict[str, Array], GPTConfig]:
     """The file format's one reader: (weights, config), checked. Raises what load_checkpoint raises."""
+    import json
+
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
         with safe_open(path, framework="numpy") as file:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy import ndarray as Array
@@ -17,7 +16,8 @@ def read_tokens(path: str | PathLike, tokenizer, errors: str = "strict") -> Arra
     Raises FileNotFoundError (or another OSError) where the file cannot be read, and ValueError naming the file where it is not
     UTF-8, holds no text, or has a character that the tokenizer does not know (with its line; see `tokenize` for `errors`).
     """
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read()
     try:
         text = content.decode("utf-8-sig")  # a byte-order mark is no letter
     except UnicodeDecodeError as error:
