@@ -1,0 +1,176 @@
+"""What kind of mistake makes this array out of that one? Hypotheses about a wrong gradient, tested by numbers.
+
+Nothing here guesses: each hypothesis predicts the wrong array from the right one (and from the sizes, terms and alternatives
+that the caller knows), and is named only where the prediction fits to half of the digits of the dtype.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray as Array
+
+
+class Mistake(NamedTuple):
+    """kind: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose" or "shift"; text says more."""
+
+    kind: str
+    text: str
+
+
+def likely_mistake(
+    wrong: Array,
+    right: Array,
+    factors: Mapping[str, float] | None = None,
+    terms: Mapping[str, Array] | None = None,
+    alternatives: Mapping[str, tuple[str, Array]] | None = None,
+) -> Mistake | None:
+    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape, real and floating.
+
+    factors : name -> size, such as {"B": 4, "sqrt(D)": 1.41}; a constant factor is named after them.
+    terms : name -> an additive part of `right` (same shape), for "this term is missing" and "this term counts twice".
+    alternatives : name -> (kind, what the array would be if that mistake had been made).
+    """
+    wrong, right = np.asarray(wrong), np.asarray(right)
+    if wrong.shape != right.shape:
+        raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
+    fits = _fitter(wrong, right)
+    hypotheses = itertools.chain(
+        _broken(wrong, right),
+        _scaled(wrong, right, factors or {}, fits),
+        _alternatives(alternatives or {}, fits),
+        _terms(wrong, right, terms or {}, fits),
+        _rearranged(right, fits),
+        _partly_zero(wrong, right, fits),
+        _slice_factors(wrong, right, fits),
+        _constant_difference(wrong, right, fits),
+    )
+    return next(hypotheses, None)
+
+
+def _fitter(wrong: Array, right: Array):
+    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?"""
+    tolerance = 8 * np.sqrt(np.finfo(wrong.dtype).eps)
+    finite = np.isfinite(wrong) & np.isfinite(right)
+    scale = max(np.linalg.norm(wrong[finite]), np.linalg.norm(right[finite]))
+    difference = np.linalg.norm((wrong - np.where(finite, right, 0))[finite])
+
+    def fits(prediction: Array) -> bool:
+        if not np.array_equal(np.isfinite(prediction), finite):
+            return False
+        rest = np.linalg.norm((wrong - np.where(finite, prediction, 0))[finite])
+        return bool(rest <= tolerance * scale and rest <= 0.01 * difference)
+
+    return fits
+
+
+def _broken(wrong: Array, right: Array) -> Iterator[Mistake]:
+    unexpected = ~np.isfinite(wrong) & np.isfinite(right)
+    if unexpected.any():
+        yield Mistake("not finite", f"{int(unexpected.sum())} of {wrong.size} elements are nan or inf")
+    elif not wrong.any() and right.any():
+        yield Mistake("zero", "everything is 0: the gradient never arrives here, or is never added")
+
+
+def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits) -> Iterator[Mistake]:
+    finite = np.isfinite(right) & np.isfinite(wrong)
+    power = float((right[finite] ** 2).sum())
+    if power == 0:
+        return
+    c = float((wrong[finite] * right[finite]).sum()) / power  # least squares: wrong = c right
+    with np.errstate(invalid="ignore"):
+        if not fits(c * right):
+            return
+    if np.isclose(c, -1, rtol=1e-4):
+        yield Mistake("sign", "the sign is wrong")
+        return
+    name = _factor_name(c, factors)
+    if np.isclose(c, 2, rtol=1e-4) and name is None:
+        yield Mistake("double count", "everything counts twice")
+    else:
+        yield Mistake("factor", f"everything is {c:.6g} times too large" + (f": a factor of {name}" if name else ""))
+
+
+def _factor_name(c: float, factors: Mapping[str, float]) -> str | None:
+    """c as a named size, one over it, or a product or ratio of two, up to sign."""
+    single = {name: value for name, value in factors.items() if value not in (0, 1)}
+    names = {**single, **{f"1/{name}": 1 / value for name, value in single.items()}}
+    for (a, x), (b, y) in itertools.combinations(single.items(), 2):
+        names |= {f"{a} * {b}": x * y, f"{a}/{b}": x / y, f"{b}/{a}": y / x, f"1/({a} * {b})": 1 / (x * y)}
+    for name, value in names.items():
+        if np.isclose(abs(c), value, rtol=1e-4):
+            return name if c > 0 else f"-{name}"
+    return None
+
+
+def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits) -> Iterator[Mistake]:
+    for name, (kind, array) in alternatives.items():
+        if fits(array):
+            yield Mistake(kind, name)
+
+
+def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iterator[Mistake]:
+    for name, term in terms.items():
+        power = float((term**2).sum())
+        if power == 0:
+            continue
+        a = float(((wrong - right) * term).sum()) / power  # least squares: wrong = right + a term
+        if not fits(right + a * term):
+            continue
+        if np.isclose(a, -1, rtol=1e-4):
+            yield Mistake("missing term", f"{name} is missing")
+        elif np.isclose(a, 1, rtol=1e-4):
+            yield Mistake("double count", f"{name} counts twice")
+        elif np.isclose(a, -2, rtol=1e-4):
+            yield Mistake("sign", f"{name} has the wrong sign")
+        else:
+            yield Mistake("factor", f"{name} has a factor of {1 + a:.6g}")
+
+
+def _rearranged(right: Array, fits) -> Iterator[Mistake]:
+    for a, b in itertools.combinations(range(right.ndim), 2):
+        swapped = right.swapaxes(a, b)
+        if fits(swapped.reshape(right.shape)):
+            how = (
+                "swapped"
+                if right.shape[a] == right.shape[b]
+                else "read in the wrong order (a reshape where a transpose is due)"
+            )
+            yield Mistake("transpose", f"axes {a} and {b} are {how}")
+    for axis, step in itertools.product(range(right.ndim), (1, -1)):
+        if right.shape[axis] > 2 and fits(np.roll(right, step, axis)):
+            yield Mistake("shift", f"everything stands one place {'after' if step > 0 else 'before'} its own along axis {axis}")
+
+
+def _partly_zero(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+    """Right where it is not 0: some contributions never arrive."""
+    zero = (wrong == 0) & (right != 0)
+    if zero.any() and fits(np.where(zero, 0, right)):
+        yield Mistake("missing term", f"{int(zero.sum())} of {wrong.size} elements are 0, the others are right")
+
+
+def _slice_factors(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+    """One factor for each slice along an axis: a part is scaled, or lacks a normalisation."""
+    for axis in range(right.ndim):
+        if right.shape[axis] < 2 or right.size == right.shape[axis]:
+            continue
+        others = tuple(i for i in range(right.ndim) if i != axis)
+        power = (right**2).sum(axis=others, keepdims=True)
+        c = np.divide((wrong * right).sum(axis=others, keepdims=True), power, out=np.ones_like(power), where=power > 0)
+        if fits(c * right):
+            yield Mistake(
+                "factor", f"each slice along axis {axis} has a factor of its own, from {c.min():.4g} to {c.max():.4g}"
+            )
+
+
+def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+    """What is missing does not vary along an axis: a sum or mean over it."""
+    for axis in reversed(range(right.ndim)):
+        if right.shape[axis] < 3:
+            continue
+        difference = (wrong - right).mean(axis=axis, keepdims=True)
+        if fits(right + difference):
+            yield Mistake(
+                "missing term", f"the difference is constant along axis {axis}: a sum or mean over that axis is missing"
+            )
