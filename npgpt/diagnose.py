@@ -26,7 +26,8 @@ def likely_mistake(
     terms: Mapping[str, Array] | None = None,
     alternatives: Mapping[str, tuple[str, Array]] | None = None,
 ) -> Mistake | None:
-    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape, real and floating.
+    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape,
+    real and floating; the wrong one's dtype says how many digits must fit.
 
     factors : name -> size, such as {"B": 4, "sqrt(D)": 1.41}; a constant factor is named after them.
     terms : name -> an additive part of `right` (same shape), for "this term is missing" and "this term counts twice".
@@ -35,6 +36,8 @@ def likely_mistake(
     wrong, right = np.asarray(wrong), np.asarray(right)
     if wrong.shape != right.shape:
         raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
+    if np.array_equal(wrong, right, equal_nan=True):
+        return None
     fits = _fitter(wrong, right)
     hypotheses = itertools.chain(
         _broken(wrong, right),

@@ -1,7 +1,7 @@
 """Where do two models part? The first tensor, forward or backward, that leaves its tolerance, and the mistake that fits.
 
-`record` writes down everything that one training step computes, in the order of computation: the forward's intermediates, the
-loss, the gradients from the logits back to the embedding with each layer's parameters where the chain reaches them, the clipping
+`record` writes down everything that one training step computes, in the order of computation: the forward's intermediates,
+the loss, the gradients from the logits back to the embedding with the parameters where the chain reaches them, the clipping
 and the weights after each of two AdamW steps. `first_divergence` compares two such records and asks npgpt/diagnose.py which
 mistake would make the one out of the other.
 """
@@ -183,8 +183,8 @@ def explain(name: str, ours: Record, right: Record, config) -> Mistake | None:
     if name.startswith("weights after"):
         return explain_update(name, right, ours)
     terms, alternatives = hypotheses(name, right, config)
-    wrong, correct = (np.atleast_1d(np.float64(each.tensors[name])) for each in (ours, right))
-    return likely_mistake(wrong, correct, sizes(right, config), terms, alternatives)
+    wrong, correct = (np.atleast_1d(each.tensors[name]) for each in (ours, right))
+    return likely_mistake(wrong, np.float64(correct), sizes(right, config), terms, alternatives)
 
 
 def sizes(right: Record, config) -> dict[str, float]:
@@ -361,7 +361,7 @@ def explain_update(name: str, right: Record, ours: Record) -> Mistake | None:
     """For the weights after a step: AdamW again, from the same gradients, with one mistake at a time."""
     n = int(name.rsplit(" ", 1)[1])
     gradients = [np.float64(gradient) for gradient in right.step_gradients[:n]]
-    start, wrong, correct = np.float64(right.flat_weights), np.float64(ours.tensors[name]), np.float64(right.tensors[name])
+    start, wrong, correct = right.flat_weights, ours.tensors[name], right.tensors[name]
     mistakes = {
         "the bias correction of m is missing": ("factor", {"correct_m": False}),
         "the bias correction of v is missing": ("factor", {"correct_v": False}),

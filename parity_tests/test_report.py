@@ -1,0 +1,193 @@
+"""The report's verdicts, its three forms and its exit status; the locator; the hypotheses about a mistake."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import npgpt
+import torchgpt
+from npgpt import GPTConfig
+from npgpt.diagnose import likely_mistake
+from npgpt.weights import weight_shapes
+
+from .bugs import CATALOGUE
+from .locate import Record, first_divergence, record
+from .report import main, make_report
+from .strategies import configs, random_weights, seeds
+
+CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
+
+
+# -------------------------------------------------------------------------------------------------------------------- report
+
+
+@settings(max_examples=15)
+@given(configs(), seeds)
+def test_the_report_passes_for_right_code(config, seed):
+    for dtype in ("float32", "float64"):
+        report = make_report(config, seed=seed, dtype=dtype, std=0.1)
+        assert report.ok, [row for row in report.rows if not row.ok] or report.divergence
+
+
+def test_the_report_has_a_row_for_every_parameter_and_intermediate():
+    report = make_report(CONFIG)
+    names = [row.name for row in report.rows]
+    traced = list(npgpt.GPTModel(CONFIG).trace([[1, 2]], [[2, 3]]))
+    assert names == list(weight_shapes(CONFIG)) + traced
+    assert all(row.gradient_error is not None for row in report.rows)
+
+
+def test_it_runs_on_every_device_here(device):
+    report = make_report(CONFIG, device=device)
+    assert report.ok and report.device.startswith(device)
+    assert report.subject == ("npgpt" if device == "cpu" else f"torchgpt on {report.device}")
+
+
+def test_a_bug_fails_the_report_in_all_three_forms(tmp_path, capsys):
+    arguments = ["--preset", "small", "--bug", "attention_dk_not_transposed", "--seed", "3"]
+    assert main([*arguments, "--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html")]) == 1
+    text = capsys.readouterr().out
+    assert re.search(r"blocks\.1\.k +intermediate.* WRONG", text) and re.search(r"blocks\.1\.v +intermediate.* ok", text)
+    assert "first difference: gradient of blocks.1.k" in text and "likely mistake: transpose" in text
+    assert text.endswith("FAILED\n")
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content["ok"] is False and content["divergence"]["mistake"]["kind"] == "transpose"
+    assert {row["name"] for row in content["rows"] if not row["ok"]} >= {"blocks.1.k", "blocks.1.mha.Wqkv.weight"}
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") and page.count('class="wrong"') > 3 and "http" not in page  # self-contained
+
+
+def test_json_alone_is_printed_with_a_dash_and_right_code_exits_with_0(capsys):
+    assert main(["--json", "-", "--n-head", "3", "--ffn-hidden", "5", "--train-qkv"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["ok"] is True and content["config"]["n_head"] == 3 and content["divergence"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--n-head", "2"], "n_embd must be divisible by n_head"),
+        (["--position", "rotary"], "position must be one of sinusoidal, learned"),
+        (["--device", "gpu"], "device must be"),
+        (["--length", "13"], "13 positions, more than the model's seq_len of 12"),
+        (["--length", "0"], "length must be at least 1, got 0"),
+        (["--batch-size", "0"], "batch_size must be at least 1"),
+        (["--bug", "none_such"], "invalid choice"),
+        (["--html", "no/such/folder/r.html"], "No such file or directory"),
+        (["--dtype", "float16"], "invalid choice"),
+    ],
+)
+def test_bad_options_are_clear(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------------------- locator
+
+
+def records(config=CONFIG, seed=0, std=0.3):
+    """A function that records npgpt's step, and torch's two records."""
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, weight_shapes(config), std)
+    ids, targets = rng.integers(min(5, config.vocab_size), size=(3, 5)), rng.integers(config.vocab_size, size=(3, 5))
+
+    def step(backend, dtype="float64") -> Record:
+        model = backend.GPTModel(config, dtype=dtype)
+        model.load_state_dict(weights)
+        return record(model, ids, targets, max_norm=0.3)
+
+    return step, step(torchgpt), step(torchgpt, "float32")
+
+
+def test_right_code_does_not_diverge():
+    step, right, right32 = records()
+    assert first_divergence(step(npgpt), right, right32, CONFIG) is None
+
+
+def test_the_locator_names_the_tensor_and_the_mistake_for_most_of_the_catalogue(capsys):
+    """At least nine in ten tensors and half of the mistakes; the test prints what it found for each bug."""
+    step, right, right32 = records()
+    tensors, mistakes = 0, 0
+    lines = []
+    for bug in CATALOGUE.values():
+        with bug.switched_on():
+            found = first_divergence(step(npgpt), right, right32, CONFIG)
+        kind = found and found.mistake and found.mistake.kind
+        tensors += bool(found) and found.name == bug.tensor
+        mistakes += bool(kind) and kind == bug.mistake
+        lines.append(f"{bug.name}: {bug.tensor}, {bug.mistake}; found {found.name if found else None}, {kind}")
+    with capsys.disabled():
+        print(f"\nlocator: {tensors} of {len(CATALOGUE)} tensors, {mistakes} mistakes of {len(CATALOGUE)} bugs named rightly")
+    assert tensors >= 0.9 * len(CATALOGUE) and mistakes >= 0.5 * len(CATALOGUE), "\n".join(lines)
+
+
+def test_a_divergence_reads_as_a_verdict():
+    step, right, right32 = records()
+    with CATALOGUE["attention_dk_not_transposed"].switched_on():
+        found = first_divergence(step(npgpt), right, right32, CONFIG)
+    wrong = step(npgpt)  # the bug is off again
+    assert found.right == right.tensors[found.name][found.index] != found.ours
+    assert abs(wrong.tensors[found.name][found.index] - found.right) < 1e-12
+    text = str(found)
+    assert text.startswith("first difference: gradient of blocks.1.k") and f"{found.right:.9g}" in text
+
+
+def test_records_of_different_models_are_refused():
+    _, right, right32 = records()
+    other, *_ = records(GPTConfig.article())
+    with pytest.raises(ValueError, match="different tensors"):
+        first_divergence(other(npgpt), right, right32, CONFIG)
+
+
+# ---------------------------------------------------------------------------------------------------------------- hypotheses
+
+SIZES = {"B": 3, "T": 5, "sqrt(D)": 3**0.5, "C": 7}
+
+
+@given(seeds, st.sampled_from(["float32", "float64"]))
+def test_each_kind_of_mistake_is_recognised(seed, dtype):
+    rng = np.random.default_rng(seed)
+    right, term = rng.standard_normal((2, 3, 5, 5)).astype(dtype)
+    part = rng.standard_normal((3, 5, 1)).astype(dtype) + 0 * right
+    zeros = right.copy()
+    zeros[1] = 0
+    slices = right * np.array([1, 2, 5], dtype)[:, None, None]
+    expected = {
+        "zero": (0 * right, {}),
+        "sign": (-right, {}),
+        "double count": (2 * right, {}),
+        "transpose": (right.swapaxes(1, 2), {}),
+        "shift": (np.roll(right, 1, axis=0), {}),
+        "not finite": (np.where(right > 0, np.nan, right).astype(dtype), {}),
+    }
+    for kind, (wrong, extra) in expected.items():
+        assert likely_mistake(wrong, right, SIZES, **extra).kind == kind
+    assert likely_mistake(right - term, right, SIZES, {"t": term}) == ("missing term", "t is missing")
+    assert likely_mistake(right + term, right, SIZES, {"t": term}) == ("double count", "t counts twice")
+    assert likely_mistake(right - 2 * term, right, SIZES, {"t": term}) == ("sign", "t has the wrong sign")
+    assert likely_mistake(term, right, SIZES, None, {"the other": ("transpose", term)}) == ("transpose", "the other")
+    assert likely_mistake(zeros, right, SIZES).kind == "missing term"
+    assert likely_mistake(slices, right, SIZES).kind == "factor"
+    assert likely_mistake(right + part, right, SIZES).kind == "missing term"
+    for name, value in SIZES.items():
+        assert likely_mistake((value * right).astype(dtype), right, SIZES).text.endswith(f"a factor of {name}")
+        assert likely_mistake((right / value).astype(dtype), right, SIZES).text.endswith(f"a factor of 1/{name}")
+    assert likely_mistake((right * 15).astype(dtype), right, SIZES).text.endswith("a factor of B * T")
+
+
+@given(seeds)
+def test_noise_is_no_known_mistake(seed):
+    rng = np.random.default_rng(seed)
+    wrong, right, term = rng.standard_normal((3, 4, 5, 6))
+    assert likely_mistake(wrong, right, SIZES, {"t": term}, {"other": ("transpose", term)}) is None
+    assert likely_mistake(right, right, SIZES, {"t": term}, {"same": ("transpose", right)}) is None  # nothing is wrong
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"wrong has the shape \(2,\), right \(3,\)"):
+        likely_mistake(np.ones(2), np.ones(3))
