@@ -4,12 +4,13 @@ import inspect
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, target
+from hypothesis import assume, given
 
 import npgpt.ops as ops
 
+from . import worst_errors
 from .conftest import PROFILE
-from .op_table import TABLE, as_tuple, cases, real, run_torch
+from .op_table import TABLE, as_tuple, cases, cotangent, in_float64, real, run_torch
 from .strategies import dtypes
 from .tolerances import COMPLEX_STEP_FACTOR, LOCAL_FACTOR, eps, local_error
 
@@ -18,16 +19,7 @@ H = 1e-30  # the complex step: so small that its square vanishes, and nothing is
 every_op = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
 
 
-def cotangent(rng, y, dtype):
-    """Random, never ones: a constant cotangent makes softmax's and LayerNorm's gradient 0, and any backward passes."""
-    return rng.standard_normal(np.shape(y)).astype(dtype)
-
-
-def in_float64(arrays):
-    return [x if x.dtype.kind == "i" else x.astype(np.float64) for x in arrays]
-
-
-def worst_errors(op, case, device="cpu") -> list[float]:
+def errors_against_torch(op, case, device) -> list[float]:
     """The error of the output and of each gradient against torch, in eps x magnitude."""
     inputs, rng = case.build()
     y, cache = op.forward(*inputs)
@@ -47,9 +39,7 @@ def test_forward_and_gradients_equal_torchs(op, device):
     @given(cases(op, dtype_choice))
     def check(case):
         assume((device, case.dtype) not in op.xfail)
-        errors = worst_errors(op, case, device)
-        if PROFILE == "nightly":
-            target(max(errors), label=op.name)
+        errors = errors_against_torch(op, case, device)
         assert max(errors) <= LOCAL_FACTOR, dict(zip(["output", *"abcdef"], errors, strict=False))
 
     check()
@@ -144,6 +134,14 @@ def test_memory_layout_does_not_matter(op):
                 assert local_error(np.asarray(other), np.asarray(plain), magnitude) <= LOCAL_FACTOR
 
     check()
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_search_for_the_worst_error_finds_no_more_than_twice_what_it_once_found(name):
+    nightly = PROFILE == "nightly"
+    for label, error in worst_errors.search(name, 10_000 if nightly else 100, derandomize=not nightly).items():
+        figure = worst_errors.known()[label]
+        assert figure <= 4 and error <= 2 * figure, label
 
 
 def test_every_public_operation_has_a_row():
