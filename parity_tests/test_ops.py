@@ -8,6 +8,7 @@ from hypothesis import assume, given, target
 from hypothesis import strategies as st
 
 import npgpt.ops as ops
+from npgpt.ops.attention import future
 
 from .conftest import PROFILE
 from .op_table import TABLE, as_tuple, cases, real, run_torch
@@ -183,6 +184,11 @@ def test_attention_shows_its_scores_and_pattern_and_their_gradients(seed, dtype)
     softmax_cache = ops.softmax(values["scores"])[1]
     assert np.array_equal(gradients["scores"], ops.softmax_backward(gradients["pattern"], softmax_cache))
     assert np.array_equal(gradients["scores"] @ k / 2, dq)  # D = 4, so sqrt(D) is 2, and halving is exact
+
+
+def test_the_mask_is_built_once_for_a_length_and_nobody_can_write_to_it():
+    assert future(3) is future(3) and future(3).tolist() == [[False, True, True], [False, False, True], [False] * 3]
+    assert not future(3).flags.writeable
 
 
 def test_linear_works_without_a_bias_and_on_one_row():
