@@ -55,14 +55,15 @@ def likely_mistake(
 def _fitter(wrong: Array, right: Array):
     """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?"""
     tolerance = 8 * np.sqrt(np.finfo(wrong.dtype).eps)
-    finite = np.isfinite(wrong) & np.isfinite(right)
-    scale = max(np.linalg.norm(wrong[finite]), np.linalg.norm(right[finite]))
-    difference = np.linalg.norm((wrong - np.where(finite, right, 0))[finite])
+    finite = np.isfinite(wrong)
+    scale = np.linalg.norm(wrong[finite])
+    same_places = np.array_equal(finite, np.isfinite(right))
+    difference = np.linalg.norm((wrong - right)[finite]) if same_places else np.inf
 
     def fits(prediction: Array) -> bool:
         if not np.array_equal(np.isfinite(prediction), finite):
             return False
-        rest = np.linalg.norm((wrong - np.where(finite, prediction, 0))[finite])
+        rest = np.linalg.norm(wrong[finite] - prediction[finite])
         return bool(rest <= tolerance * scale and rest <= 0.01 * difference)
 
     return fits
@@ -89,9 +90,9 @@ def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits) -> I
         yield Mistake("sign", "the sign is wrong")
         return
     name = _factor_name(c, factors)
-    if np.isclose(c, 2, rtol=1e-4) and name is None:
-        yield Mistake("double count", "everything counts twice")
-    else:
+    if np.isclose(c, 2, rtol=1e-4):
+        yield Mistake("double count", "everything counts twice" + (f" (or has a factor of {name})" if name else ""))
+    elif name or wrong.size > 1:  # any number is some factor times another: it says something where it has a name
         yield Mistake("factor", f"everything is {c:.6g} times too large" + (f": a factor of {name}" if name else ""))
 
 

@@ -7,12 +7,14 @@
 test_bugs.py demands that every one is caught, and says by which check.
 """
 
+import __future__
 import importlib
 import inspect
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import reduce
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Bug:
     source : "published" or "classic".
     tensor : the first tensor, in the order of computation, that is wrong in a two-layer model: what locate.py should name.
     mistake : the kind of mistake that fits (npgpt/diagnose.py), or None where no kind does.
+    also : further changes that belong to it, each (where, old, new).
     """
 
     name: str
@@ -33,39 +36,45 @@ class Bug:
     source: str
     tensor: str
     mistake: str | None = None
+    also: tuple[tuple[str, str, str], ...] = ()
 
     @contextmanager
     def switched_on(self) -> Iterator[None]:
-        """Inside, the function runs the changed code, whoever has imported it under whatever name; then it is right again."""
-        function = self._function()
-        source = textwrap.dedent(inspect.getsource(function))
-        if source.count(self.old) != 1:
-            raise ValueError(f"bug {self.name}: {self.old!r} stands {source.count(self.old)} times in {self.where}, not once")
-        namespace = dict(function.__globals__)
-        exec(compile(source.replace(self.old, self.new), f"<bug {self.name}>", "exec"), namespace)
-        changed = inspect.unwrap(namespace[function.__name__])
-        kept = function.__code__, function.__defaults__
-        function.__code__, function.__defaults__ = changed.__code__, changed.__defaults__
-        self._clear_cache()
-        try:
+        """Inside, the functions run the changed code, whoever imported them under whatever name; then they are right again."""
+        changes: dict[str, list[tuple[str, str]]] = {}
+        for where, old, new in ((self.where, self.old, self.new), *self.also):
+            changes.setdefault(where, []).append((old, new))
+        with ExitStack() as stack:
+            for where, pairs in changes.items():
+                stack.enter_context(_changed(self.name, where, pairs))
             yield
-        finally:
-            function.__code__, function.__defaults__ = kept
-            self._clear_cache()
 
-    def _target(self):
-        module, _, rest = self.where.partition(":")
-        target = importlib.import_module(module)
-        for part in rest.split("."):
-            target = getattr(target, part)
-        return target
 
-    def _function(self):
-        return inspect.unwrap(self._target())
-
-    def _clear_cache(self) -> None:
-        if hasattr(self._target(), "cache_clear"):
-            self._target().cache_clear()
+@contextmanager
+def _changed(bug: str, where: str, pairs: list[tuple[str, str]]) -> Iterator[None]:
+    """The function `where` ("module:qualified.name") with each old text replaced by its new one. Its code object is exchanged,
+    so that every reference to the function sees the change."""
+    module, _, path = where.partition(":")
+    target = reduce(getattr, path.split("."), importlib.import_module(module))
+    function = inspect.unwrap(target)
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in pairs:
+        if source.count(old) != 1:
+            raise ValueError(f"bug {bug}: {old!r} stands {source.count(old)} times in {where}, not once")
+        source = source.replace(old, new)
+    namespace = dict(function.__globals__)
+    as_text = __future__.annotations.compiler_flag  # a method's annotations name classes that only its class body knows
+    exec(compile(source, f"<bug {bug}>", "exec", flags=as_text), namespace)
+    changed = inspect.unwrap(namespace[function.__name__])
+    forget = getattr(target, "cache_clear", lambda: None)  # what an lru_cache holds was computed by the other code
+    kept = function.__code__, function.__defaults__
+    function.__code__, function.__defaults__ = changed.__code__, changed.__defaults__
+    forget()
+    try:
+        yield
+    finally:
+        function.__code__, function.__defaults__ = kept
+        forget()
 
 
 CATALOGUE = {
@@ -82,6 +91,189 @@ CATALOGUE = {
             mistake="transpose",
         ),
         Bug(
+            "attention_dv_not_transposed",
+            "npgpt.ops.attention:attention_backward",
+            "dv = pattern.swapaxes(-1, -2) @ dz",
+            "dv = pattern @ dz",
+            "dV has the right shape and size; early in training the pattern is nearly uniform, and it hardly matters.",
+            "classic",
+            tensor="gradient of blocks.1.v",
+            mistake="transpose",
+        ),
+        Bug(
+            "attention_keys_learn_only_from_their_own_position",
+            "npgpt.ops.attention:attention_backward",
+            "dk = dscores.swapaxes(-1, -2) @ scaled_q",
+            "dk = (dscores * np.eye(dscores.shape[-1], dtype=dscores.dtype)) @ scaled_q",
+            "The diagonal's share points the right way; the rest is missing, and the loss falls more slowly.",
+            "published",
+            tensor="gradient of blocks.1.k",
+            mistake="missing term",
+        ),
+        Bug(
+            "attention_values_learn_only_from_their_own_position",
+            "npgpt.ops.attention:attention_backward",
+            "dv = pattern.swapaxes(-1, -2) @ dz",
+            "dv = (pattern * np.eye(pattern.shape[-1], dtype=pattern.dtype)) @ dz",
+            "Each value still learns what its own position needs of it.",
+            "published",
+            tensor="gradient of blocks.1.v",
+            mistake="missing term",
+        ),
+        Bug(
+            "attention_dq_without_scale",
+            "npgpt.ops.attention:attention_backward",
+            "    dq *= 1 / math.sqrt(D)\n",
+            "",
+            "A factor in one gradient is a larger learning rate for one matrix, and Adam divides it away.",
+            "classic",
+            tensor="gradient of blocks.1.q",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_dk_without_scale",
+            "npgpt.ops.attention:attention_backward",
+            "dscores.swapaxes(-1, -2) @ scaled_q",
+            "dscores.swapaxes(-1, -2) @ (scaled_q * math.sqrt(D))",
+            "Adam divides a constant factor away.",
+            "classic",
+            tensor="gradient of blocks.1.k",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_dk_scaled_twice",
+            "npgpt.ops.attention:attention_backward",
+            "dscores.swapaxes(-1, -2) @ scaled_q",
+            "dscores.swapaxes(-1, -2) @ scaled_q / math.sqrt(D)",
+            "The scale was in q already; Adam divides a constant factor away.",
+            "classic",
+            tensor="gradient of blocks.1.k",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_softmax_backward_left_out",
+            "npgpt.ops.attention:attention_backward",
+            "softmax_backward(dpattern, SoftmaxCache(pattern))",
+            "np.where(pattern > 0, dpattern, 0)",
+            "Raising a score does raise its weight, so the sign is mostly right.",
+            "classic",
+            tensor="gradient of blocks.1.scores",
+            mistake="missing term",
+        ),
+        Bug(
+            "attention_scale_by_C",
+            "npgpt.ops.attention:attention",
+            "(1 / math.sqrt(D))",
+            "(1 / math.sqrt(q.shape[1] * D))",
+            "The scores are smaller by sqrt(H); the weights grow until they are not.",
+            "classic",
+            tensor="blocks.0.scores",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_not_scaled",
+            "npgpt.ops.attention:attention",
+            "(1 / math.sqrt(D))",
+            "1.0",
+            "At the start all scores are near 0 anyway; large models saturate later.",
+            "classic",
+            tensor="blocks.0.scores",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_scaled_by_D",
+            "npgpt.ops.attention:attention",
+            "(1 / math.sqrt(D))",
+            "(1 / D)",
+            "The weights grow until the scores are what they should be.",
+            "classic",
+            tensor="blocks.0.scores",
+            mistake="factor",
+        ),
+        Bug(
+            "attention_mask_one_late",
+            "npgpt.ops.attention:future",
+            "k=1)",
+            "k=2)",
+            "Each position sees the answer of the next one: the loss falls faster than ever.",
+            "classic",
+            tensor="blocks.0.scores",
+            mistake="missing term",
+        ),
+        Bug(
+            "attention_finite_mask",
+            "npgpt.ops.attention:attention",
+            "-np.inf",
+            "-10.0",
+            "The future gets e^-10 of a weight, which no loss curve shows.",
+            "classic",
+            tensor="blocks.0.scores",
+        ),
+        Bug(
+            "attention_large_finite_mask",
+            "npgpt.ops.attention:attention",
+            "-np.inf",
+            "-1e4",
+            "exp(-1e4) is 0, so nothing differs, until scores reach that size or the dtype cannot hold it.",
+            "classic",
+            tensor="blocks.0.scores",
+        ),
+        Bug(
+            "attention_unmasked_forward_causal_backward",
+            "npgpt.ops.attention:attention",
+            "    np.copyto(scores, -np.inf, where=future(T))",
+            "    pass",
+            "The model reads the answer off the next position, and its loss is splendid.",
+            "published",
+            tensor="blocks.0.scores",
+            mistake="missing term",
+            also=(
+                (
+                    "npgpt.ops.attention:attention_backward",
+                    "softmax_backward(dpattern, SoftmaxCache(pattern))",
+                    "np.where(future(pattern.shape[-1]), 0, softmax_backward(dpattern, SoftmaxCache(pattern)))",
+                ),
+            ),
+        ),
+        Bug(
+            "attention_pattern_transposed_in_the_forward",
+            "npgpt.ops.attention:attention",
+            "z = pattern @ v",
+            "z = pattern.swapaxes(-1, -2) @ v",
+            "Each position gets what the later ones think of it; that leaks the future, so the loss falls.",
+            "classic",
+            tensor="blocks.0.z",
+            mistake="transpose",
+        ),
+        Bug(
+            "softmax_sum_term_dropped",
+            "npgpt.ops.softmax:softmax_backward",
+            "    dx -= p * mean_dp\n",
+            "",
+            "With a cotangent of ones the truth is 0, and few tests take another; the diagonal's sign is right.",
+            "published",
+            tensor="gradient of blocks.1.scores",
+            mistake="missing term",
+        ),
+        Bug(
+            "softmax_sum_over_the_wrong_axis",
+            "npgpt.ops.softmax:softmax_backward",
+            "dx.sum(axis=-1, keepdims=True)",
+            "dx.sum(axis=-2, keepdims=True)",
+            "Scores are square, so the shapes agree, and on average something like a mean is subtracted.",
+            "classic",
+            tensor="gradient of blocks.1.scores",
+        ),
+        Bug(
+            "softmax_without_the_maximum",
+            "npgpt.ops.softmax:softmax",
+            "x.real.max(axis=-1, keepdims=True)",
+            "0",
+            "Right until a score exceeds 88; then nan.",
+            "classic",
+            tensor="nowhere in a tame model",
+        ),
+        Bug(
             "layer_norm_mean_term_dropped",
             "npgpt.ops.layer_norm:layer_norm_backward",
             "    dx -= through_mean\n",
@@ -92,6 +284,415 @@ CATALOGUE = {
             mistake="missing term",
         ),
         Bug(
+            "layer_norm_rstd_term_dropped",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "    dx -= through_rstd\n",
+            "",
+            "What is left points the right way, with a part along xhat that the scale absorbs.",
+            "classic",
+            tensor="gradient of blocks.1.resid_post",
+            mistake="missing term",
+        ),
+        Bug(
+            "layer_norm_statistics_taken_as_constants",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "    dx -= through_mean\n    dx -= through_rstd\n",
+            "",
+            "The gradient points roughly the right way: this is a linear layer's.",
+            "classic",
+            tensor="gradient of blocks.1.resid_post",
+            mistake="missing term",
+        ),
+        Bug(
+            "layer_norm_rstd_forgotten_in_the_backward",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "    dx *= rstd\n",
+            "",
+            "Adam divides most of a factor away.",
+            "classic",
+            tensor="gradient of blocks.1.resid_post",
+        ),
+        Bug(
+            "layer_norm_gain_left_out_of_dx",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "dxhat = dy * weight",
+            "dxhat = dy.copy()",
+            "The gain starts at 1, so at first the gradient is right.",
+            "classic",
+            tensor="gradient of blocks.1.resid_post",
+            mistake="missing term",
+        ),
+        Bug(
+            "layer_norm_gain_gradient_without_xhat",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "(dy * xhat).reshape(-1, C)",
+            "dy.reshape(-1, C)",
+            "A few parameters follow the wrong signal; the others make up for it.",
+            "classic",
+            tensor="gradient of ln_f.weight",
+            mistake="missing term",
+        ),
+        Bug(
+            "layer_norm_bias_gradient_averaged",
+            "npgpt.ops.layer_norm:layer_norm_backward",
+            "dbias = dy.reshape(-1, C).sum(axis=0)",
+            "dbias = dy.reshape(-1, C).mean(axis=0)",
+            "A factor, which Adam divides away.",
+            "classic",
+            tensor="gradient of ln_f.bias",
+            mistake="factor",
+        ),
+        Bug(
+            "layer_norm_eps_outside_the_root",
+            "npgpt.ops.layer_norm:layer_norm",
+            "1 / np.sqrt(var + eps)",
+            "1 / (np.sqrt(var) + eps)",
+            "The difference is smaller than the noise of training.",
+            "classic",
+            tensor="blocks.0.ln1",
+        ),
+        Bug(
+            "layer_norm_other_eps",
+            "npgpt.ops.layer_norm:layer_norm",
+            "eps: float = 1e-5",
+            "eps: float = 1e-6",
+            "Nothing shows but in rows that are almost constant.",
+            "classic",
+            tensor="blocks.0.ln1",
+        ),
+        Bug(
+            "layer_norm_ddof_1",
+            "npgpt.ops.layer_norm:layer_norm",
+            "var = (xhat * xhat).sum(axis=-1, keepdims=True) / C",
+            "var = (xhat * xhat).sum(axis=-1, keepdims=True) / (C - 1)",
+            "The gain learns the factor sqrt(C / (C - 1)).",
+            "classic",
+            tensor="blocks.0.ln1",
+        ),
+        Bug(
+            "gelu_other_form_in_the_forward",
+            "npgpt.ops.gelu:gelu",
+            "t = np.tanh(u, out=u)",
+            "t = np.tanh(0.851 * x)",
+            "x sigmoid(1.702 x) is a GELU too, and differs by 0.02 at most; the backward no longer fits.",
+            "classic",
+            tensor="blocks.0.ffn_post",
+        ),
+        Bug(
+            "gelu_cubic_term_missing_in_the_backward",
+            "npgpt.ops.gelu:gelu_backward",
+            "    du_dx *= 3 * K * A\n",
+            "    du_dx *= 0\n",
+            "For small inputs the cubic does not matter.",
+            "classic",
+            tensor="gradient of blocks.1.ffn_pre",
+            mistake="missing term",
+        ),
+        Bug(
+            "gelu_factor_3_forgotten",
+            "npgpt.ops.gelu:gelu_backward",
+            "3 * K * A",
+            "K * A",
+            "For small inputs the cubic does not matter.",
+            "classic",
+            tensor="gradient of blocks.1.ffn_pre",
+            mistake="factor",
+        ),
+        Bug(
+            "gelu_gate_path_dropped",
+            "npgpt.ops.gelu:gelu_backward",
+            "    dx += through_gate\n",
+            "",
+            "The gate alone is a fair gradient for most inputs.",
+            "classic",
+            tensor="gradient of blocks.1.ffn_pre",
+            mistake="missing term",
+        ),
+        Bug(
+            "gelu_slope_of_tanh_missing",
+            "npgpt.ops.gelu:gelu_backward",
+            "through_gate = 1 - t * t",
+            "through_gate = np.ones_like(t)",
+            "Near 0 the slope is 1.",
+            "classic",
+            tensor="gradient of blocks.1.ffn_pre",
+        ),
+        Bug(
+            "gelu_half_forgotten",
+            "npgpt.ops.gelu:gelu_backward",
+            "    dx *= 0.5\n",
+            "",
+            "A factor, which Adam divides away.",
+            "classic",
+            tensor="gradient of blocks.1.ffn_pre",
+            mistake="double count",
+        ),
+        Bug(
+            "cross_entropy_gradient_divided_by_B_only",
+            "npgpt.ops.cross_entropy:cross_entropy_backward",
+            "dloss / N",
+            "dloss / shape[0]",
+            "The gradient is T times too large, and clipping or Adam takes that away.",
+            "published",
+            tensor="gradient of logits",
+            mistake="factor",
+        ),
+        Bug(
+            "cross_entropy_gradient_not_divided",
+            "npgpt.ops.cross_entropy:cross_entropy_backward",
+            "dloss / N",
+            "dloss",
+            "The gradient is B * T times too large, and clipping or Adam takes that away.",
+            "classic",
+            tensor="gradient of logits",
+            mistake="factor",
+        ),
+        Bug(
+            "cross_entropy_target_dropped",
+            "npgpt.ops.cross_entropy:cross_entropy_backward",
+            "    dlogits[np.arange(N), y] -= share\n",
+            "",
+            "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.",
+            "classic",
+            tensor="gradient of logits",
+            mistake="missing term",
+        ),
+        Bug(
+            "cross_entropy_loss_summed_over_time",
+            "npgpt.ops.cross_entropy:cross_entropy",
+            ".sum() / N",
+            ".sum() / logits.shape[0]",
+            "Only the number on the screen is T times too large; the gradient is right.",
+            "classic",
+            tensor="loss",
+            mistake="factor",
+        ),
+        Bug(
+            "cross_entropy_targets_shifted",
+            "npgpt.ops.cross_entropy:cross_entropy",
+            "y = targets.reshape(-1)",
+            "y = np.roll(targets.reshape(-1), 1)",
+            "The model learns to repeat its input, with a beautiful loss curve.",
+            "classic",
+            tensor="loss",
+        ),
+        Bug(
+            "embedding_repeated_ids_not_added",
+            "npgpt.ops.embedding:embedding_backward",
+            "dweight[present] = np.add.reduceat(dy.reshape(-1, C)[order], starts, axis=0)",
+            "dweight[flat_ids] = dy.reshape(-1, C)",
+            "Every token that occurs still gets a gradient, from its last place.",
+            "classic",
+            tensor="gradient of token_embedding.weight",
+            mistake="missing term",
+        ),
+        Bug(
+            "position_only_the_first_sequence",
+            "npgpt.ops.embedding:add_position_backward",
+            "dtable[:T] = dy.sum(axis=0)",
+            "dtable[:T] = dy[0]",
+            "The first sequence is as good a sample as any.",
+            "classic",
+            tensor="gradient of pos_embed",
+            mistake="missing term",
+        ),
+        Bug(
+            "position_averaged_over_the_batch",
+            "npgpt.ops.embedding:add_position_backward",
+            "dtable[:T] = dy.sum(axis=0)",
+            "dtable[:T] = dy.mean(axis=0)",
+            "A factor, which Adam divides away.",
+            "classic",
+            tensor="gradient of pos_embed",
+            mistake="factor",
+        ),
+        Bug(
+            "position_off_by_one",
+            "npgpt.ops.embedding:add_position",
+            "x + table[:T]",
+            "x + np.roll(table, 1, axis=0)[:T]",
+            "Learned positions do not care which row is theirs.",
+            "classic",
+            tensor="blocks.0.resid_pre",
+            mistake="shift",
+        ),
+        Bug(
+            "linear_bias_gradient_averaged",
+            "npgpt.ops.linear:linear_backward",
+            "dbias = rows_dy.sum(axis=0)",
+            "dbias = rows_dy.mean(axis=0)",
+            "A factor, which Adam divides away.",
+            "classic",
+            tensor="gradient of head.bias",
+            mistake="factor",
+        ),
+        Bug(
+            "linear_gradient_overwritten",
+            "npgpt.layers:Linear.backward",
+            "self.dweight += dweight",
+            "self.dweight[...] = dweight",
+            "Right until gradients are to add up over several batches.",
+            "classic",
+            tensor="nowhere in one batch",
+        ),
+        Bug(
+            "tied_heads_gradient_dropped",
+            "npgpt.layers:Embedding.backward",
+            "self.dweight += ops.embedding_backward(dy, cache)",
+            "self.dweight[...] = ops.embedding_backward(dy, cache)",
+            "The embedding still learns from where it is looked up.",
+            "published",
+            tensor="gradient of token_embedding.weight",
+            mistake="missing term",
+        ),
+        Bug(
+            "residual_branch_dropped_at_attention",
+            "npgpt.layers:Block.backward",
+            "dx = dx + self.ln1.backward(dnormed, cache.ln1)",
+            "dx = self.ln1.backward(dnormed, cache.ln1)",
+            "What comes through attention still trains the layers below, more slowly.",
+            "published",
+            tensor="gradient of blocks.1.resid_pre",
+            mistake="missing term",
+        ),
+        Bug(
+            "residual_branch_dropped_at_the_ffn",
+            "npgpt.layers:Block.backward",
+            "dx = dx + self.ln2.backward(dnormed, cache.ln2)",
+            "dx = self.ln2.backward(dnormed, cache.ln2)",
+            "What comes through the FFN still trains the layers below, more slowly.",
+            "published",
+            tensor="gradient of blocks.1.resid_mid",
+            mistake="missing term",
+        ),
+        Bug(
+            "residual_branch_counted_twice",
+            "npgpt.layers:Block.backward",
+            "dx = dx + self.ln2.backward(dnormed, cache.ln2)",
+            "dx = dx + dx + self.ln2.backward(dnormed, cache.ln2)",
+            "The main road is the same direction, only longer.",
+            "classic",
+            tensor="gradient of blocks.1.resid_mid",
+            mistake="double count",
+        ),
+        Bug(
+            "layer_norm_skipped_in_the_backward",
+            "npgpt.layers:Block.backward",
+            "self.ln1.backward(dnormed, cache.ln1)",
+            "dnormed",
+            "LayerNorm is nearly the identity at the start, up to scale.",
+            "classic",
+            tensor="gradient of blocks.1.ln1.weight",
+            mistake="zero",
+        ),
+        Bug(
+            "ffn_branch_dropped",
+            "npgpt.layers:Block.backward",
+            "dx = dx + self.ln2.backward(dnormed, cache.ln2)",
+            "self.ln2.backward(dnormed, cache.ln2)",
+            "The FFN itself is trained; only what is below does not hear from it.",
+            "classic",
+            tensor="gradient of blocks.1.resid_mid",
+            mistake="missing term",
+        ),
+        Bug(
+            "heads_not_split_back",
+            "npgpt.layers:MultiHeadAttention.backward",
+            ".reshape(B, T, self.n_head, C // self.n_head).swapaxes(1, 2)",
+            ".reshape(B, self.n_head, T, C // self.n_head)",
+            "The shape is right; positions and heads are shuffled, and the layers above learn without them.",
+            "published",
+            tensor="gradient of blocks.1.z",
+            mistake="transpose",
+        ),
+        Bug(
+            "heads_joined_without_a_transpose",
+            "npgpt.layers:join_heads",
+            "z.swapaxes(1, 2).reshape(B, T, H * D)",
+            "z.reshape(B, T, H * D)",
+            "The forward mixes positions, which leaks the future: the loss falls.",
+            "classic",
+            tensor="blocks.0.attn_out",
+        ),
+        Bug(
+            "query_and_key_gradients_exchanged",
+            "npgpt.layers:MultiHeadAttention.backward",
+            "= dq, dk, dv",
+            "= dk, dq, dv",
+            "Queries and keys start alike, and their product is what counts.",
+            "classic",
+            tensor="gradient of blocks.1.mha.Wqkv.weight",
+        ),
+        Bug(
+            "qkv_never_trained",
+            "npgpt.layers:MultiHeadAttention.backward",
+            "return self.Wqkv.backward(dqkv, cache.Wqkv)",
+            "return dqkv @ self.Wqkv.weight",
+            "Random queries and keys are good enough for a small model: the article's own 248.",
+            "published",
+            tensor="gradient of blocks.1.mha.Wqkv.weight",
+            mistake="zero",
+        ),
+        Bug(
+            "positions_never_trained",
+            "npgpt.model:GPTModel.backward",
+            "self.position_embedding.dweight += dposition",
+            "pass",
+            "Random positions tell positions apart too.",
+            "classic",
+            tensor="gradient of position_embedding.weight",
+            mistake="zero",
+        ),
+        Bug(
+            "final_layer_norm_skipped_in_the_backward",
+            "npgpt.model:GPTModel.backward",
+            "dx = self.ln_f.backward(dx, cache.ln_f)",
+            "pass",
+            "LayerNorm is nearly the identity at the start, up to scale.",
+            "classic",
+            tensor="gradient of ln_f.weight",
+            mistake="zero",
+        ),
+        Bug(
+            "embedding_never_trained_by_its_lookup",
+            "npgpt.model:GPTModel.backward",
+            "self.token_embedding.backward(dembed, cache.token_embedding)",
+            "pass",
+            "With a tied head the table still learns, as a head.",
+            "published",
+            tensor="gradient of token_embedding.weight",
+            mistake="missing term",
+        ),
+        Bug(
+            "blocks_run_backward_in_forward_order",
+            "npgpt.model:GPTModel.backward",
+            "for i in reversed(range(len(self.blocks))):",
+            "for i in range(len(self.blocks)):",
+            "With one block there is nothing to see, and with the residual stream every block gets something sensible.",
+            "classic",
+            tensor="gradient of blocks.1.resid_post",
+        ),
+        Bug(
+            "gradient_multiplied_by_the_loss",
+            "npgpt.model:GPTModel.loss_and_grad",
+            "cross_entropy_backward(1.0, loss_cache)",
+            "cross_entropy_backward(float(loss), loss_cache)",
+            "The gradient of the loss squared, halved: the same direction.",
+            "classic",
+            tensor="gradient of head.bias",
+            mistake="factor",
+        ),
+        Bug(
+            "adamw_no_bias_correction_of_m",
+            "npgpt.optim:AdamW.step",
+            "step_size = self.lr / (1 - b1**self.steps)",
+            "step_size = self.lr",
+            "The first ten steps are too short; it looks like a warm-up.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="factor",
+        ),
+        Bug(
             "adamw_no_bias_correction_of_v",
             "npgpt.optim:AdamW.step",
             "root_correction = math.sqrt(1 - b2**self.steps)",
@@ -99,6 +700,131 @@ CATALOGUE = {
             "The first steps are up to thirty times too long; after a thousand steps nobody can tell.",
             "classic",
             tensor="weights after step 1",
+            mistake="factor",
+        ),
+        Bug(
+            "adamw_steps_not_counted",
+            "npgpt.optim:AdamW.step",
+            "self.steps += 1",
+            "self.steps = 1",
+            "The corrections stay those of the first step, so the steps stay too long by a constant.",
+            "classic",
+            tensor="weights after step 2",
+        ),
+        Bug(
+            "adamw_betas_exchanged",
+            "npgpt.optim:AdamW._update",
+            "b1, b2 = self.betas",
+            "b2, b1 = self.betas",
+            "Both are near 1, and both means are means.",
+            "classic",
+            tensor="weights after step 2",
+            mistake="factor",
+            also=(("npgpt.optim:AdamW.step", "b1, b2 = self.betas", "b2, b1 = self.betas"),),
+        ),
+        Bug(
+            "adamw_eps_inside_the_root",
+            "npgpt.optim:AdamW._update",
+            "    np.sqrt(v, out=term)\n    term /= root_correction\n    term += self.eps",
+            "    np.sqrt(v / root_correction**2 + self.eps, out=term)",
+            "It only damps weights with tiny gradients.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="factor",
+        ),
+        Bug(
+            "adamw_v_from_the_absolute_gradient",
+            "npgpt.optim:AdamW._update",
+            "np.multiply(g, g, out=term)",
+            "np.abs(g, out=term)",
+            "The steps keep their signs.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="factor",
+        ),
+        Bug(
+            "adamw_decay_without_the_learning_rate",
+            "npgpt.optim:AdamW._update",
+            "self.lr * self.weight_decay",
+            "self.weight_decay",
+            "The weights stay small, and a small model still learns.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="factor",
+        ),
+        Bug(
+            "adamw_decay_forgotten",
+            "npgpt.optim:AdamW._update",
+            "    w *= 1 - self.lr * self.weight_decay\n",
+            "",
+            "Nothing shows before overfitting does.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="missing term",
+        ),
+        Bug(
+            "adamw_decay_inside_the_moments",
+            "npgpt.optim:AdamW._update",
+            "    term = g * (1 - b1)\n",
+            "    g = g + self.weight_decay * w\n    term = g * (1 - b1)\n",
+            "This is Adam with L2 regularisation, a respectable optimiser of another name.",
+            "classic",
+            tensor="weights after step 1",
+            mistake="factor",
+            also=(("npgpt.optim:AdamW._update", "    w *= 1 - self.lr * self.weight_decay\n", ""),),
+        ),
+        Bug(
+            "zero_grad_forgets",
+            "npgpt.optim:AdamW.zero_grad",
+            "grad[:] = 0",
+            "pass",
+            "Old gradients act as momentum, and clipping hides their size.",
+            "classic",
+            tensor="weights after step 2",
+        ),
+        Bug(
+            "clip_each_tensor_alone",
+            "npgpt.optim:clip_grad_norm",
+            "grad *= factor",
+            "grad *= min(1.0, max_norm / (math.sqrt(float(grad @ grad)) + 1e-6))",
+            "Every tensor is of bounded size, and the printed norm is right.",
+            "classic",
+            tensor="clipped gradients",
+            also=(
+                (
+                    "npgpt.optim:clip_grad_norm",
+                    "gradients = [grad for _, grad in joined(list(params))]",
+                    "gradients = [p.grad.reshape(-1) for p in params]",
+                ),
+            ),
+        ),
+        Bug(
+            "clip_enlarges_small_gradients",
+            "npgpt.optim:clip_grad_norm",
+            "if factor < 1 and",
+            "if",
+            "Adam does not care for the size of a gradient.",
+            "classic",
+            tensor="nowhere while gradients are large",
+        ),
+        Bug(
+            "clip_by_the_squared_norm",
+            "npgpt.optim:clip_grad_norm",
+            "norm = math.sqrt(sum(float(grad @ grad) for grad in gradients))",
+            "norm = sum(float(grad @ grad) for grad in gradients)",
+            "Adam does not care for the size of a gradient.",
+            "classic",
+            tensor="gradient norm",
+            mistake="factor",
+        ),
+        Bug(
+            "clip_by_the_largest_element",
+            "npgpt.optim:clip_grad_norm",
+            "norm = math.sqrt(sum(float(grad @ grad) for grad in gradients))",
+            "norm = max(float(np.abs(grad).max()) for grad in gradients)",
+            "Something is bounded, and Adam does the rest.",
+            "classic",
+            tensor="gradient norm",
             mistake="factor",
         ),
     )

@@ -3,6 +3,7 @@
 python -m pytest                                     profile dev: 20 examples a test
 HYPOTHESIS_PROFILE=ci python -m pytest               100 examples, the same ones every time
 HYPOTHESIS_PROFILE=nightly python -m pytest          5,000 random examples, which also search for the worst error
+python -m parity_tests.mutation                      profile mutation: 20 examples, always the same, no search for smaller ones
 """
 
 import os
@@ -20,6 +21,9 @@ always = {"deadline": None, "print_blob": True}
 hypothesis.settings.register_profile("dev", max_examples=20, **always)
 hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, database=None, **always)
 hypothesis.settings.register_profile("nightly", max_examples=5000, **always)
+hypothesis.settings.register_profile(
+    "mutation", max_examples=20, derandomize=True, database=None, phases=["explicit", "generate"], **always
+)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 hypothesis.settings.load_profile(PROFILE)  # by name: with CI set, hypothesis would otherwise load a profile of its own
 

@@ -16,6 +16,7 @@ import npgpt
 import npgpt.ops as ops
 import torchgpt
 from npgpt.diagnose import Mistake, likely_mistake
+from npgpt.ops.gelu import A, K
 from npgpt.weights import is_trainable, weight_shapes
 
 from .tolerances import as_numpy, eps, model_scale
@@ -228,9 +229,12 @@ def hypotheses(name: str, right: Record, config) -> tuple[dict, dict]:
         return attention_hypotheses(part, value, grad, config)
     if part == "ffn_pre":
         factor = grad("ffn_post") * 0.5 * (1 + ops.gelu(value("ffn_pre"))[1].t)
-        return {"the path through the factor x": factor, "the path through the gate": grad("ffn_pre") - factor}, {}
+        x, t = ops.gelu(value("ffn_pre"))[1]
+        cubic = grad("ffn_post") * 0.5 * x * (1 - t * t) * 3 * K * A * x * x
+        gate = grad("ffn_pre") - factor
+        return {"the path through the factor x": factor, "the path through the gate": gate, "the slope's cubic part": cubic}, {}
     if part in ("resid_post", "resid_mid", "resid_pre"):
-        return stream_hypotheses(tensor, right, config), {}
+        return stream_hypotheses(tensor, right, config)
     return {}, parameter_hypotheses(tensor, right, config)
 
 
@@ -241,8 +245,22 @@ def forward_hypotheses(part: str, value, right: Record, config) -> tuple[dict, d
     if part == "resid_post" and config.ffn_size:
         return {"the residual stream": value("resid_mid"), "the FFN's output": value("ffn_out")}, {}
     if part == "resid_pre":
-        embed = right.tensors["embed"]
-        return {"the position": right.tensors["pos_embed"] + 0 * embed, "the token": embed}, {}
+        embed, table = right.tensors["embed"], right.weights.get("position_embedding.weight", right.tensors["pos_embed"][0])
+        shifted = {
+            f"positions stand one place too {word}": ("shift", embed + np.roll(table, step, axis=0)[: embed.shape[1]])
+            for word, step in (("late", 1), ("early", -1))
+        }
+        return {"the position": right.tensors["pos_embed"] + 0 * embed, "the token": embed}, shifted
+    if part == "z":
+        pattern = value("pattern")
+        return {}, {"the pattern is transposed": ("transpose", pattern.swapaxes(-1, -2) @ value("v"))}
+    if part == "gradient norm":
+        gradients = [right.tensors[name] for name in (f"gradient of {name}" for name in right.weights) if name in right.tensors]
+        squares, largest = sum((g**2).sum() for g in gradients), max(np.abs(g).max() for g in gradients)
+        return {}, {
+            "the root of the sum of squares is missing": ("factor", np.array([squares])),
+            "it is the largest element": ("factor", np.array([largest])),
+        }
     if part == "scores":
         q, k = value("q"), value("k")
         T = q.shape[-2]
@@ -278,7 +296,7 @@ def attention_hypotheses(part: str, value, grad, config) -> tuple[dict, dict]:
         mean = pattern * (pattern * dpattern).sum(-1, keepdims=True)
         return {"the mean of dp under p": -mean, "p * dp": pattern * dpattern}, {
             "p is left out in front": ("missing term", dpattern - (pattern * dpattern).sum(-1, keepdims=True)),
-            "dp goes through unchanged, without the softmax": ("missing term", dpattern),
+            "dp goes through unchanged, without the softmax": ("missing term", np.where(pattern > 0, dpattern, 0)),
         }
     made_of = {"q": (dscores, scale * k), "k": (t(dscores), scale * q), "v": (t(pattern), dz), "pattern": (dz, t(v))}
     a, b = made_of[part]
@@ -296,7 +314,7 @@ def attention_hypotheses(part: str, value, grad, config) -> tuple[dict, dict]:
     return {}, alternatives
 
 
-def stream_hypotheses(tensor: str, right: Record, config) -> dict[str, np.ndarray]:
+def stream_hypotheses(tensor: str, right: Record, config) -> tuple[dict, dict]:
     """The gradient of the residual stream: what comes past a branch, and LayerNorm's terms of what comes through it."""
     block, part = tensor.rsplit(".", 1)
     last = f"blocks.{config.n_layer - 1}"
@@ -306,12 +324,16 @@ def stream_hypotheses(tensor: str, right: Record, config) -> dict[str, np.ndarra
         "resid_pre": (f"{block}.ln1", f"{block}.resid_mid"),
     }[part]
     if norm not in right.tensors:
-        return {}
-    terms = layer_norm_terms(right.tensors[tensor], right.tensors[f"gradient of {norm}"], right.weights[f"{norm}.weight"])
+        return {}, {}
+    x, dy, weight = right.tensors[tensor], right.tensors[f"gradient of {norm}"], right.weights[f"{norm}.weight"]
+    terms = layer_norm_terms(x, dy, weight)
+    without_gain = sum(layer_norm_terms(x, dy, np.ones_like(weight)).values())
+    terms["LayerNorm's terms through mean and rstd"] = sum(terms.values()) - terms["LayerNorm's direct term"]
+    past = 0
     if stream:
         past = right.tensors[f"gradient of {stream}"]
         terms |= {"the residual branch": past, "the branch through LayerNorm": right.tensors[f"gradient of {tensor}"] - past}
-    return terms
+    return terms, {"LayerNorm's gain is left out": ("missing term", past + without_gain)}
 
 
 def layer_norm_terms(x: np.ndarray, dy: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
@@ -338,6 +360,8 @@ def parameter_hypotheses(tensor: str, right: Record, config) -> dict[str, tuple[
     if re.search(r"ln\w*$", layer) and part == "weight":
         dy = right.tensors[f"gradient of {layer}"]
         return {"xhat is left out": ("missing term", dy.reshape(-1, C).sum(axis=0))}
+    if tensor == "pos_embed":
+        return {"only the first sequence of the batch arrives": ("missing term", dx[:1])}
     if tensor == "position_embedding.weight":
         first = np.zeros((config.seq_len, C))
         first[: dx.shape[1]] = dx[0]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
+from npgpt.model import prefixed
 from npgpt.ops import cross_entropy
+from npgpt.ops.attention import ignore
 from npgpt.weights import INIT_STD, is_trainable, weight_shapes
 
 from .strategies import configs, dtypes, random_weights, seeds, tokens
@@ -95,6 +97,13 @@ def test_every_traced_intermediate_and_its_gradient_equal_torchs(config, seed, s
     traces = [model.trace(ids, targets) for model in (np32 if dtype == "float32" else np64, torch32, torch64)]
     for part in (0, 1):  # the values, then the gradients
         assert_model_parity(*({name: as_numpy(pair[part]) for name, pair in trace.items()} for trace in traces), dtype)
+
+
+@given(configs(), seeds, dtypes)
+def test_every_intermediate_and_its_gradient_has_the_models_dtype(config, seed, dtype):
+    _, ids, targets = drawn(config, seed, 0.1)
+    for value, gradient in npgpt.GPTModel(config, seed=seed, dtype=dtype).trace(ids, targets).values():
+        assert value.dtype == gradient.dtype == dtype
 
 
 @given(configs(), seeds)
@@ -217,6 +226,33 @@ def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
     assert not np.array_equal(ours.token_embedding.weight, other["token_embedding.weight"])
 
 
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_the_seed_is_0_and_the_dtype_float32_where_none_is_given(backend):
+    config = GPTConfig.article()
+    plain, zero = backend.GPTModel(config).state_dict(), backend.GPTModel(config, seed=0, dtype="float32").state_dict()
+    assert all(np.array_equal(as_numpy(plain[name]), as_numpy(zero[name])) for name in zero)
+    assert all(as_numpy(value).dtype == np.float32 for value in plain.values())
+    assert as_numpy(backend.get_position_encoding(3, 4)).dtype == np.float32
+
+
+@pytest.mark.parametrize("train_qkv", [False, True])
+def test_buffers_have_no_gradient_and_parameters_have_one(train_qkv):
+    Wqkv = npgpt.GPTModel(GPTConfig(8, 1, 2, 4, 5, qkv_bias=True, train_qkv=train_qkv)).blocks[0].mha.Wqkv
+    for value, gradient in ((Wqkv.weight, Wqkv.dweight), (Wqkv.bias, Wqkv.dbias)):
+        assert gradient.shape == value.shape if train_qkv else gradient is None
+
+
+def test_a_block_without_an_ffn_keeps_nothing_for_its_backward():
+    for ffn_hidden, empty in ((0, True), (1, False)):
+        _, cache = npgpt.GPTModel(GPTConfig(8, 2, 2, 4, 5, ffn_hidden=ffn_hidden)).forward(np.array([[1, 2]]))
+        assert all((block.ln2 is None) is (block.ffn is None) is empty for block in cache.blocks)
+
+
+def test_an_observer_that_ignores_everything_stays_itself_inside_a_block():
+    """So a plain pass makes no extra call for it."""
+    assert prefixed(ignore, "blocks.0.") is ignore
+
+
 @given(configs(), seeds)
 def test_loss_at_the_start_is_about_that_of_guessing(config, seed):
     """ln_f gives rows of length sqrt(C) at most, so a logit is normal with a deviation of at most 0.02 sqrt(C): 7 of those."""
@@ -290,8 +326,12 @@ def test_walking_through_the_modules_by_hand_gives_the_models_logits(backend):
         normed = block.ln1(x)
         outputs, patterns = zip(*(head(normed) for head in block.mha.attn_heads), strict=True)
         assert all(np.allclose(as_numpy(p).sum(-1), 1) and p.shape == (1, 5, 5) for p in patterns)
-        x = x + block.mha.projection(concatenate(outputs))
+        attn_out = block.mha.projection(concatenate(outputs))
+        assert np.allclose(as_numpy(block.mha(normed)), as_numpy(attn_out), rtol=1e-13, atol=1e-14)
+        whole = block(x)
+        x = x + attn_out
         x = x + block.ffn(block.ln2(x))
+        assert np.allclose(as_numpy(whole), as_numpy(x), rtol=1e-13, atol=1e-14)
     logits = model.head(model.ln_f(x))
     assert np.allclose(as_numpy(logits), as_numpy(model(ids)), rtol=1e-13, atol=1e-14)
 
@@ -307,14 +347,14 @@ def concatenate(arrays):
 @pytest.mark.parametrize(
     ("ids", "error", "message"),
     [
-        ([[0, 32]], ValueError, r"0\.\.31 .*got 32"),
-        ([[0, -1]], ValueError, "got -1"),
-        ([[0.0, 1.0]], TypeError, "must be integers"),
-        ([[True, False]], TypeError, "must be integers"),
-        ([list(range(13))], ValueError, "13 positions.*seq_len of 12"),
-        (np.zeros((0, 3), dtype=int), ValueError, "at least one id"),
-        (np.zeros((1, 0), dtype=int), ValueError, "at least one id"),
-        ([1, 2, 3], ValueError, r"shape \(B, T\), got \(3,\)"),
+        ([[0, 32]], ValueError, r"^ids must lie in 0\.\.31 .*got 32$"),
+        ([[0, -1]], ValueError, "^ids must lie in .* got -1$"),
+        ([[0.0, 1.0]], TypeError, "^ids must be integers"),
+        ([[True, False]], TypeError, "^ids must be integers"),
+        ([list(range(13))], ValueError, "^ids have 13 positions.*seq_len of 12$"),
+        (np.zeros((0, 3), dtype=int), ValueError, "^ids must hold at least one id"),
+        (np.zeros((1, 0), dtype=int), ValueError, "^ids must hold at least one id"),
+        ([1, 2, 3], ValueError, r"^ids must have the shape \(B, T\), got \(3,\)$"),
     ],
 )
 def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message):

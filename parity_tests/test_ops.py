@@ -5,13 +5,15 @@ import inspect
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import npgpt.ops as ops
+from npgpt.ops.attention import future
 
 from . import worst_errors
 from .conftest import PROFILE
 from .op_table import TABLE, as_tuple, cases, cotangent, in_float64, real, run_torch
-from .strategies import dtypes
+from .strategies import dtypes, seeds
 from .tolerances import COMPLEX_STEP_FACTOR, LOCAL_FACTOR, eps, local_error
 
 H = 1e-30  # the complex step: so small that its square vanishes, and nothing is subtracted, so nothing cancels
@@ -153,6 +155,40 @@ def test_every_public_operation_has_a_row():
         assert public[op.name] is op.forward and public[op.name + "_backward"] is op.backward
 
 
+@given(seeds, dtypes, st.integers(1, 5))
+def test_a_tokens_gradient_does_not_depend_on_where_other_tokens_stand(seed, dtype, C):
+    """Bit for bit: its rows are added in the order of their places, however many rows of others lie between them."""
+    rng = np.random.default_rng(seed)
+    table = np.zeros((3, C), dtype)
+    many = rng.integers(3, size=300)
+    dy = rng.standard_normal((300, C)).astype(dtype)
+    dweight = ops.embedding_backward(dy, ops.embedding(many, table)[1])
+    for token in range(3):
+        own = many == token
+        alone = ops.embedding_backward(dy[own], ops.embedding(many[own], table)[1])
+        assert np.array_equal(dweight[token], alone[token])
+
+
+@given(seeds, dtypes)
+def test_attention_shows_its_scores_and_pattern_and_their_gradients(seed, dtype):
+    """Shown under their names, in the order of computation, and the very arrays that the result is made of."""
+    rng = np.random.default_rng(seed)
+    q, k, v, dz = rng.standard_normal((4, 2, 3, 5, 4)).astype(dtype)
+    values, gradients = {}, {}
+    z, cache = ops.attention(q, k, v, lambda name, array: values.update({name: array.copy()}))
+    dq, _, _ = ops.attention_backward(dz, cache, lambda name, array: gradients.update({name: array.copy()}))
+    assert list(values) == ["scores", "pattern"] and list(gradients) == ["pattern", "scores"]
+    assert np.array_equal(ops.softmax(values["scores"])[0], values["pattern"]) and np.array_equal(values["pattern"] @ v, z)
+    softmax_cache = ops.softmax(values["scores"])[1]
+    assert np.array_equal(gradients["scores"], ops.softmax_backward(gradients["pattern"], softmax_cache))
+    assert np.array_equal(gradients["scores"] @ k / 2, dq)  # D = 4, so sqrt(D) is 2, and halving is exact
+
+
+def test_the_mask_is_built_once_for_a_length_and_nobody_can_write_to_it():
+    assert future(3) is future(3) and future(3).tolist() == [[False, True, True], [False, False, True], [False] * 3]
+    assert not future(3).flags.writeable
+
+
 def test_linear_works_without_a_bias_and_on_one_row():
     rng = np.random.default_rng(0)
     x, w, b = rng.standard_normal(3), rng.standard_normal((5, 3)), np.zeros(5)
@@ -171,15 +207,21 @@ def test_softmax_of_a_row_without_any_choice_is_nan_as_torchs():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ops.linear(np.ones((2, 3)), np.ones((5, 4))), "3 features"),
+        (
+            lambda: ops.linear(np.ones((2, 6, 3)), np.ones((5, 4))),
+            r"^x has 3 features, weight \(O, C\) = \(5, 4\) expects 4$",
+        ),
         (lambda: ops.attention(np.ones((1, 1, 2, 3)), np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))), "one shape"),
-        (lambda: ops.embedding(np.array([0, 4]), np.ones((4, 2))), r"0\.\.3 .*got 4"),
-        (lambda: ops.embedding(np.array([-1]), np.ones((4, 2))), "got -1"),
-        (lambda: ops.embedding(np.array([], dtype=int), np.ones((4, 2))), "at least one id"),
-        (lambda: ops.cross_entropy(np.ones((2, 3, 4)), np.zeros((2, 2), dtype=int)), "shape"),
-        (lambda: ops.cross_entropy(np.ones((1, 4)), np.array([4])), "targets"),
-        (lambda: ops.cross_entropy(np.ones((0, 4)), np.zeros(0, dtype=int)), "at least one"),
-        (lambda: ops.add_position(np.ones((1, 3, 2)), np.ones((2, 2))), "3 positions"),
+        (lambda: ops.embedding(np.array([0, 4]), np.ones((4, 2))), r"^ids must lie in 0\.\.3 .*got 4$"),
+        (lambda: ops.embedding(np.array([-1, 2]), np.ones((4, 2))), "^ids must lie in .* got -1$"),
+        (lambda: ops.embedding(np.array([], dtype=int), np.ones((4, 2))), "^ids must hold at least one id"),
+        (
+            lambda: ops.cross_entropy(np.ones((2, 3, 4)), np.zeros((2, 2), dtype=int)),
+            r"^targets have the shape \(2, 2\), the logits' positions \(2, 3\)$",
+        ),
+        (lambda: ops.cross_entropy(np.ones((1, 4)), np.array([4])), r"^targets must lie in 0\.\.3 .*got 4$"),
+        (lambda: ops.cross_entropy(np.ones((0, 4)), np.zeros(0, dtype=int)), "^targets must hold at least one"),
+        (lambda: ops.add_position(np.ones((1, 3, 5)), np.ones((2, 5))), "^x has 3 positions, the table only 2$"),
     ],
 )
 def test_inputs_that_do_not_fit_are_named(call, message):
@@ -189,5 +231,5 @@ def test_inputs_that_do_not_fit_are_named(call, message):
 
 def test_ids_that_are_not_integers_are_refused():
     for ids in (np.array([1.0]), np.array([True]), np.array(["a"])):
-        with pytest.raises(TypeError, match="must be integers"):
+        with pytest.raises(TypeError, match=r"^ids must be integers"):
             ops.embedding(ids, np.ones((4, 2)))

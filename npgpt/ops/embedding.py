@@ -64,7 +64,7 @@ def embedding_backward(dy: Array, cache: Cache) -> Array:
     # Sorted by id, the rows of dy that belong to one token stand in one run, and reduceat sums every run in one call.
     # (np.add.at does the same a row at a time, which is many times slower.)
     order = flat_ids.argsort(kind="stable")
-    counts = np.bincount(flat_ids, minlength=V)  # (V,): the runs' lengths
+    counts = np.bincount(flat_ids)  # the runs' lengths, by id up to the largest that occurs
     present = np.flatnonzero(counts)  # the tokens that occur
     starts = counts[present].cumsum() - counts[present]  # where their runs begin
     dweight = np.zeros((V, C), dy.dtype)

@@ -1,0 +1,177 @@
+"""The test of the tests: every small change to the code must make a test fail.
+
+    pip install -e '.[test,mutation]'
+    python -m parity_tests.mutation               all parts, each against the tests that are about it
+    python -m parity_tests.mutation --only ops    one part: what CI runs
+
+mutmut changes one thing at a time (a sign, a number, an argument, a string) in a temporary copy of the repository and runs the
+tests on each such mutant. A mutant that no test notices either shows that a statement is missing from the tests, or is
+equivalent: it computes the same. The equivalent ones are listed in equivalent_mutants.toml with a proof. The exit status is 1
+where a survivor is not listed, and where an entry of the list is stale: no such mutant is made any more, or it is killed.
+
+Not mutated, by mutmut's rules: module constants (A and K of GELU, BLOCK), decorated functions (`future`), annotations. Needs
+Linux or macOS.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIST = Path(__file__).with_name("equivalent_mutants.toml")
+TESTS = "parity_tests/test_"
+
+# Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
+# mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
+PARTS = {
+    "ops": (["npgpt/ops/*.py"], [TESTS + "ops.py", TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper"]),
+    "model": (
+        ["npgpt/layers.py", "npgpt/model.py", "npgpt/parameters.py"],
+        [
+            *(TESTS + name for name in ("model.py", "properties.py", "optim.py")),
+            f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
+        ],
+    ),
+    "optim": (["npgpt/optim.py"], [TESTS + "optim.py"]),
+}
+
+KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change, told by what it changes and not by a number, so that an edit elsewhere leaves it as it is."""
+
+    file: str
+    function: str  # with its class: "AdamW.step"
+    minus: str  # the lines taken away
+    plus: str  # the lines put in their place
+
+    def __str__(self) -> str:
+        lines = ["- " + line for line in self.minus.splitlines()] + ["+ " + line for line in self.plus.splitlines()]
+        return "\n".join([f"{self.file}, {self.function}", *("    " + line for line in lines)])
+
+
+def listed(part: str) -> list[Mutant]:
+    """The equivalent mutants of the part's files."""
+    found = []
+    for entry in tomllib.loads(LIST.read_text(encoding="utf-8"))["equivalent"]:
+        if not entry["proof"].strip():
+            raise SystemExit(f"{LIST.name}: an entry of {entry['file']}, {entry['function']} has no proof")
+        if any(Path(entry["file"]).match(pattern) for pattern in PARTS[part][0]):
+            found += [Mutant(entry["file"], entry["function"], *change) for change in entry["mutants"]]
+    return found
+
+
+def copy_repository(part: str, copy: Path) -> None:
+    """The sources and tests, with the part's files and tests written into mutmut's configuration."""
+    for folder in ("npgpt", "torchgpt", "parity_tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    files, tests = PARTS[part]
+    options = f"only_mutate = {json.dumps(files)}\npytest_add_cli_args_test_selection = {json.dumps(tests)}\n"
+    text, sections = re.subn(r"^\[tool\.mutmut\]\n", lambda found: found[0] + options, text, flags=re.MULTILINE)
+    assert sections == 1, "pyproject.toml needs one section [tool.mutmut]"
+    (copy / "pyproject.toml").write_text(text, encoding="utf-8")
+
+
+def run_mutmut(copy: Path, children: int) -> None:
+    """mutmut first proves that the tests see the mutated copy, not an installed one: it makes every function raise, and stops
+    unless the tests fail then."""
+    one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP")}
+    environment = os.environ | one_thread | {"HYPOTHESIS_PROFILE": "mutation"}
+    command = [sys.executable, "-c", "from mutmut.__main__ import cli; cli()", "run", "--max-children", str(children)]
+    with open(copy / "log.txt", "w+b") as log:
+        status = subprocess.run(command, cwd=copy, env=environment, stdout=log, stderr=subprocess.STDOUT).returncode
+        log.seek(0)
+        if status:
+            raise SystemExit(log.read().decode(errors="replace").replace("\r", "\n")[-5000:] + f"\nmutmut failed: {status}")
+
+
+def results(copy: Path) -> Iterator[tuple[Mutant, int | None]]:
+    """Every mutant with the exit status of its tests."""
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+    here = os.getcwd()
+    os.chdir(copy)  # mutmut looks for its results there
+    try:
+        for meta in sorted(Path("mutants").rglob("*.meta")):
+            file = meta.relative_to("mutants").with_suffix("").as_posix()
+            for name, status in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"].items():
+                lines = get_diff_for_mutant(name, path=file).splitlines()[2:]  # without the two lines that name the file
+                minus, plus = ("\n".join(code(line[1:]) for line in lines if line[0] == sign) for sign in "-+")
+                function = name.rpartition(".")[2].partition("__mutmut_")[0].removeprefix("x_")
+                yield Mutant(file, function.removeprefix("xǁ").replace("ǁ", "."), minus, plus), status
+    finally:
+        os.chdir(here)
+
+
+def code(line: str) -> str:
+    """The line without its indentation and its comment."""
+    return re.sub(r"(^|  )#.*", "", line.strip()).strip()
+
+
+def check(part: str, children: int) -> tuple[int, int, int, bool]:
+    """Runs one part and prints its score: (mutants, killed, equivalent, whether all is explained)."""
+    start = time.monotonic()
+    print(f"{part}: testing every mutant of {', '.join(PARTS[part][0])}")
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        copy = Path(folder)
+        copy_repository(part, copy)
+        run_mutmut(copy, children)
+        outcome = list(results(copy))
+    survivors = Counter(mutant for mutant, status in outcome if status not in KILLED)
+    statuses = {mutant: status for mutant, status in outcome if status not in KILLED}
+    equivalent = Counter(listed(part))
+    unexplained, stale = survivors - equivalent, equivalent - survivors
+    made = {mutant for mutant, _ in outcome}
+
+    for mutant in unexplained:
+        status = {0: "survived", 33: "no test reaches it", None: "not run"}.get(statuses[mutant], f"status {statuses[mutant]}")
+        print(f"NOT KILLED ({status}): {mutant}")
+    for mutant in stale:
+        print(f"STALE in {LIST.name} ({'now killed' if mutant in made else 'no such mutant'}): {mutant}")
+    total, killed = len(outcome), len(outcome) - survivors.total()
+    proven = (survivors & equivalent).total()
+    timeouts = sum(status in KILLED[2:] for _, status in outcome)
+    print(f"{part}: {score(total, killed, proven)}, {timeouts} by running out of time, {time.monotonic() - start:.0f} s")
+    return total, killed, proven, not unexplained and not stale
+
+
+def score(total: int, killed: int, equivalent: int) -> str:
+    other = total - equivalent
+    return (
+        f"{killed} of {total} mutants killed ({killed / total:.2%}), {equivalent} equivalent, "
+        f"{killed} of the {other} others killed ({killed / other:.2%})"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=PARTS, help="one part instead of all")
+    parser.add_argument("--children", type=int, default=2, help="how many mutants are tested at a time (default: 2)")
+    arguments = parser.parse_args()
+    try:
+        import mutmut  # noqa: F401
+    except ImportError:
+        raise SystemExit("mutmut is not installed: pip install -e '.[test,mutation]'") from None
+    sys.stdout.reconfigure(line_buffering=True)
+    parts = [check(part, arguments.children) for part in ([arguments.only] if arguments.only else PARTS)]
+    if len(parts) > 1:
+        print(f"all: {score(*(sum(part[i] for part in parts) for i in range(3)))}")
+    return 0 if all(part[3] for part in parts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
