@@ -58,7 +58,7 @@ def _fitter(wrong: Array, right: Array):
     finite = np.isfinite(wrong)
     scale = np.linalg.norm(wrong[finite])
     same_places = np.array_equal(finite, np.isfinite(right))
-    difference = np.linalg.norm((wrong - right)[finite]) if same_places else np.inf
+    difference = np.linalg.norm(wrong[finite] - right[finite]) if same_places else np.inf
 
     def fits(prediction: Array) -> bool:
         if not np.array_equal(np.isfinite(prediction), finite):

@@ -8,6 +8,7 @@ test_bugs.py demands that every one is caught, and says by which check.
 """
 
 import __future__
+
 import importlib
 import inspect
 import textwrap
