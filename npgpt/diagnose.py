@@ -39,6 +39,7 @@ def likely_mistake(
     if np.array_equal(wrong, right, equal_nan=True):
         return None
     fits = _fitter(wrong, right)
+    everywhere_finite = np.isfinite(wrong).all() and np.isfinite(right).all()
     hypotheses = itertools.chain(
         _broken(wrong, right),
         _scaled(wrong, right, factors or {}, fits),
@@ -46,8 +47,8 @@ def likely_mistake(
         _terms(wrong, right, terms or {}, fits),
         _rearranged(right, fits),
         _partly_zero(wrong, right, fits),
-        _slice_factors(wrong, right, fits),
-        _constant_difference(wrong, right, fits),
+        _slice_factors(wrong, right, fits) if everywhere_finite else (),
+        _constant_difference(wrong, right, fits) if everywhere_finite else (),
     )
     return next(hypotheses, None)
 

@@ -117,7 +117,8 @@ def measure() -> str:
     table.append([f"alarms on right code, {SEEDS} seeds", *map(str, false)])
     stories = "".join(f"- `{bug.name}` ({bug.source}). {bug.story}\n" for bug in CATALOGUE.values())
     note = """The other projects' tests look at single operations as well, which catches more than the same tolerance on a whole
-model does; and none of them was written for our optimiser. The columns answer one question: what would this tolerance let through?"""
+model does; and none of them was written for our optimiser. The columns answer one question: what would this tolerance let
+through?"""
     lines = "\n".join("| " + " | ".join(row) + " |" for row in table)
     summary = f"Together our checks catch {sum(ours)} of {len(ours)}."
     return f"{HEAD}{sources}\n{note}\n\n{summary}\n\n{lines}\n\n## Why training still seems to work\n\n{stories}"
