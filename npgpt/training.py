@@ -58,8 +58,9 @@ def train(
             ids, targets = next(batches)
         except StopIteration:
             raise ValueError(f"batches ended after {step - 1} of {steps} steps") from None
-        loss = model.loss_and_grad(ids, targets)
-        norm = backend.clip_grad_norm(parameters, max_norm)
+        with np.errstate(over="ignore", invalid="ignore"):  # the next lines look for nan and inf themselves
+            loss = model.loss_and_grad(ids, targets)
+            norm = backend.clip_grad_norm(parameters, max_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
             raise TrainingDiverged(step, what, *largest_gradient(model))
