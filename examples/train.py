@@ -74,7 +74,10 @@ def main() -> None:
     tokens = npgpt.read_tokens(args.input_file, tokenizer, args.errors)
     inputs, targets = npgpt.sliding_windows(tokens, config.seq_len)
     batches = npgpt.random_batches(inputs, targets, args.batch_size, args.seed)
-    prompt = tokenizer.encode(args.prompt)
+    try:
+        prompt = tokenizer.encode(args.prompt)
+    except ValueError as error:
+        raise ValueError(f"--prompt: {error}") from None
     if not prompt:
         raise ValueError("--prompt must hold at least one letter")
     model = backend.GPTModel(config, args.device, seed=args.seed, dtype=args.dtype)
@@ -150,7 +153,9 @@ def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: 
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, TypeError, OSError, npgpt.TrainingDiverged) as error:
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; nothing was written")

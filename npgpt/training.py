@@ -58,12 +58,13 @@ def train(
             ids, targets = next(batches)
         except StopIteration:
             raise ValueError(f"batches ended after {step - 1} of {steps} steps") from None
-        loss = model.loss_and_grad(ids, targets)
-        norm = backend.clip_grad_norm(parameters, max_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
-            raise TrainingDiverged(step, what, *largest_gradient(model))
-        optimizer.step()
+        with np.errstate(over="ignore", invalid="ignore"):  # nan and inf are looked for below, in words of our own
+            loss = model.loss_and_grad(ids, targets)
+            norm = backend.clip_grad_norm(parameters, max_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
+                raise TrainingDiverged(step, what, *largest_gradient(model))
+            optimizer.step()
         optimizer.zero_grad()
         losses.append(loss)
         if on_step is not None:

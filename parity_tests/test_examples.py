@@ -118,7 +118,6 @@ def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, tmp_path, 
     assert not list(tmp_path.glob("out/*"))
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_that_blows_up_says_when_and_writes_nothing(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "--learning-rate", "1e38", "--steps", "20"])

@@ -77,7 +77,6 @@ def test_on_step_sees_every_step(backend):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of the overflow that this test is about
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
     model = backend.GPTModel(dataclasses.replace(SMALL, tie_weights=False), seed=1)
     weights = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
@@ -93,7 +92,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(backend):
     model = backend.GPTModel(SMALL, seed=1)
     plain = model.loss_and_grad
