@@ -87,7 +87,10 @@ CRITERIA = {
     "tinygrad": (tinygrad, "helper_test_op: forward atol 1e-6, rtol 1e-3; gradients atol 1e-4, rtol 1e-3"),
     "ONNX Runtime": (onnx_runtime, "gradient_ops_test.cc: finite differences of every element within 1.5e-2 (EXPECT_IS_TINY)"),
     "torch assert_close": (torch_assert_close, "float32 defaults: atol 1e-5, rtol 1.3e-6, on logits and gradients"),
-    "JAX check_grads": (jax_check_grads, "defaults: one random direction, step 1e-4, within 1e-5 absolute and relative in float64 (its test_util)"),
+    "JAX check_grads": (
+        jax_check_grads,
+        "defaults: one random direction, step 1e-4, within 1e-5 absolute and relative in float64 (its test_util)",
+    ),
 }
 
 HEAD = """# Bugs and who catches them
