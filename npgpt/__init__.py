@@ -9,6 +9,7 @@ from .config import GPTConfig
 from .data import random_batches, read_tokens, sliding_windows
 from .device import pick_device
 from .generation import generate
+from .grader import check_backward
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
 from .tokenizer import LetterTokenizer, detokenize, letters, tokenize
@@ -20,6 +21,7 @@ __all__ = [
     "GPTModel",
     "LetterTokenizer",
     "TrainingDiverged",
+    "check_backward",
     "clip_grad_norm",
     "detokenize",
     "generate",
