@@ -18,7 +18,7 @@ def close(a: Array, b: Array) -> bool:
 
 
 def likely_mistake(wrong: Array, right: Array, factors: Mapping[str, float]) -> Mistake | None:
-    """The kind of mistake that fits, or None. `factors` names sizes that a gradient may be off by: {"C": 8, "sqrt(C)": 2.83}."""
+    """The kind of mistake that fits, or None. `factors` names what a gradient may be off by: {"C": 8, "sqrt(C)": 2.83}."""
     if not np.abs(right).max() > 0 or not np.isfinite(wrong).all():
         return None
     if not wrong.any():
