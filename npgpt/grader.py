@@ -32,6 +32,7 @@ from .numerical import H, complex_step, finite_differences, moved, one_hot
 EPS_FACTOR = 64  # as for the complex step in the parity suite
 NOISE_FACTOR = 16
 DIFFERENCES_FACTOR = 8  # the ladder's own estimate was never too small in 4,800 derivatives; this is for the unknown forward
+PRECISION = "precision, since 6 digits agree: a float32 on the way, or large numbers subtracted from each other"
 EPS = float(np.finfo(np.float64).eps)
 MOST_ELEMENTS = {"the complex step": 2000, "finite differences": 400}  # of one input; beyond it a random sample is graded
 
@@ -139,6 +140,7 @@ class Pair:
     backward: Callable
     inputs: list
     names: list[str]
+    y_shape: tuple[int, ...] | None = None  # of the first call; every later one has to give it again
 
     @property
     def places(self) -> list[int]:
@@ -152,12 +154,12 @@ class Pair:
 
     def in_float64(self) -> "Pair":
         wide = [x.astype(np.float64) if is_floating(x) else x for x in self.inputs]
-        return Pair(self.forward, self.backward, wide, self.names)
+        return replace(self, inputs=wide)
 
     def run_forward(self, inputs: Sequence) -> tuple[Array, tuple]:
         """inputs -> y and what the backward gets after dy. Passes the very inputs on: the caller copies."""
         result = called(self.forward, "forward", *inputs)
-        y = output_array(result, np.result_type(*[inputs[i].dtype for i in self.places]))
+        y = self.as_before(output_array(result, np.result_type(*[inputs[i].dtype for i in self.places])))
         return y, (result[1],) if isinstance(result, tuple) else tuple(inputs)
 
     def run_backward(self, dy: Array, rest: tuple) -> list[Array]:
@@ -165,9 +167,14 @@ class Pair:
         return gradient_arrays(self, called(self.backward, "backward", dy, *rest))
 
     def y(self, *inputs) -> Array:
-        """The output alone, of inputs that may be complex or far away: raises whatever the forward raises."""
-        result = self.forward(*inputs)
-        return np.asarray(result[0] if isinstance(result, tuple) else result)
+        """The output alone, of inputs that may be complex or far away."""
+        return self.as_before(np.array(first_of(called(self.forward, "forward", *inputs))))
+
+    def as_before(self, y: Array) -> Array:
+        """y, if its shape is the first call's."""
+        if self.y_shape is not None and y.shape != self.y_shape:
+            raise Stopped("output", f"y has the shape {self.y_shape}, and {y.shape} when the forward runs again")
+        return y
 
     def gradients(self, dy: Array, inputs: Sequence | None = None) -> list[Array]:
         """Forward and backward, on copies."""
@@ -181,7 +188,10 @@ def called(function: Callable, role: str, *arguments):
         return function(*arguments)
     except Exception as error:
         unwritten = str(error) if role == "backward" and isinstance(error, NotImplementedError) else None
-        raise Stopped(f"{role} runs", described(error, function), unwritten) from error
+        text = described(error, function)
+        if "\nin line" not in text:  # Python could not even call it: too many arguments, say
+            text += "\n(called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) where there is no cache)"
+        raise Stopped(f"{role} runs", text, unwritten) from error
 
 
 def described(error: Exception, function: Callable) -> str:
@@ -192,9 +202,7 @@ def described(error: Exception, function: Callable) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     theirs = [frame for frame in frames if code is not None and frame.filename == code.co_filename] or frames
     text = f"it raised {type(error).__name__}: {error}"
-    if not theirs:  # Python could not even call it: too many arguments, say
-        return f"{text}\n(called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) without a cache)"
-    return f"{text}\nin line {theirs[-1].lineno} of {theirs[-1].filename}: {theirs[-1].line}"
+    return f"{text}\nin line {theirs[-1].lineno} of {theirs[-1].filename}: {theirs[-1].line}" if theirs else text
 
 
 def output_array(result, dtype: np.dtype) -> Array:
@@ -204,7 +212,7 @@ def output_array(result, dtype: np.dtype) -> Array:
     y = result[0] if isinstance(result, tuple) else result
     if not isinstance(y, np.ndarray | np.generic | float):
         raise Stopped("output", f"the forward must return an array y or the pair (y, cache), got {type(y).__name__} for y")
-    y = np.asarray(y, dtype if type(y) is float else None)
+    y = np.array(y, dtype if type(y) is float else None)  # a copy: the next call may write to the same buffer
     if y.dtype.kind != "f":
         raise Stopped("output", f"y is of dtype {y.dtype}; a gradient needs real floating-point numbers")
     if y.size == 0:
@@ -267,6 +275,7 @@ def graded(given: Pair, reference: Callable | None, rng: np.random.Generator) ->
     """Every check in turn, with the mistake that it recognised."""
     inputs = copies(given.inputs)
     y, _ = given.run_forward(inputs)
+    given = replace(given, y_shape=y.shape)
     yield Check("forward runs", True, f"on {', '.join(map(described_input, given.names, given.inputs))}"), None
     changed_by_forward = changed(given.names, given.inputs, inputs)
     yield output_check(given, y), None
@@ -301,8 +310,6 @@ def graded(given: Pair, reference: Callable | None, rng: np.random.Generator) ->
 def output_check(pair: Pair, y: Array) -> Check:
     """y's dtype; that it is finite; that a second call gives it again."""
     again, _ = pair.run_forward(copies(pair.inputs))
-    if again.shape != y.shape:
-        raise Stopped("output", f"y has the shape {y.shape}, and {again.shape} when the forward runs again on the same inputs")
     finite = np.isfinite(y)
     if not finite.all():
         raise Stopped("output", f"{element('y', ~finite)} is {y[~finite][0]}: there is no gradient; try other inputs")
@@ -358,7 +365,11 @@ def linearity_check(pair: Pair, y: Array, dy: Array, mine: list[Array], noise: l
     hints = {
         "0 dy": (0 * dy, [0 * g for g in mine], "it adds something that does not depend on dy"),
         "1024 dy": (1024 * dy, [1024 * g for g in mine], "dy is used twice, clipped, or not at all"),
-        "dy + another": (dy + other, [a + b for a, b in zip(mine, of_other, strict=True)], "every term holds dy once"),
+        "dy + another": (
+            dy + other,
+            [a + b for a, b in zip(mine, of_other, strict=True)],
+            "a term holds dy twice, inside a function, or not at all",
+        ),
     }
     for what, (cotangent, expected, hint) in hints.items():
         got = pair.gradients(cotangent)
@@ -369,9 +380,9 @@ def linearity_check(pair: Pair, y: Array, dy: Array, mine: list[Array], noise: l
             bound = size * 2 * rounding_bound(eps_of(mine[i]), noise[i], natural)
             wrong = ~(np.abs(got[i] - expected[i]) <= bound)
             if wrong.any() and np.isfinite(mine[i]).all():
-                numbers = (
-                    f"{element(name, wrong)} is {got[i][wrong][0]:.6g} for {what} and should be {expected[i][wrong][0]:.6g}"
-                )
+                numbers = f"{element(name, wrong)} is {two(got[i], expected[i], wrong)} for {what}"
+                if np.abs(got[i] - expected[i]).max() <= 1e-6 * np.abs(expected[i]).max():
+                    hint = PRECISION
                 return Check("linearity", False, f"the backward is not linear in dy: {numbers}\nLikely mistake: {hint}.")
     return Check("linearity", True, "twice the cotangent is twice the gradient, a sum's gradient the sum of the gradients")
 
@@ -481,7 +492,7 @@ def complex_problem(pair: Pair, y: Array, dy: Array, y_error: Array, rng: np.ran
             there = pair.y(*moved(pair.inputs, place, 1j * H * direction))
             along = float(complex_step(pair.y, pair.inputs, place, [direction], dy)[0])
         except Exception as error:
-            return f"the forward does not take complex numbers ({type(error).__name__})"
+            return f"the forward does not take complex numbers ({type(error.__cause__ or error).__name__})"
         if there.shape != y.shape or not np.abs(there.real - y).max() <= math.sqrt(EPS) * max(np.abs(y).max(), np.abs(x).max()):
             return "the forward gives another y on complex numbers"
         differences = finite_differences(pair.y, pair.inputs, place, [direction], dy, y_error)
@@ -537,7 +548,9 @@ def derivative_check(
                 )
     how = f"{truth.method}{f', since {truth.reason}' if truth.reason else ''}"
     if wrong_names:
+        right_names = [name for name in pair.wanted if name not in wrong_names]
         others = f"\nAlso wrong: {', '.join(wrong_names[1:])}." if len(wrong_names) > 1 else ""
+        others += f"\nRight: {', '.join(right_names)}." if right_names else ""
         return Check("derivative", False, "\n".join([messages[0] + others, *notes, f"(judged by {how})"])), mistake
     counts = ", ".join(f"{name} {len(true.elements)}" for name, true in zip(pair.wanted, truth.of, strict=True))
     return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes])), None
@@ -575,7 +588,7 @@ def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: 
     if right.size == math.prod(shape):
         wrong, right = wrong.reshape(shape), right.reshape(shape)
     if np.abs(wrong - right).max() <= 1e-6 * np.abs(right).max():
-        return None, "precision: the two agree to 6 digits: a float32 on the way, or large numbers subtracted from each other."
+        return None, PRECISION + "."
     mistake = likely_mistake(wrong, right, sizes(pair, y))
     if mistake is None:
         return (
