@@ -134,7 +134,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Pair:
-    """The two functions and what they are graded on. Checks pass copies of it, so that no mistake reaches the next check."""
+    """The two functions and the inputs that they are graded on. Every call gets copies: no mistake reaches the next check."""
 
     forward: Callable
     backward: Callable
@@ -237,12 +237,13 @@ def gradient_arrays(pair: Pair, returned) -> list[Array]:
             raise Stopped("number of gradients", f"{name} is None; {expected}")
         if not isinstance(gradient, np.ndarray | np.generic | float | int):
             raise Stopped("shapes", f"{name} must be an array, got {type(gradient).__name__}")
-    arrays = [np.array(gradient) for gradient in gradients]
+    dtypes = [pair.inputs[i].dtype if type(g) is float else None for i, g in zip(pair.places, gradients, strict=True)]
+    arrays = [np.array(gradient, dtype) for gradient, dtype in zip(gradients, dtypes, strict=True)]
     problem = shape_problem(pair, arrays)
     if problem:
         raise Stopped("shapes", problem)
     for name, gradient in zip(pair.wanted, arrays, strict=True):
-        if gradient.dtype.kind not in "fiub":
+        if gradient.dtype.kind != "f":
             raise Stopped("dtypes", f"{name} is of dtype {gradient.dtype}; a gradient is real floating-point numbers")
     return arrays
 
@@ -257,9 +258,7 @@ def shape_problem(pair: Pair, gradients: list[Array]) -> str:
     problem = f"{gradient_name(name)} has the shape {got}, {name} has {right}"
     leading = len(got) - len(right)
     if sorted(shapes) == sorted(wanted):
-        return (
-            f"{problem}\nLikely mistake: the order. Return the gradients in the order of the inputs: {', '.join(pair.wanted)}."
-        )
+        return f"{problem}\nLikely mistake: the order. Return {', '.join(pair.wanted)}, in the order of the inputs."
     if leading > 0 and got[leading:] == right:
         axes = ", ".join(map(str, range(leading)))
         return f"{problem}\nLikely mistake: {name} was broadcast over the axes {axes}, so its gradient sums over them."
@@ -314,9 +313,7 @@ def output_check(pair: Pair, y: Array) -> Check:
     if not finite.all():
         raise Stopped("output", f"{element('y', ~finite)} is {y[~finite][0]}: there is no gradient; try other inputs")
     if np.abs(again - y).max() > EPS_FACTOR * eps_of(y) * np.abs(y).max():
-        raise Stopped(
-            "output", "the forward gives another y when it runs again on the same inputs: fix the seed of its dropout?"
-        )
+        raise Stopped("output", "the forward gives another y when it runs again: does its dropout need a fixed seed?")
     wanted = np.result_type(*[pair.inputs[i].dtype for i in pair.places])
     if y.dtype != wanted:
         return Check("output", False, f"y is {y.dtype}, the inputs are {wanted}{widening(y.dtype, wanted)}")
@@ -327,11 +324,8 @@ def dtypes_check(pair: Pair, gradients: list[Array]) -> Check:
     for place, name, gradient in zip(pair.places, pair.wanted, gradients, strict=True):
         wanted = pair.inputs[place].dtype
         if gradient.dtype != wanted:
-            return Check(
-                "dtypes",
-                False,
-                f"{name} is {gradient.dtype}, {pair.names[place]} is {wanted}{widening(gradient.dtype, wanted)}",
-            )
+            hint = widening(gradient.dtype, wanted)
+            return Check("dtypes", False, f"{name} is {gradient.dtype}, {pair.names[place]} is {wanted}{hint}")
     return Check("dtypes", True, "each gradient has its input's")
 
 
@@ -512,48 +506,58 @@ def derivative_check(
     pair: Pair, y: Array, dy: Array, mine: list[Array], noise: list[float], truth: Truth
 ) -> tuple[Check, Mistake | None]:
     """Every measured element of every gradient, and the sampled ones' random direction."""
-    wrong_names, messages, mistake, notes = [], [], None, []
-    for i, (place, name, true) in enumerate(zip(pair.places, pair.wanted, truth.of, strict=True)):
-        x, graded_by = pair.inputs[place], mine[i].flat[true.elements].astype(np.float64)
-        largest = float(np.abs(true.values[~true.kinks]).max(initial=0.0))
+    problems: dict[str, str] = {}  # of each wrong gradient
+    notes: list[str] = []
+    mistake = None
+    for i, (name, true) in enumerate(zip(pair.wanted, truth.of, strict=True)):
+        x, gradient = pair.inputs[pair.places[i]], mine[i].flat[true.elements].astype(np.float64)
+        clear = ~true.kinks & np.isfinite(true.errors)
+        largest = float(np.abs(true.values[clear]).max(initial=0.0))
         natural = natural_size(x, y, dy, largest)
-        base = rounding_bound(eps_of(mine[i]), noise[i] + true.noise, natural)
-        allowed = base + DIFFERENCES_FACTOR * true.errors
-        unclear = true.kinks | ~(DIFFERENCES_FACTOR * true.errors <= 1e-3 * natural)
-        wrong = ~unclear & ~(np.abs(graded_by - true.values) <= allowed)
-        notes += notes_on(name, x, true, unclear, largest <= base and not wrong.any())
-        if unclear.all():
-            wrong_names.append(name)
-            messages.append(f"{name} cannot be measured: the forward is not smooth at these inputs; try others")
+        clear &= DIFFERENCES_FACTOR * true.errors <= 1e-3 * natural
+        bound = rounding_bound(eps_of(mine[i]), noise[i] + true.noise, natural)
+        wrong = clear & ~(np.abs(gradient - true.values) <= bound + DIFFERENCES_FACTOR * true.errors)
+        if not clear.any():
+            problems[name] = f"{name} cannot be measured: the forward is not smooth at these inputs; try others"
         elif wrong.any():
-            wrong_names.append(name)
-            first = int(wrong.argmax())
-            index = np.unravel_index(true.elements[first], x.shape)
-            numbers = f"is {shown(graded_by[first], true.values[first])}"
-            count = f"{wrong.sum()} of {len(wrong)}{' sampled' if len(wrong) < x.size else ''} elements of {name} are wrong"
-            text = f"{name}{subscript(index)} {numbers} by {truth.method} ({count})"
-            if mistake is None:
-                right = np.where(unclear, graded_by, true.values)
-                mistake, hint = recognised(pair, y, i, graded_by, right, truth)
-                text += f"\nLikely mistake: {hint}"
-            messages.append(text)
-        elif true.direction is not None:
-            along = float((mine[i] * true.direction).sum())
-            bound = base * np.abs(true.direction).sum() + DIFFERENCES_FACTOR * true.slope_error
-            if not abs(along - true.slope) <= bound:
-                wrong_names.append(name)
-                numbers = f"{along:.10g}, and {true.slope:.10g} by {truth.method}"
-                messages.append(
-                    f"{name} is right in a sample of {len(wrong)} elements, but along a random direction it is {numbers}"
-                )
+            problems[name] = wrong_elements(name, x.shape, gradient, true, wrong, truth.method)
+            if len(problems) == 1:
+                mistake, hint = recognised(pair, y, i, gradient, np.where(clear, true.values, gradient), truth)
+                problems[name] += f"\nLikely mistake: {hint}"
+        else:
+            problems |= wrong_along(name, mine[i], true, bound, truth.method)
+        notes += notes_on(name, x.shape, true, clear, vacuous=largest <= bound and name not in problems)
     how = f"{truth.method}{f', since {truth.reason}' if truth.reason else ''}"
-    if wrong_names:
-        right_names = [name for name in pair.wanted if name not in wrong_names]
-        others = f"\nAlso wrong: {', '.join(wrong_names[1:])}." if len(wrong_names) > 1 else ""
-        others += f"\nRight: {', '.join(right_names)}." if right_names else ""
-        return Check("derivative", False, "\n".join([messages[0] + others, *notes, f"(judged by {how})"])), mistake
-    counts = ", ".join(f"{name} {len(true.elements)}" for name, true in zip(pair.wanted, truth.of, strict=True))
-    return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes])), None
+    if not problems:
+        counts = ", ".join(f"{name} {len(true.elements)}" for name, true in zip(pair.wanted, truth.of, strict=True))
+        return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes])), None
+    first, *others = problems
+    lines = [problems[first]]
+    if others:
+        lines.append(f"Also wrong: {', '.join(others)}.")
+    if len(problems) < len(pair.wanted):
+        lines.append(f"Right: {', '.join(name for name in pair.wanted if name not in problems)}.")
+    return Check("derivative", False, "\n".join([*lines, *notes, f"(judged by {how})"])), mistake
+
+
+def wrong_elements(name: str, shape: tuple, gradient: Array, true: Measured, wrong: Array, method: str) -> str:
+    """The first wrong element with both values, and how many there are. gradient (n,), wrong (n,) booleans."""
+    first = int(wrong.argmax())
+    where = name + subscript(np.unravel_index(true.elements[first], shape))
+    sampled = " sampled" if len(wrong) < math.prod(shape) else ""
+    count = f"{wrong.sum()} of {len(wrong)}{sampled} elements of {name} are wrong"
+    return f"{where} is {shown(gradient[first], true.values[first])} by {method} ({count})"
+
+
+def wrong_along(name: str, gradient: Array, true: Measured, bound: float, method: str) -> dict[str, str]:
+    """{name: problem} where a gradient that is right in a sample is wrong along the random direction, else {}."""
+    if true.direction is None:
+        return {}
+    along = float((gradient * true.direction).sum())
+    if abs(along - true.slope) <= bound * np.abs(true.direction).sum() + DIFFERENCES_FACTOR * true.slope_error:
+        return {}
+    text = f"{name} is right in a sample of {len(true.elements)} elements, but along a random direction it"
+    return {name: f"{text} is {shown(along, true.slope)} by {method}"}
 
 
 def rounding_bound(eps: float, noise: float, natural: float) -> float:
@@ -561,19 +565,16 @@ def rounding_bound(eps: float, noise: float, natural: float) -> float:
     return EPS_FACTOR * eps * natural + min(NOISE_FACTOR * noise, math.sqrt(eps) * natural)
 
 
-def notes_on(name: str, x: Array, true: Measured, unclear: Array, vacuous: bool) -> list[str]:
+def notes_on(name: str, shape: tuple, true: Measured, clear: Array, vacuous: bool) -> list[str]:
     """What a reader should know about how far the check reaches."""
     notes = []
-    if len(true.elements) < x.size:
-        notes.append(
-            f"Note: {name} has {x.size} elements; a sample of {len(true.elements)} and a random direction were graded."
-        )
-    if unclear.any() and not unclear.all():
-        index = np.unravel_index(true.elements[int(unclear.argmax())], x.shape)
-        notes.append(
-            f"Note: {unclear.sum()} elements of {name} lie on a kink and were left out, the first is {name}{subscript(index)}."
-        )
-    if vacuous and not unclear.all():
+    size, graded, left_out = math.prod(shape), len(true.elements), int((~clear).sum())
+    if graded < size:
+        notes.append(f"Note: {name} has {size} elements; a sample of {graded} and a random direction were graded.")
+    if 0 < left_out < graded:
+        first = name + subscript(np.unravel_index(true.elements[int((~clear).argmax())], shape))
+        notes.append(f"Note: {left_out} elements of {name} lie on a kink and were left out, the first is {first}.")
+    if vacuous:
         notes.append(f"Note: {name} is all but zero at these inputs, so this says little about it; try others.")
     return notes
 
@@ -591,10 +592,7 @@ def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: 
         return None, PRECISION + "."
     mistake = likely_mistake(wrong, right, sizes(pair, y))
     if mistake is None:
-        return (
-            None,
-            "none of the simple ones (sign, factor, transpose). Compare code and derivation term by term.",
-        )
+        return None, "none of the simple ones (sign, factor, transpose). Compare code and derivation term by term."
     return mistake, f"{mistake.kind}: {mistake.text.rstrip('.')}."
 
 
@@ -682,10 +680,10 @@ def run_on_tensors(pair: Pair, reference: Callable, dy: Array) -> tuple[Array, l
         raise TypeError(f"the reference must return a tensor or an array, got {type(y).__name__}")
     if not y.requires_grad:
         return y.numpy(), []
-    cotangent = torch.tensor(dy).reshape(dy.shape)
-    if y.shape != cotangent.shape:
+    if y.shape != dy.shape:
         return y.detach().numpy(), []
-    gradients = torch.autograd.grad(y, leaves, cotangent.to(y.dtype), allow_unused=True, materialize_grads=True)
+    cotangent = torch.tensor(dy, dtype=y.dtype)
+    gradients = torch.autograd.grad(y, leaves, cotangent, allow_unused=True, materialize_grads=True)
     return y.detach().numpy(), [g.numpy() for g in gradients]
 
 
@@ -705,9 +703,7 @@ def checked_input(x, name: str):
     if x.size == 0:
         raise ValueError(f"{name} is empty, of shape {x.shape}")
     if not np.isfinite(x).all():
-        raise ValueError(
-            f"{name} holds a nan or an infinity, where nothing has a derivative (build a mask of -inf in the forward)"
-        )
+        raise ValueError(f"{name} holds a nan or an infinity, where no derivative exists (make a mask of -inf in the forward)")
     return x
 
 

@@ -65,6 +65,12 @@ def test_normal_inputs_are_judged_by_the_complex_step():
         assert passes(verdict) and "by the complex step" in str(verdict) and "Note" not in str(verdict)
 
 
+def one_buffer():
+    """A forward that writes every output to the same array."""
+    buffer = {dtype: np.empty(X.shape, dtype) for dtype in ("float64", "complex128")}
+    return lambda x: np.multiply(x, x, out=buffer[x.dtype.name])
+
+
 def right_pairs():
     """Forwards and backwards in the many ways in which a reader may write them."""
     yield "no cache", lambda x, w: x @ w.T, lambda dy, x, w: (dy @ w, np.einsum("bto,btc->oc", dy, x)), (X, W)
@@ -79,6 +85,9 @@ def right_pairs():
     yield "a Python float as output", lambda x: float((x * x).sum()), lambda dy, x: 2 * x * dy, (X.astype(np.float32),)
     yield "a dict as cache", lambda x: (np.sin(x), {"x": x}), lambda dy, c: np.cos(c["x"]) * dy, (X,)
     yield "a 0-d input", lambda x: x * x, lambda dy, x: 2 * x * dy, (np.array(1.5),)
+    yield "a Python float as gradient", lambda x: x * x, lambda dy, x: float(2 * x * dy), (np.array(1.5, np.float32),)
+    yield "one buffer for all outputs", one_buffer(), lambda dy, x: 2 * x * dy, (X,)
+    yield "float32 weights inside", lambda x: x * GAIN.astype(np.float32), lambda dy, x: dy * GAIN.astype(np.float32), (X,)
     yield "*args", lambda *xs: xs[0] * xs[1], lambda dy, *xs: (dy * xs[1], dy * xs[0]), (X, X + 1)
     yield "a buffer handed out", lambda x: (2 * x, np.empty_like(x)), lambda dy, c: np.multiply(dy, 2, out=c), (X,)
     yield "partial", functools.partial(ops.layer_norm, eps=1e-3), ops.layer_norm_backward, (X, GAIN, SHIFT)
@@ -221,6 +230,8 @@ WRONG = {  # name: (forward and inputs, the wrong backward, the check that must 
         r"dx has the shape \(1, 3, 5\), x has \(2, 3, 5\)",
     ),
     "another dtype": (SOFTMAX, change_softmax(0, lambda dx: dx.astype(np.float32)), "dtypes", "dx is float32, x is float64"),
+    "a mask": ((lambda x: np.maximum(x, 0), X), lambda dy, x: x > 0, "dtypes", "dx is of dtype bool"),
+    "zeros of integers": (SOFTMAX, lambda dp, c: np.zeros(dp.shape, int), "dtypes", "dx is of dtype int64"),
     "complex": (SOFTMAX, change_softmax(0, lambda dx: dx + 0j), "dtypes", "dx is of dtype complex128"),
     "widened": (
         (ops.softmax, X.astype(np.float32)),
