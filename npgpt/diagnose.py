@@ -92,15 +92,15 @@ def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits) -> I
         return
     name = _factor_name(c, factors)
     if np.isclose(c, 2, rtol=1e-4):
-        yield Mistake("double count", "everything counts twice" + (f" (or has a factor of {name})" if name else ""))
+        yield Mistake("double count", "everything counts twice" + (f" (or is multiplied by {name})" if name else ""))
     elif name or wrong.size > 1:  # any number is some factor times another: it says something where it has a name
-        yield Mistake("factor", f"everything is {c:.6g} times too large" + (f": a factor of {name}" if name else ""))
+        yield Mistake("factor", f"everything is multiplied by {c:.6g}" + (f", which is {name}" if name else ""))
 
 
 def _factor_name(c: float, factors: Mapping[str, float]) -> str | None:
     """c as a named size, one over it, or a product or ratio of two, up to sign."""
     single = {name: value for name, value in factors.items() if value not in (0, 1)}
-    names = {**single, **{f"1/{name}": 1 / value for name, value in single.items()}}
+    names = {**single, **{f"1/({name})" if " " in name else f"1/{name}": 1 / value for name, value in single.items()}}
     for (a, x), (b, y) in itertools.combinations(single.items(), 2):
         names |= {f"{a} * {b}": x * y, f"{a}/{b}": x / y, f"{b}/{a}": y / x, f"1/({a} * {b})": 1 / (x * y)}
     for name, value in names.items():

@@ -175,9 +175,9 @@ def test_each_kind_of_mistake_is_recognised(seed, dtype):
     assert likely_mistake(slices, right, SIZES).kind == "factor"
     assert likely_mistake(right + part, right, SIZES).kind == "missing term"
     for name, value in SIZES.items():
-        assert likely_mistake((value * right).astype(dtype), right, SIZES).text.endswith(f"a factor of {name}")
-        assert likely_mistake((right / value).astype(dtype), right, SIZES).text.endswith(f"a factor of 1/{name}")
-    assert likely_mistake((right * 15).astype(dtype), right, SIZES).text.endswith("a factor of B * T")
+        assert likely_mistake((value * right).astype(dtype), right, SIZES).text.endswith(f"which is {name}")
+        assert likely_mistake((right / value).astype(dtype), right, SIZES).text.endswith(f"which is 1/{name}")
+    assert likely_mistake((right * 15).astype(dtype), right, SIZES).text.endswith("which is B * T")
 
 
 @given(seeds)
