@@ -16,11 +16,10 @@ import torchgpt
 from npgpt import GPTConfig
 from npgpt.weights import weight_shapes
 
-from .op_table import TABLE, Case, as_tuple, cotangent, in_float64, real
+from .op_table import TABLE, Case, complex_step_error, errors_against_torch
 from .strategies import STRUCTURES, random_weights
 from .test_model import loss_derivative
-from .test_ops import H, errors_against_torch
-from .tolerances import COMPLEX_STEP_FACTOR, LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
+from .tolerances import LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
 
 CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
 SHAPES = {2: (3, 5), 3: (2, 3, 7), 4: (2, 2, 5, 3)}  # number of sizes -> the sizes
@@ -90,23 +89,6 @@ def complex_step(seed: int) -> bool:
         return loss_derivative(ours, v, ids, targets), 0.0
 
     return derivative_alarm(ours, twin, derivative, ids, targets, 1e-12, seed)
-
-
-def complex_step_error(op, case) -> float:
-    """The largest |Im f / h - <gradient, v>| over the inputs, as a multiple of its bound."""
-    inputs, rng = case.build()
-    y, cache = op.forward(*inputs)
-    dy = cotangent(rng, y, "float64")
-    _, magnitudes = op.magnitude(dy, *in_float64(inputs))
-    worst = 0.0
-    for place, gradient, magnitude in zip(real(inputs), as_tuple(op.backward(dy, cache)), magnitudes, strict=True):
-        direction = rng.standard_normal(inputs[place].shape)
-        moved = [x if x.dtype.kind == "i" else x.astype(np.complex128) for x in inputs]
-        moved[place] += 1j * H * direction
-        error = abs((np.imag(op.forward(*moved)[0]) / H * dy).sum() - (gradient * direction).sum())
-        bound = COMPLEX_STEP_FACTOR * eps("float64") * (magnitude * np.abs(direction)).sum()
-        worst = max(worst, error / bound if np.isfinite(error) else np.inf)
-    return worst
 
 
 def derivative_alarm(ours, twin, derivative: Callable, ids, targets, tolerance: float, seed: int) -> bool:

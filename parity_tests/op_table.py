@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import npgpt.ops as ops
 
 from .strategies import array, sizes, structures
+from .tolerances import COMPLEX_STEP_FACTOR, eps, local_error
 
 
 @dataclass(frozen=True)
@@ -304,3 +305,36 @@ def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> 
     y = op.torch_fn(*tensors)
     gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
     return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]
+
+
+def errors_against_torch(op: Op, case: Case, device: str) -> list[float]:
+    """The error of the output and of each gradient against torch, in eps x magnitude."""
+    inputs, rng = case.build()
+    y, cache = op.forward(*inputs)
+    dy = cotangent(rng, y, case.dtype)
+    gradients = as_tuple(op.backward(dy, cache))
+    torch_y, torch_gradients = run_torch(op, inputs, dy, device)
+    with np.errstate(under="ignore"):
+        y_magnitude, gradient_magnitudes = op.magnitude(dy.astype(np.float64), *in_float64(inputs))
+    pairs = zip([y, *gradients], [torch_y, *torch_gradients], [y_magnitude, *gradient_magnitudes], strict=True)
+    return [local_error(np.asarray(ours), theirs, magnitude) for ours, theirs, magnitude in pairs]
+
+
+H = 1e-30  # the complex step: so small that its square vanishes, and nothing is subtracted, so nothing cancels
+
+
+def complex_step_error(op: Op, case: Case) -> float:
+    """The largest |Im f / h - <gradient, v>| over the inputs, as a multiple of its bound."""
+    inputs, rng = case.build()
+    y, cache = op.forward(*inputs)
+    dy = cotangent(rng, y, "float64")
+    _, magnitudes = op.magnitude(dy, *in_float64(inputs))
+    worst = 0.0
+    for place, gradient, magnitude in zip(real(inputs), as_tuple(op.backward(dy, cache)), magnitudes, strict=True):
+        direction = rng.standard_normal(inputs[place].shape)
+        moved = [x if x.dtype.kind == "i" else x.astype(np.complex128) for x in inputs]
+        moved[place] += 1j * H * direction
+        error = abs((np.imag(op.forward(*moved)[0]) / H * dy).sum() - (gradient * direction).sum())
+        bound = COMPLEX_STEP_FACTOR * eps("float64") * (magnitude * np.abs(direction)).sum()
+        worst = max(worst, error / bound if np.isfinite(error) else np.inf)
+    return worst

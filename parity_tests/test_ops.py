@@ -12,26 +12,11 @@ from npgpt.ops.attention import future
 
 from . import worst_errors
 from .conftest import PROFILE
-from .op_table import TABLE, as_tuple, cases, cotangent, in_float64, real, run_torch
+from .op_table import TABLE, as_tuple, cases, complex_step_error, cotangent, errors_against_torch, in_float64, real
 from .strategies import dtypes, seeds
-from .tolerances import COMPLEX_STEP_FACTOR, LOCAL_FACTOR, eps, local_error
-
-H = 1e-30  # the complex step: so small that its square vanishes, and nothing is subtracted, so nothing cancels
+from .tolerances import LOCAL_FACTOR, local_error
 
 every_op = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-
-
-def errors_against_torch(op, case, device) -> list[float]:
-    """The error of the output and of each gradient against torch, in eps x magnitude."""
-    inputs, rng = case.build()
-    y, cache = op.forward(*inputs)
-    dy = cotangent(rng, y, case.dtype)
-    gradients = as_tuple(op.backward(dy, cache))
-    torch_y, torch_gradients = run_torch(op, inputs, dy, device)
-    with np.errstate(under="ignore"):
-        y_magnitude, gradient_magnitudes = op.magnitude(dy.astype(np.float64), *in_float64(inputs))
-    pairs = zip([y, *gradients], [torch_y, *torch_gradients], [y_magnitude, *gradient_magnitudes], strict=True)
-    return [local_error(np.asarray(ours), theirs, magnitude) for ours, theirs, magnitude in pairs]
 
 
 @every_op
@@ -53,19 +38,7 @@ def test_backward_is_the_forwards_derivative_by_the_complex_step(op):
 
     @given(cases(op, dtypes.filter(lambda dtype: dtype == "float64")))
     def check(case):
-        inputs, rng = case.build()
-        y, cache = op.forward(*inputs)
-        dy = cotangent(rng, y, "float64")
-        gradients = as_tuple(op.backward(dy, cache))
-        _, magnitudes = op.magnitude(dy, *inputs)
-        for place, gradient, magnitude in zip(real(inputs), gradients, magnitudes, strict=True):
-            direction = rng.standard_normal(inputs[place].shape)
-            moved = [x if x.dtype.kind == "i" else x.astype(np.complex128) for x in inputs]
-            moved[place] += 1j * H * direction
-            along = (np.imag(op.forward(*moved)[0]) / H * dy).sum()
-            expected = (gradient * direction).sum()
-            bound = COMPLEX_STEP_FACTOR * eps("float64") * (magnitude * np.abs(direction)).sum()
-            assert abs(along - expected) <= bound, f"input {place}: {along} by the complex step, {expected} by the backward"
+        assert complex_step_error(op, case) <= 1
 
     check()
 
