@@ -586,6 +586,10 @@ def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: 
         same = pair.inputs[pair.places[j]].shape == shape and np.array_equal(true.elements, truth.of[i].elements)
         if j != i and same and np.abs(wrong - true.values).max() <= 1e-6 * np.abs(true.values).max():
             return None, f"order: this is {pair.wanted[j]}; return {', '.join(pair.wanted)}, in the order of the inputs."
+    if not np.isfinite(wrong).all():
+        return None, "a division by 0, an overflow, or inf - inf: the gradient is not finite."
+    if not right.any():
+        return None, "a gradient where there is none: the output does not change with this input."
     if right.size == math.prod(shape):
         wrong, right = wrong.reshape(shape), right.reshape(shape)
     if np.abs(wrong - right).max() <= 1e-6 * np.abs(right).max():
@@ -620,7 +624,7 @@ def reference_check(
     """y, and the gradients where the reference has any, against the reader's."""
     try:
         true_y, gradients = run_reference(pair, reference, dy)
-        near = [run_reference(replace(pair, inputs=all_nudged(pair.inputs, rng)), reference, nudged(dy, rng)) for _ in range(3)]
+        near = [run_reference(replace(pair, inputs=all_nudged(pair.inputs, rng)), reference, nudged(dy, rng)) for _ in range(8)]
     except Stopped as problem:  # of the gradients that it returned
         return Check("reference", False, f"of the reference: {problem}"), None
     except Exception as error:

@@ -199,12 +199,12 @@ WRONG = {  # name: (forward and inputs, the wrong backward, the check that must 
         r"dbias has the shape \(2, 3, 4\), bias has \(4,\)\n.*bias was broadcast over the axes 0, 1",
     ),
     "dK reshaped": (ATTENTION, reshaped_instead_of_transposed, "derivative", r"dk\[.*transpose"),
-    "no 1 / sqrt(D)": (ATTENTION, change_attention(0, lambda dq: dq * math.sqrt(3)), "derivative", r"factor.*sqrt\(.*= 1\.732"),
+    "no 1 / sqrt(D)": (ATTENTION, change_attention(0, lambda dq: dq * math.sqrt(3)), "derivative", r"factor.*sqrt\("),
     "mean as sum": (
         (ops.cross_entropy, X, IDS % 5),
         lambda d, c: ops.cross_entropy_backward(d, c) * 6,
         "derivative",
-        r"factor.*= 6",
+        "factor",
     ),
     "another order": (ATTENTION, lambda dz, c: ops.attention_backward(dz, c)[::-1], "derivative", "order: this is dv"),
     "another order, other shapes": (LINEAR, lambda dy, c: ops.linear_backward(dy, c)[::-1], "shapes", "the order"),
@@ -220,7 +220,8 @@ WRONG = {  # name: (forward and inputs, the wrong backward, the check that must 
     ),
     "a millionth off": (SOFTMAX, change_softmax(0, lambda dx: dx * (1 + 1e-7)), "derivative", "precision"),
     "float32 inside": (SOFTMAX, change_softmax(0, lambda dx: dx.astype(np.float32).astype(float)), "linearity", "precision"),
-    "nan": (SOFTMAX, change_softmax(0, lambda dx: dx * np.nan), "derivative", "is nan and should be"),
+    "nan": (SOFTMAX, change_softmax(0, lambda dx: dx * np.nan), "derivative", "is nan and should be .*not finite"),
+    "a gradient of a constant": ((lambda x: np.ones(3), X), lambda dy, x: x * dy.sum(), "derivative", "where there is none"),
     "ignores dy": ((ops.cross_entropy, X, IDS % 5), deaf_cross_entropy, "linearity", "does not depend on dy"),
     "dy squared": (SOFTMAX, lambda dp, c: ops.softmax_backward(dp * dp, c), "linearity", "used twice"),
     "adds a constant": (SOFTMAX, lambda dp, c: ops.softmax_backward(dp, c) + 1, "linearity", "does not depend on dy"),
@@ -342,6 +343,15 @@ def test_forwards_that_complex_numbers_break_are_judged_by_finite_differences(fo
     assert "finite differences" in message(
         wobbling, "derivative"
     )  # an error of a millionth is found without complex numbers too
+
+
+def test_steps_out_of_what_the_forward_takes_are_left_out():
+    def roots(x):
+        return np.array([math.sqrt(each) for each in x])  # raises for negative numbers
+
+    x = np.array([0.01, 1.0, 2.0, 5.0])
+    assert passes(check_backward(roots, lambda dy, x: dy / (2 * np.sqrt(x)), x))
+    assert "by finite differences" in message(check_backward(roots, lambda dy, x: dy / np.sqrt(x), x), "derivative")
 
 
 def test_elements_on_a_kink_are_left_out_and_said_so():
@@ -519,13 +529,19 @@ def test_finite_differences_are_within_their_own_error_estimate(f):
             assert differences.errors.max() <= 5e-10 * natural  # and the estimate is of use
 
 
+def test_rounding_errors_are_not_taken_for_kinks():
+    x = np.random.default_rng(1).standard_normal(200)
+    differences = finite_differences(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2, [x], 0, one_hot(x.shape, range(200)), x)
+    assert (np.abs(differences.values) <= differences.errors).all() and not differences.kinks.any()
+
+
 # ------------------------------------------------------------------------------------------------------- examples, exercises
 
 BLANK = '    raise NotImplementedError("your turn")\n'
 EXERCISES = {  # name: (a bug, in place of the blank; what the verdict must say)
     "linear": ("return dy @ cache.weight, np.einsum('bto,btc->oc', dy, cache.x), dy", "dbias.*broadcast over the axes 0, 1"),
     "softmax": ("return -npgpt.ops.softmax_backward(dp, cache)", "sign"),
-    "cross_entropy": ("return npgpt.ops.cross_entropy_backward(dloss, cache) * cache.targets.size", "factor.*= 6"),
+    "cross_entropy": ("return npgpt.ops.cross_entropy_backward(dloss, cache) * cache.targets.size", "factor"),
     "embedding": ("dw = np.zeros(cache.shape); dw[cache.ids] = dy; return dw", r"dweight\[0, 0\] is"),
     "gelu": ("return dy * (1 + cache.t) / 2", r"dx\[0, 0, 0\] is"),
     "layer_norm": (
