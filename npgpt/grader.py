@@ -31,7 +31,7 @@ from .numerical import H, complex_step, finite_differences, moved, one_hot
 
 EPS_FACTOR = 64  # as for the complex step in the parity suite
 NOISE_FACTOR = 16
-DIFFERENCES_FACTOR = 8  # the ladder's own estimate was never too small in 4,800 derivatives; this is for the unknown forward
+DIFFERENCES_FACTOR = 8  # in 6,720 derivatives the error was at most 0.45 of its estimate
 PRECISION = "precision, since 6 digits agree: a float32 on the way, or large numbers subtracted from each other"
 EPS = float(np.finfo(np.float64).eps)
 MOST_ELEMENTS = {"the complex step": 2000, "finite differences": 400}  # of one input; beyond it a random sample is graded
@@ -391,7 +391,7 @@ def backward_noise(pair: Pair, dy: Array, mine: list[Array], rng: np.random.Gene
         _, rest = pair.run_forward(all_nudged(pair.inputs, rng) if what == "inputs" else copies(pair.inputs))
         try:
             near = pair.run_backward(nudged(dy, rng), rest if what == "inputs" else nudged(rest, rng))
-        except Stopped:  # a cache of the reader's own kind, in which something has to be exact
+        except (Stopped, RecursionError):  # a cache in which something has to be exact, or that holds itself
             continue
         noise = [max(old, float(np.abs(a - b).max())) for old, a, b in zip(noise, near, mine, strict=True)]
     return noise
@@ -586,6 +586,10 @@ def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: 
         same = pair.inputs[pair.places[j]].shape == shape and np.array_equal(true.elements, truth.of[i].elements)
         if j != i and same and np.abs(wrong - true.values).max() <= 1e-6 * np.abs(true.values).max():
             return None, f"order: this is {pair.wanted[j]}; return {', '.join(pair.wanted)}, in the order of the inputs."
+    if not np.isfinite(wrong).all():
+        return None, "a division by 0, an overflow, or inf - inf: the gradient is not finite."
+    if not right.any():
+        return None, "a gradient where there is none: the output does not change with this input."
     if right.size == math.prod(shape):
         wrong, right = wrong.reshape(shape), right.reshape(shape)
     if np.abs(wrong - right).max() <= 1e-6 * np.abs(right).max():
@@ -620,7 +624,7 @@ def reference_check(
     """y, and the gradients where the reference has any, against the reader's."""
     try:
         true_y, gradients = run_reference(pair, reference, dy)
-        near = [run_reference(replace(pair, inputs=all_nudged(pair.inputs, rng)), reference, nudged(dy, rng)) for _ in range(3)]
+        near = [run_reference(replace(pair, inputs=all_nudged(pair.inputs, rng)), reference, nudged(dy, rng)) for _ in range(8)]
     except Stopped as problem:  # of the gradients that it returned
         return Check("reference", False, f"of the reference: {problem}"), None
     except Exception as error:
@@ -704,7 +708,7 @@ def checked_input(x, name: str):
         raise ValueError(f"{name} is empty, of shape {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError(f"{name} holds a nan or an infinity, where no derivative exists (make a mask of -inf in the forward)")
-    return x
+    return x.astype(x.dtype.newbyteorder("="), copy=False)  # as any result of NumPy's arithmetic
 
 
 def is_floating(x) -> bool:

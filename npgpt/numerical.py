@@ -64,7 +64,7 @@ def finite_differences(
     y_error: the rounding error of f's output, elementwise, where it is known to be more than an eps of the output.
     """
     x = inputs[place]
-    size = float(np.sqrt((x * x).mean())) or 1.0
+    size = float(np.abs(x).mean()) or 1.0
     steps = 2.0 ** (np.round(np.log2(size)) - 2 * np.arange(1, STEPS + 1))  # powers of two: x + h is exact more often
     rows = [ladder(f, inputs, place, v, steps, dy, y_error) for v in directions]
     slopes, bends, rounding = (np.array(column).reshape(-1, STEPS) for column in zip(*rows, strict=True))  # each (n, STEPS)
