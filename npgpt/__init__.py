@@ -11,6 +11,7 @@ from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
+from .threads import get_num_threads, set_num_threads
 from .tokenizer import LetterTokenizer, detokenize, letters, tokenize
 from .training import TrainingDiverged, train
 
@@ -24,6 +25,7 @@ __all__ = [
     "clip_grad_norm",
     "detokenize",
     "generate",
+    "get_num_threads",
     "get_position_encoding",
     "letters",
     "load_checkpoint",
@@ -31,6 +33,7 @@ __all__ = [
     "random_batches",
     "read_tokens",
     "save_checkpoint",
+    "set_num_threads",
     "sliding_windows",
     "tokenize",
     "train",

@@ -103,8 +103,8 @@ class Head:
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         q, k, v = (W(x)[:, None] for W in (self.Wq, self.Wk, self.Wv))  # each (B, 1, T, D)
-        z, cache = ops.attention(q, k, v)
-        return z[:, 0], cache.pattern[:, 0]
+        z, cache = ops.attention(q, k, v, block=x.shape[1])
+        return z[:, 0], cache.patterns[0][:, 0]  # one block: the whole pattern
 
 
 class MultiHeadAttention:

@@ -5,7 +5,9 @@
 `forward` reads from top to bottom, `backward` from bottom to top; both pass through the same names.
 """
 
+import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +20,15 @@ from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadA
 from .memory import keep_freed_memory
 from .ops.attention import Note, ignore
 from .ops.embedding import check_ids
-from .parameters import Parameter, Store
+from .parameters import BLOCK, Parameter, Store
+from .threads import run_together, shares
 from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
 
 DTYPES = ("float32", "float64")
+
+# A batch is split between threads where each gets at least so many positions (a share costs the adding up of its gradients,
+# as many numbers as the model has) and so much work (positions x parameters; starting a thread costs some 0.1 ms).
+POSITIONS_OF_A_SHARE, WORK_OF_A_SHARE = 256, 2**26
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
@@ -73,9 +80,14 @@ class GPTModel:
     def _build(self, dtype: np.dtype) -> None:
         config, shapes = self.config, weight_shapes(self.config)
         self.store = Store({name: s for name, s in shapes.items() if is_trainable(name, config)}, dtype)
-        buffers = Store({name: s for name, s in shapes.items() if not is_trainable(name, config)}, dtype, trainable=False)
-        tensors = self.store.parameters | buffers.parameters
-        self._tensors: dict[str, Parameter] = {name: tensors[name] for name in shapes}  # in the state_dict's order
+        self.buffers = Store({name: s for name, s in shapes.items() if not is_trainable(name, config)}, dtype, trainable=False)
+        self.replicas: list[GPTModel] = []
+        self._connect()
+
+    def _connect(self) -> None:
+        """Makes the module tree over the arrays in the two stores."""
+        config, dtype, tensors = self.config, self.store.data.dtype, self.store.parameters | self.buffers.parameters
+        self._tensors: dict[str, Parameter] = {name: tensors[name] for name in weight_shapes(config)}  # the state_dict's order
 
         def linear(name: str) -> Linear:
             return Linear(tensors[name + ".weight"], tensors.get(name + ".bias"))
@@ -150,11 +162,58 @@ class GPTModel:
         return float(ops.cross_entropy(self(ids), np.asarray(targets))[0])
 
     def loss_and_grad(self, ids: Array, targets: Array) -> float:
-        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them)."""
-        logits, cache = self.forward(checked_ids(ids, self.config))
-        loss, loss_cache = ops.cross_entropy(logits, np.asarray(targets))
-        self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
-        return float(loss)
+        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them).
+
+        A large batch is split between threads (see npgpt/threads.py). This is data parallelism: every thread runs forward and
+        backward over its own sequences, with gradients of its own, and since the loss is a mean over all positions, the whole
+        batch's gradient is the sum of theirs, each weighed by its share of the positions.
+        """
+        ids, targets = checked_ids(ids, self.config), np.asarray(targets)
+        B, T = ids.shape
+        work = T * self.store.data.size  # of one sequence
+        parts = shares(B, smallest=max(1, -(-POSITIONS_OF_A_SHARE // T), -(-WORK_OF_A_SHARE // work)))
+        if len(parts) == 1:
+            return self._forward_and_backward(ids, targets)
+        check_ids("targets", targets, self.config.vocab_size)
+        if targets.shape != ids.shape:
+            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
+        while len(self.replicas) < len(parts) - 1:
+            self.replicas.append(self._replica())
+        workers = [self, *self.replicas[: len(parts) - 1]]
+        losses = run_together(
+            [
+                partial(worker._forward_and_backward, ids[part], targets[part], (part.stop - part.start) / B)
+                for worker, part in zip(workers, parts, strict=True)
+            ]
+        )
+        self._add_gradients(workers[1:])
+        return sum(losses)
+
+    def _forward_and_backward(self, ids: Array, targets: Array, share: float = 1.0) -> float:
+        """share * loss; adds its gradient to every parameter's."""
+        logits, cache = self.forward(ids)
+        loss, loss_cache = ops.cross_entropy(logits, targets)
+        self.backward(ops.cross_entropy_backward(share, loss_cache), cache)
+        return share * float(loss)
+
+    def _replica(self) -> "GPTModel":
+        """The same model, over the same weights, with gradients of its own: what one more thread works on."""
+        replica = copy.copy(self)
+        replica.store = self.store.with_own_gradients()
+        replica._connect()
+        return replica
+
+    def _add_gradients(self, replicas: list["GPTModel"]) -> None:
+        """Moves the replicas' gradients over to this model's, and leaves theirs at 0."""
+
+        def move(part: slice) -> None:
+            for start in range(part.start, part.stop, BLOCK):
+                block = slice(start, min(start + BLOCK, part.stop))
+                for replica in replicas:
+                    self.store.grad[block] += replica.store.grad[block]
+                    replica.store.grad[block] = 0
+
+        run_together([partial(move, part) for part in shares(self.store.grad.size, smallest=2 * BLOCK)])
 
     def trace(self, ids: Array, targets: Array | None = None) -> dict[str, tuple[Array, Array | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.

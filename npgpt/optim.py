@@ -18,12 +18,15 @@ regularization", arXiv:1711.05101, algorithm 2. Clipping: Pascanu, Mikolov, Beng
 
 import math
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
+from numpy import ndarray as Array
 
-from .parameters import Parameter, joined
+from .parameters import BLOCK, Parameter, joined
+from .threads import run_together, shares
 
-BLOCK = 16384  # elements: AdamW reads and writes five vectors; in pieces of this size they stay in the processor's cache
+SHARE = 2 * BLOCK  # elements: a thread's share of a long vector is at least so long, or starting the thread would cost more
 
 
 class AdamW:
@@ -67,9 +70,17 @@ class AdamW:
         step_size = self.lr / (1 - b1**self.steps)
         root_correction = math.sqrt(1 - b2**self.steps)  # sqrt(vhat) = sqrt(v) / root_correction
         for (data, grad), (m, v) in zip(self.vectors, self.moments, strict=True):
-            for start in range(0, data.size, BLOCK):
-                piece = slice(start, start + BLOCK)
-                self._update(data[piece], grad[piece], m[piece], v[piece], step_size, root_correction)
+            run_together(
+                [
+                    partial(self._update_share, data[share], grad[share], m[share], v[share], step_size, root_correction)
+                    for share in shares(data.size, SHARE)
+                ]
+            )
+
+    def _update_share(self, w, g, m, v, step_size: float, root_correction: float) -> None:
+        for start in range(0, w.size, BLOCK):
+            piece = slice(start, start + BLOCK)
+            self._update(w[piece], g[piece], m[piece], v[piece], step_size, root_correction)
 
     def _update(self, w, g, m, v, step_size: float, root_correction: float) -> None:
         b1, b2 = self.betas
@@ -103,9 +114,15 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     gradients = [grad for _, grad in joined(list(params))]
-    norm = math.sqrt(sum(float(grad @ grad) for grad in gradients))
+    shared = [grad[share] for grad in gradients for share in shares(grad.size, SHARE)]
+    norm = math.sqrt(sum(run_together([partial(sum_of_squares, grad) for grad in shared])))
     factor = max_norm / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
-        for grad in gradients:
-            grad *= factor
+        run_together([partial(np.multiply, grad, factor, out=grad) for grad in shared])
     return norm
+
+
+def sum_of_squares(vector: Array) -> float:
+    """Block by block, the blocks' sums added in double precision: a float32 sum over millions of squares would lose digits."""
+    blocks = (vector[start : start + BLOCK] for start in range(0, vector.size, BLOCK))
+    return sum(float(block @ block) for block in blocks)

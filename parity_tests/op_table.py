@@ -7,6 +7,7 @@ tolerances.py: it gets float64 inputs and the cotangent, and gives one array for
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -177,8 +178,8 @@ def add_position_magnitude(dy, x, table):
 
 
 def attention_magnitude(dy, q, k, v):
-    T, D = q.shape[-2:]
-    future = np.triu(np.ones((T, T), dtype=bool), 1)
+    (R, D), T = q.shape[-2:], k.shape[-2]
+    future = np.triu(np.ones((T, T), dtype=bool), 1)[-R:]
     q, scale = q / math.sqrt(D), 1 / math.sqrt(D)
     scores = np.where(future, -np.inf, q @ k.swapaxes(-1, -2))
     score_error = np.where(future, 0, np.abs(q) @ np.abs(k).swapaxes(-1, -2))
@@ -195,7 +196,11 @@ def attention_magnitude(dy, q, k, v):
 
 
 def torch_attention(q, k, v):
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    R, T = q.shape[-2], k.shape[-2]
+    if R == T:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    past = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()[-R:]  # the queries are those of the last R positions
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=past)
 
 
 def torch_cross_entropy(logits, targets):
@@ -262,6 +267,19 @@ TABLE = {
             dims=4,
             inputs=lambda rng, s, dt, B, H, T, D: [
                 array(rng, "normal" if s == "far_apart" else s, (B, H, T, D), dt),
+                array(rng, "normal", (B, H, T, D), dt),
+                array(rng, s, (B, H, T, D), dt),
+            ],
+            magnitude=attention_magnitude,
+        ),
+        Op(
+            "attention_in_blocks",
+            partial(ops.attention, block=2),
+            ops.attention_backward,
+            torch_attention,
+            dims=5,
+            inputs=lambda rng, s, dt, B, H, T, D, R: [
+                array(rng, "normal" if s == "far_apart" else s, (B, H, min(R, T), D), dt),
                 array(rng, "normal", (B, H, T, D), dt),
                 array(rng, s, (B, H, T, D), dt),
             ],

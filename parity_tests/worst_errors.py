@@ -26,6 +26,7 @@ GRADIENTS = {
     "layer_norm": ("dx", "dweight", "dbias"),
     "gelu": ("dx",),
     "attention": ("dq", "dk", "dv"),
+    "attention_in_blocks": ("dq", "dk", "dv"),
     "cross_entropy": ("dlogits",),
     "embedding": ("dweight",),
     "add_position": ("dx", "dtable"),

@@ -1,0 +1,78 @@
+"""Threads: how one training step uses all of the processor.
+
+NumPy lets go of Python's global lock while it computes, so two threads that each work on half of a batch really run at the same
+time. That beats a BLAS that splits every single product between the cores: the halves meet once a step instead of a hundred
+times, and the work that is no product (GELU, LayerNorm, softmax, AdamW) is shared out as well.
+
+Where work is shared out here, BLAS is held to one thread for as long, so that the threads do not fight over the cores.
+"""
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_one_at_a_time = threading.Lock()  # BLAS has one thread count for the whole process
+
+
+def get_num_threads() -> int:
+    """How many threads a step may use. At first: as many as the process may use cores."""
+    return _num_threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Lets training steps, the optimiser and BLAS use this many threads, at least 1, from now on.
+
+    The same number of threads gives the same bits again; another one sums in another order, which is equal up to rounding.
+    """
+    global _num_threads
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    _num_threads = threads
+    for library in _blas().lib_controllers:
+        library.set_num_threads(threads)
+
+
+def shares(size: int, smallest: int) -> list[slice]:
+    """0..size cut into as many equal slices as there are threads; into fewer where they would get shorter than `smallest`."""
+    count = max(1, min(_num_threads, size // smallest))
+    return [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
+
+
+def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Calls every task, each in a thread of its own, and gives back their results in order. One task is simply called.
+
+    An exception in a task is raised here once all have ended. Tasks must not call `run_together` themselves.
+    """
+    if len(tasks) == 1:
+        return [tasks[0]()]
+    with _one_at_a_time, _blas().limit(limits=1):
+        # A copied context carries np.errstate along; this thread takes the first task itself.
+        others = [_pool(os.getpid()).submit(contextvars.copy_context().run, task) for task in tasks[1:]]
+        try:
+            first = tasks[0]()
+        finally:
+            for other in others:
+                other.exception()  # waits until it has ended
+        return [first, *(other.result() for other in others)]
+
+
+@cache
+def _pool(process: int):
+    """The waiting threads; a forked process, which inherits none of them, gets its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=256, thread_name_prefix="npgpt")  # it starts only as many as are ever busy at once
+
+
+@cache
+def _blas():
+    """threadpoolctl's handle on the BLAS libraries that are loaded (OpenBLAS, MKL, BLIS); Apple's Accelerate has none."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
