@@ -107,6 +107,22 @@ class Head:
         return z[:, 0], cache.patterns[0][:, 0]  # one block: the whole pattern
 
 
+class KeyValues:
+    """What one attention layer remembers while text is generated: the keys and values of the positions it has seen, up to
+    seq_len of them. A new position then asks them, and nothing that is known is computed again."""
+
+    def __init__(self, B: int, H: int, seq_len: int, D: int, dtype: np.dtype):
+        self.k, self.v = np.empty((2, B, H, seq_len, D), dtype)
+        self.length = 0
+
+    def extended_by(self, k: Array, v: Array) -> tuple[Array, Array]:
+        """k, v (B, H, R, D) of R new positions -> those of all positions so far, (B, H, length, D), views."""
+        new = slice(self.length, self.length + k.shape[2])
+        self.k[:, :, new], self.v[:, :, new] = k, v
+        self.length = new.stop
+        return self.k[:, :, : new.stop], self.v[:, :, : new.stop]
+
+
 class MultiHeadAttention:
     """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
     (C, C) mixes what the heads bring back."""
@@ -127,9 +143,11 @@ class MultiHeadAttention:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, past: KeyValues | None = None):
         qkv, Wqkv_cache = self.Wqkv.forward(x)  # (B, T, 3C)
         q, k, v = split_heads(qkv, self.n_head)  # each (B, H, T, D)
+        if past is not None:
+            k, v = past.extended_by(k, v)  # each (B, H, earlier + T, D)
         note("q", q)
         note("k", k)
         note("v", v)
@@ -203,11 +221,11 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, past: KeyValues | None = None):
         note("resid_pre", x)
         normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
         note("ln1", normed)
-        attn_out, mha_cache = self.mha.forward(normed, note)  # (B, T, C)
+        attn_out, mha_cache = self.mha.forward(normed, note, past)  # (B, T, C)
         x = x + attn_out
         note("resid_mid", x)
         ln2_cache = ffn_cache = None

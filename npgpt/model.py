@@ -16,19 +16,19 @@ from numpy import ndarray as Array
 from . import ops
 from .config import GPTConfig
 from .device import pick_device
-from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from .layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, MultiHeadAttention
 from .memory import keep_freed_memory
 from .ops.attention import Note, ignore
 from .ops.embedding import check_ids
 from .parameters import BLOCK, Parameter, Store
-from .threads import run_together, shares
+from .threads import WORK_OF_A_SHARE, run_together, shares
 from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
 
 DTYPES = ("float32", "float64")
 
-# A batch is split between threads where each gets at least so many positions (a share costs the adding up of its gradients,
-# as many numbers as the model has) and so much work (positions x parameters; starting a thread costs some 0.1 ms).
-POSITIONS_OF_A_SHARE, WORK_OF_A_SHARE = 256, 2**26
+# A thread's share of a batch has at least so many positions: its gradients are as many numbers as the model has, whatever the
+# share, and they have to be added up.
+POSITIONS_OF_A_SHARE = 256
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
@@ -153,6 +153,26 @@ class GPTModel:
         note("embed", dembed)
         self.token_embedding.backward(dembed, cache.token_embedding)
 
+    def remember(self, batch_size: int) -> list[KeyValues]:
+        """An empty memory for `next_logits`, one entry a block (in the field: a KV cache)."""
+        c = self.config
+        return [KeyValues(batch_size, c.n_head, c.seq_len, c.n_embd // c.n_head, self.store.data.dtype) for _ in self.blocks]
+
+    def next_logits(self, ids: Array, past: list[KeyValues]) -> Array:
+        """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them. `past` has then
+        seen them too.
+
+        Raises ValueError where the positions seen would be more than seq_len.
+        """
+        seen, R = past[0].length, ids.shape[1]
+        if seen + R > self.config.seq_len:
+            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        x, _ = self.token_embedding.forward(ids)  # (B, R, C)
+        x, _ = ops.add_position(x, self.position_encoding[0, seen:])  # (B, R, C)
+        for block, keys_and_values in zip(self.blocks, past, strict=True):
+            x, _ = block.forward(x, past=keys_and_values)  # (B, R, C)
+        return self.head(self.ln_f(x[:, -1]))  # (B, V): only the last position is asked
+
     def __call__(self, ids: Array) -> Array:
         """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model."""
         return self.forward(checked_ids(ids, self.config))[0]
@@ -180,12 +200,16 @@ class GPTModel:
         while len(self.replicas) < len(parts) - 1:
             self.replicas.append(self._replica())
         workers = [self, *self.replicas[: len(parts) - 1]]
-        losses = run_together(
-            [
-                partial(worker._forward_and_backward, ids[part], targets[part], (part.stop - part.start) / B)
-                for worker, part in zip(workers, parts, strict=True)
-            ]
-        )
+        try:
+            losses = run_together(
+                [
+                    partial(worker._forward_and_backward, ids[part], targets[part], (part.stop - part.start) / B)
+                    for worker, part in zip(workers, parts, strict=True)
+                ]
+            )
+        except BaseException:
+            self.replicas.clear()  # their gradients may be half filled
+            raise
         self._add_gradients(workers[1:])
         return sum(losses)
 

@@ -11,10 +11,15 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+# In parameters x positions: a thread of ours should have at least so much to do, or starting it costs more than it saves; and a
+# forward pass so much for BLAS to split its products, each of which is a small part of it.
+WORK_OF_A_SHARE, WORK_FOR_BLAS = 2**24, 2**28
 
 _num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _one_at_a_time = threading.Lock()  # BLAS has one thread count for the whole process
@@ -31,11 +36,18 @@ def set_num_threads(threads: int) -> None:
     The same number of threads gives the same bits again; another one sums in another order, which is equal up to rounding.
     """
     global _num_threads
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-    _num_threads = threads
+    _num_threads = checked_threads(threads)
     for library in _blas().lib_controllers:
         library.set_num_threads(threads)
+
+
+def checked_threads(threads: int) -> int:
+    """The number itself. Raises TypeError where it is no integer, ValueError where it is below 1."""
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise TypeError(f"threads must be an integer, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return threads
 
 
 def shares(size: int, smallest: int) -> list[slice]:
@@ -60,6 +72,12 @@ def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
             for other in others:
                 other.exception()  # waits until it has ended
         return [first, *(other.result() for other in others)]
+
+
+def blas_for(work: int):
+    """A context in which BLAS has one thread if `work`, the parameters x positions of a forward pass, is too little for more;
+    otherwise one that changes nothing."""
+    return _blas().limit(limits=1) if work < WORK_FOR_BLAS else nullcontext()
 
 
 @cache

@@ -10,6 +10,7 @@ from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
+from .threads import get_num_threads, set_num_threads
 from .transfer import from_numpy, to_numpy
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "clip_grad_norm",
     "from_numpy",
     "generate",
+    "get_num_threads",
     "get_position_encoding",
     "load_checkpoint",
     "pick_device",
     "save_checkpoint",
+    "set_num_threads",
     "to_numpy",
     "train",
 ]

@@ -113,6 +113,22 @@ class Head:
         return z[:, 0], pattern[:, 0]
 
 
+class KeyValues:
+    """What one attention layer remembers while text is generated: the keys and values of the positions it has seen, up to
+    seq_len of them. A new position then asks them, and nothing that is known is computed again."""
+
+    def __init__(self, B: int, H: int, seq_len: int, D: int, like: Tensor):
+        self.k, self.v = like.new_empty((2, B, H, seq_len, D))
+        self.length = 0
+
+    def extended_by(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """k, v (B, H, R, D) of R new positions -> those of all positions so far, (B, H, length, D), views."""
+        new = slice(self.length, self.length + k.shape[2])
+        self.k[:, :, new], self.v[:, :, new] = k, v
+        self.length = new.stop
+        return self.k[:, :, : new.stop], self.v[:, :, : new.stop]
+
+
 class MultiHeadAttention(nn.Module):
     """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
     (C, C) mixes what the heads bring back."""
@@ -123,13 +139,17 @@ class MultiHeadAttention(nn.Module):
         self.Wqkv, self.projection = Wqkv, projection
         self.attn_heads = [Head(Wqkv, head, n_head) for head in range(n_head)]
 
-    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+    def forward(self, x: Tensor, note: Note = ignore, past: KeyValues | None = None) -> Tensor:
         q, k, v = split_heads(self.Wqkv(x), self.n_head)  # each (B, H, T, D)
+        if past is not None:
+            k, v = past.extended_by(k, v)  # each (B, H, earlier + T, D)
         note("q", q)
         note("k", k)
         note("v", v)
         if note is ignore:  # nobody asks for the weights: torch's fused kernel, which never builds them
-            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+            z = F.scaled_dot_product_attention(
+                q, k, v, is_causal=q.shape == k.shape
+            )  # (B, H, T, D); one new query sees all keys
         else:
             z, _ = attention(q, k, v, note)  # (B, H, T, D)
         note("z", z)
@@ -163,11 +183,11 @@ class Block(nn.Module):
         super().__init__()
         self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
 
-    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+    def forward(self, x: Tensor, note: Note = ignore, past: KeyValues | None = None) -> Tensor:
         note("resid_pre", x)
         normed = self.ln1(x)  # (B, T, C)
         note("ln1", normed)
-        x = x + self.mha(normed, note)  # (B, T, C)
+        x = x + self.mha(normed, note, past)  # (B, T, C)
         note("resid_mid", x)
         if self.ffn is not None:
             normed = self.ln2(x)  # (B, T, C)

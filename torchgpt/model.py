@@ -20,7 +20,7 @@ from npgpt.ops.attention import Note, ignore
 from npgpt.weights import check_state_dict, initial_weights, is_trainable
 
 from .device import pick_device
-from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from .layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, MultiHeadAttention
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Tensor:
@@ -106,6 +106,28 @@ class GPTModel(nn.Module):
         logits = self.head(x)  # (B, T, V)
         note("logits", logits)
         return logits
+
+    def remember(self, batch_size: int) -> list[KeyValues]:
+        """An empty memory for `next_logits`, one entry a block (in the field: a KV cache)."""
+        c = self.config
+        like = self.token_embedding.weight.detach()
+        return [KeyValues(batch_size, c.n_head, c.seq_len, c.n_embd // c.n_head, like) for _ in self.blocks]
+
+    @torch.no_grad()
+    def next_logits(self, ids: Tensor | Array, past: list[KeyValues]) -> Tensor:
+        """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them. `past` has seen them
+        then. R must be 1 unless `past` is empty.
+
+        Raises ValueError where the positions seen would be more than seq_len.
+        """
+        seen, R = past[0].length, ids.shape[1]
+        if seen + R > self.config.seq_len:
+            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        ids = ids if isinstance(ids, Tensor) else self._to_device(ids)
+        x = self.token_embedding(ids) + self.position_encoding[:, seen : seen + R]  # (B, R, C)
+        for block, keys_and_values in zip(self.blocks, past, strict=True):
+            x = block(x, past=keys_and_values)  # (B, R, C)
+        return self.head(self.ln_f(x[:, -1]))  # (B, V): only the last position is asked
 
     def _ids(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
         """ids, checked, as a tensor on the model's device."""

@@ -96,7 +96,8 @@ def attention(q: Array, k: Array, v: Array, note: Note = ignore, block: int = 64
     for rows, seen in blocks(R, T, block if note is ignore else R):
         scores = scaled_q[:, :, rows] @ k[:, :, seen].swapaxes(-1, -2)  # (B, H, r, s)
         r = scores.shape[-2]
-        np.copyto(scores[..., -r:], -np.inf, where=future(r))  # the square at the end; set, not added: -inf + inf would be nan
+        if r > 1:  # the square at the end (a lone query has no future in it); set, not added: -inf + inf would be nan
+            np.copyto(scores[..., -r:], -np.inf, where=future(r))
         note("scores", scores)
         pattern, _ = softmax(scores)  # (B, H, r, s)
         note("pattern", pattern)
