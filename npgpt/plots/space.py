@@ -1,7 +1,4 @@
-"""Pictures. Every function takes numbers and gives back a matplotlib Figure: it never shows it, and needs no display.
-
-matplotlib is imported on the first call, so that `import npgpt` stays as light as NumPy.
-"""
+"""Vectors as points in three dimensions, each written as its own letter."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,37 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray as Array
 
+from .style import letter_style, visible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-VOWELS = "aeıioöuü"
-VOWEL, CONSONANT, OTHER = "#c1272d", "#1f4e9c", "#444444"
-
-
-def loss_curve(losses: Sequence[float], baseline: float) -> "Figure":
-    """The loss of each step and its running mean, in nats, under the line of a model that knows nothing.
-
-    losses : one number a step. baseline : the loss of guessing uniformly, log(vocab_size).
-    """
-    from matplotlib.figure import Figure
-
-    losses = np.asarray(losses, dtype=np.float64)
-    width = min(len(losses), max(1, len(losses) // 40))
-    sums = np.cumsum(np.concatenate(([0.0], losses)))
-    running_mean = (sums[width:] - sums[:-width]) / width
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color="0.75", linewidth=0.6, label="each batch")
-    axes.plot(steps[width - 1 :], running_mean, color=VOWEL, linewidth=1.8, label=f"mean of the last {width}")
-    axes.axhline(baseline, color="black", linestyle="--", linewidth=1, label=f"knows nothing: ln V = {baseline:.3f}")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats a token)")
-    axes.set_title("Training: how surprised the model is by the next letter")
-    axes.set_xlim(0, len(losses))
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def three_dimensions(vectors: Array) -> tuple[Array, float]:
@@ -74,10 +44,8 @@ def embedding_space(before: Array, after: Array, labels: Sequence[str]) -> "Figu
         low, high = panel.min(axis=0), panel.max(axis=0)  # (3,)
         margin = 0.05 * (high - low) + 1e-6
         for (x, y, z), label in zip(panel, labels, strict=True):
-            colour = VOWEL if label in VOWELS else CONSONANT if label.isalpha() else OTHER
-            weight = "bold" if label in VOWELS else "normal"
             axes.plot([x, x], [y, y], [low[2] - margin[2], z], color="0.8", linewidth=0.6)  # down to the floor: shows the depth
-            axes.text(x, y, z, "␣" if label == " " else label, color=colour, weight=weight, size=11, ha="center", va="center")
+            axes.text(x, y, z, visible(label), size=11, ha="center", va="center", **letter_style(label))
         axes.set(**{f"{axis}lim": (low[i] - margin[i], high[i] + margin[i]) for i, axis in enumerate("xyz")})
         axes.set_title(f"{title}: {np.linalg.norm(high - low):.2g} from corner to corner", size=11)
         axes.tick_params(labelsize=7)
