@@ -6,6 +6,7 @@
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
@@ -46,6 +47,11 @@ def checked_ids(ids: Array, config: GPTConfig, name: str = "ids") -> Array:
     if ids.shape[1] > config.seq_len:
         raise ValueError(f"{name} have {ids.shape[1]} positions, more than the model's seq_len of {config.seq_len}")
     return ids
+
+
+def shares_of_a_batch(B: int, T: int, parameters: int) -> list[slice]:
+    """Which of B sequences of T positions each thread gets."""
+    return shares(B, smallest=max(math.ceil(POSITIONS_OF_A_SHARE / T), math.ceil(WORK_OF_A_SHARE / (T * parameters))))
 
 
 class Cache(NamedTuple):
@@ -190,8 +196,7 @@ class GPTModel:
         """
         ids, targets = checked_ids(ids, self.config), np.asarray(targets)
         B, T = ids.shape
-        work = T * self.store.data.size  # of one sequence
-        parts = shares(B, smallest=max(1, -(-POSITIONS_OF_A_SHARE // T), -(-WORK_OF_A_SHARE // work)))
+        parts = shares_of_a_batch(B, T, self.store.data.size)
         if len(parts) == 1:
             return self._forward_and_backward(ids, targets)
         check_ids("targets", targets, self.config.vocab_size)
