@@ -66,6 +66,7 @@ def future(T: int) -> Array:
     return mask
 
 
+@lru_cache(maxsize=8)
 def blocks(queries: int, keys: int, block: int) -> list[tuple[slice, slice]]:
     """For each block of queries: which queries, and which keys they may see. The queries are those of the last positions."""
     earlier = keys - queries
