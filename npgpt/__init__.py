@@ -11,15 +11,19 @@ from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
-from .tokenizer import LetterTokenizer, detokenize, letters, tokenize
+from .tokenizers import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
 from .training import TrainingDiverged, train
 
 __all__ = [
     "AdamW",
+    "BPETokenizer",
+    "CharTokenizer",
     "GPTConfig",
     "GPTModel",
     "LetterTokenizer",
+    "Tokenizer",
     "TrainingDiverged",
+    "WordTokenizer",
     "check_backward",
     "clip_grad_norm",
     "detokenize",

@@ -1,6 +1,6 @@
 """Weights on disk: a safetensors file with the config in its metadata. Either backend reads what either has written.
 
-json, tempfile and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
+json and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
 """
 
 import os
@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .config import GPTConfig
+from .files import write_atomically
 from .model import GPTModel
 
 FORMAT = "npgpt-1"  # the metadata's one key; its value is the config as JSON
@@ -44,32 +45,6 @@ def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTCo
     # One entry only: safetensors writes several in no fixed order, and the same weights should give the same bytes.
     content = save(contiguous, metadata={FORMAT: json.dumps(config.to_dict())})
     write_atomically(path, content)
-
-
-def write_atomically(path: str | PathLike, content: bytes) -> None:
-    """Writes the whole content or leaves what was there: a power cut or Ctrl-C in between never leaves half a file."""
-    import tempfile
-
-    folder_name, name = os.path.split(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder_name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    if os.name == "posix":  # the rename itself reaches the disk with its folder; Windows cannot open one
-        folder = os.open(folder_name, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tuple[dict[str, Array], GPTConfig]:

@@ -12,8 +12,8 @@ import npgpt
 import torchgpt
 from npgpt import GPTConfig
 
-ONLY_NUMPY = {"LetterTokenizer", "check_backward", "detokenize", "letters"}
-ONLY_NUMPY |= {"random_batches", "read_tokens", "sliding_windows", "tokenize"}
+ONLY_NUMPY = {"BPETokenizer", "CharTokenizer", "LetterTokenizer", "Tokenizer", "WordTokenizer", "check_backward"}
+ONLY_NUMPY |= {"detokenize", "letters", "random_batches", "read_tokens", "sliding_windows", "tokenize"}
 ONLY_TORCH = {"from_numpy", "to_numpy"}
 METHODS = ["loss", "loss_and_grad", "trace", "num_parameters", "gradients", "state_dict", "load_state_dict", "zero_grad"]
 METHODS += ["parameters", "named_parameters", "__call__"]
