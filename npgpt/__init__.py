@@ -6,7 +6,7 @@ PyTorch under the same names; `parity_tests` proves the two equal.
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import GPTConfig
-from .data import random_batches, read_tokens, sliding_windows
+from .data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
 from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
@@ -21,21 +21,25 @@ __all__ = [
     "GPTConfig",
     "GPTModel",
     "LetterTokenizer",
+    "RandomWindows",
     "Tokenizer",
     "TrainingDiverged",
     "WordTokenizer",
     "check_backward",
     "clip_grad_norm",
     "detokenize",
+    "encode_file",
     "generate",
     "get_position_encoding",
     "letters",
     "load_checkpoint",
     "pick_device",
     "random_batches",
+    "read_text",
     "read_tokens",
     "save_checkpoint",
     "sliding_windows",
+    "split_tokens",
     "tokenize",
     "train",
 ]
