@@ -10,9 +10,9 @@ from .data import RandomWindows, encode_file, random_batches, read_text, read_to
 from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
-from .optim import AdamW, clip_grad_norm
+from .optim import AdamW, clip_grad_norm, parameter_groups
 from .tokenizers import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
-from .training import TrainingDiverged, train
+from .training import TrainingDiverged, cosine_schedule, evaluate, train
 
 __all__ = [
     "AdamW",
@@ -27,12 +27,15 @@ __all__ = [
     "WordTokenizer",
     "check_backward",
     "clip_grad_norm",
+    "cosine_schedule",
     "detokenize",
     "encode_file",
+    "evaluate",
     "generate",
     "get_position_encoding",
     "letters",
     "load_checkpoint",
+    "parameter_groups",
     "pick_device",
     "random_batches",
     "read_text",

@@ -149,11 +149,11 @@ class GPTModel:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         return float(ops.cross_entropy(self(ids), np.asarray(targets))[0])
 
-    def loss_and_grad(self, ids: Array, targets: Array) -> float:
-        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them)."""
+    def loss_and_grad(self, ids: Array, targets: Array, scale: float = 1.0) -> float:
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them)."""
         logits, cache = self.forward(checked_ids(ids, self.config))
         loss, loss_cache = ops.cross_entropy(logits, np.asarray(targets))
-        self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
+        self.backward(ops.cross_entropy_backward(scale, loss_cache), cache)
         return float(loss)
 
     def trace(self, ids: Array, targets: Array | None = None) -> dict[str, tuple[Array, Array | None]]:

@@ -676,7 +676,7 @@ CATALOGUE = {
         Bug(
             "gradient_multiplied_by_the_loss",
             "npgpt.model:GPTModel.loss_and_grad",
-            "cross_entropy_backward(1.0, loss_cache)",
+            "cross_entropy_backward(scale, loss_cache)",
             "cross_entropy_backward(float(loss), loss_cache)",
             "The gradient of the loss squared, halved: the same direction.",
             "classic",
@@ -746,7 +746,7 @@ CATALOGUE = {
         Bug(
             "adamw_decay_without_the_learning_rate",
             "npgpt.optim:AdamW._update",
-            "self.lr * self.weight_decay",
+            "self.lr * decay",
             "self.weight_decay",
             "The weights stay small, and a small model still learns.",
             "classic",
@@ -756,7 +756,7 @@ CATALOGUE = {
         Bug(
             "adamw_decay_forgotten",
             "npgpt.optim:AdamW._update",
-            "    w *= 1 - self.lr * self.weight_decay\n",
+            "    w *= 1 - self.lr * decay\n",
             "",
             "Nothing shows before overfitting does.",
             "classic",
@@ -767,12 +767,12 @@ CATALOGUE = {
             "adamw_decay_inside_the_moments",
             "npgpt.optim:AdamW._update",
             "    term = g * (1 - b1)\n",
-            "    g = g + self.weight_decay * w\n    term = g * (1 - b1)\n",
+            "    g = g + decay * w\n    term = g * (1 - b1)\n",
             "This is Adam with L2 regularisation, a respectable optimiser of another name.",
             "classic",
             tensor="weights after step 1",
             mistake="factor",
-            also=(("npgpt.optim:AdamW._update", "    w *= 1 - self.lr * self.weight_decay\n", ""),),
+            also=(("npgpt.optim:AdamW._update", "    w *= 1 - self.lr * decay\n", ""),),
         ),
         Bug(
             "zero_grad_forgets",

@@ -43,7 +43,16 @@ PARTS = {
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
         ],
     ),
-    "optim": (["npgpt/optim.py"], [TESTS + "optim.py"]),
+    "optim": (
+        ["npgpt/optim.py"],
+        [
+            TESTS + "optim.py",
+            TESTS + "training.py::test_only_matrices_decay",
+            TESTS + "training.py::test_groups_are_those_of_torch",
+            TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
+            TESTS + "training.py::test_moments_that_do_not_fit_are_refused",
+        ],
+    ),
 }
 
 KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time

@@ -3,7 +3,7 @@
 A script that says `backend = importlib.import_module("torchgpt")` instead of "npgpt" runs on a GPU or an Apple chip.
 """
 
-from npgpt import GPTConfig, TrainingDiverged, train
+from npgpt import GPTConfig, TrainingDiverged, cosine_schedule, evaluate, parameter_groups, train
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .device import pick_device
@@ -18,10 +18,13 @@ __all__ = [
     "GPTModel",
     "TrainingDiverged",
     "clip_grad_norm",
+    "cosine_schedule",
+    "evaluate",
     "from_numpy",
     "generate",
     "get_position_encoding",
     "load_checkpoint",
+    "parameter_groups",
     "pick_device",
     "save_checkpoint",
     "to_numpy",

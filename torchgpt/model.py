@@ -127,10 +127,10 @@ class GPTModel(nn.Module):
         with torch.no_grad():
             return self._loss(self(ids), targets).item()
 
-    def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
-        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them)."""
+    def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array, scale: float = 1.0) -> float:
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them)."""
         loss = self._loss(self(ids), targets)
-        loss.backward()
+        (loss if scale == 1 else loss * scale).backward()
         return loss.item()
 
     def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
