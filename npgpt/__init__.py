@@ -4,7 +4,7 @@ Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and tra
 PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .config import GPTConfig
 from .data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
 from .device import pick_device
@@ -18,6 +18,7 @@ __all__ = [
     "AdamW",
     "BPETokenizer",
     "CharTokenizer",
+    "Checkpoint",
     "GPTConfig",
     "GPTModel",
     "LetterTokenizer",
@@ -38,6 +39,7 @@ __all__ = [
     "parameter_groups",
     "pick_device",
     "random_batches",
+    "read_checkpoint",
     "read_text",
     "read_tokens",
     "save_checkpoint",

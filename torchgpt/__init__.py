@@ -3,7 +3,16 @@
 A script that says `backend = importlib.import_module("torchgpt")` instead of "npgpt" runs on a GPU or an Apple chip.
 """
 
-from npgpt import GPTConfig, TrainingDiverged, cosine_schedule, evaluate, parameter_groups, train
+from npgpt import (
+    Checkpoint,
+    GPTConfig,
+    TrainingDiverged,
+    cosine_schedule,
+    evaluate,
+    parameter_groups,
+    read_checkpoint,
+    train,
+)
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .device import pick_device
@@ -14,6 +23,7 @@ from .transfer import from_numpy, to_numpy
 
 __all__ = [
     "AdamW",
+    "Checkpoint",
     "GPTConfig",
     "GPTModel",
     "TrainingDiverged",
@@ -26,6 +36,7 @@ __all__ = [
     "load_checkpoint",
     "parameter_groups",
     "pick_device",
+    "read_checkpoint",
     "save_checkpoint",
     "to_numpy",
     "train",
