@@ -126,7 +126,9 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     for name in FIXED:
         if getattr(args, name) != saved.get(name):
             flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag} {getattr(args, name)}: the run in {args.out_dir} has {saved.get(name)}, which cannot change")
+            raise ValueError(
+                f"{flag} {getattr(args, name)}: the run in {args.out_dir} has {saved.get(name)}, which cannot change"
+            )
     if args.max_iters <= checkpoint.step:
         raise ValueError(f"--max-iters {args.max_iters}: the run has made {checkpoint.step} steps already")
     return args, checkpoint
