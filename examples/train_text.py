@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import npgpt
+from npgpt.data import set_generator_state
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
@@ -84,6 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--position", choices=("learned", "sinusoidal"), default="learned", help="how a token knows its place")
     add("--tie-weights", action=yes_or_no, default=True, help="the head uses the token embedding as its weight")
     add("--qkv-bias", action=yes_or_no, default=False, help="query, key and value have a bias")
+    add("--dropout", type=float, default=0.0, help="the share that training sets to 0")
 
     training = parser.add_argument_group("training")
     add = training.add_argument
@@ -168,6 +170,7 @@ def make_config(args: argparse.Namespace, vocab_size: int) -> npgpt.GPTConfig:
         qkv_bias=args.qkv_bias,
         tie_weights=args.tie_weights,
         head_bias=False,
+        dropout=args.dropout,
     )
 
 
@@ -201,6 +204,7 @@ def main() -> None:
         model.load_state_dict(checkpoint.weights)
         optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
         windows.set_state(checkpoint.run["windows"])
+        set_generator_state(model.dropout_rng, checkpoint.run["dropout"])
     args.out_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(args.out_dir, os.W_OK):
         raise PermissionError(f"--out-dir {args.out_dir} is not writable")
@@ -264,7 +268,7 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
         )
 
     def save(path: Path) -> None:
-        state = {"windows": windows.state(), "best": best, "options": options}
+        state = {"windows": windows.state(), "dropout": model.dropout_rng.bit_generator.state, "best": best, "options": options}
         backend.save_checkpoint(model, path, tokenizer=tokenizer, optimizer=optimizer, run=state)
 
     def on_step(step: int, loss: float, norm: float) -> bool:

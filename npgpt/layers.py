@@ -7,6 +7,7 @@ many times before it runs backward.
 Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hidden size.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,18 @@ from numpy import ndarray as Array
 from . import ops
 from .ops.attention import Note, ignore
 from .parameters import Parameter
+
+Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
+
+
+def dropped(x: Array, masks: Masks | None):
+    """x with dropout, and what `undropped` needs; without masks x itself."""
+    return (x, None) if masks is None else ops.dropout(x, masks(x.shape))
+
+
+def undropped(dx: Array, cache) -> Array:
+    """The gradient before the dropout, from that after it."""
+    return dx if cache is None else ops.dropout_backward(dx, cache)
 
 
 class Linear:
@@ -196,6 +209,8 @@ class Block:
         mha: tuple
         ln2: tuple | None
         ffn: tuple | None
+        attn_dropout: tuple | None = None
+        ffn_dropout: tuple | None = None
 
     def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
         self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
@@ -203,31 +218,33 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None):
         note("resid_pre", x)
         normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
         note("ln1", normed)
         attn_out, mha_cache = self.mha.forward(normed, note)  # (B, T, C)
+        attn_out, attn_dropout = dropped(attn_out, masks)
         x = x + attn_out
         note("resid_mid", x)
-        ln2_cache = ffn_cache = None
+        ln2_cache = ffn_cache = ffn_dropout = None
         if self.ffn is not None:
             normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
             note("ln2", normed)
             ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
+            ffn_out, ffn_dropout = dropped(ffn_out, masks)
             x = x + ffn_out
         note("resid_post", x)
-        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache)
+        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache, attn_dropout, ffn_dropout)
 
     def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
         # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
         note("resid_post", dx)
         if self.ffn is not None:
-            dnormed = self.ffn.backward(dx, cache.ffn, note)
+            dnormed = self.ffn.backward(undropped(dx, cache.ffn_dropout), cache.ffn, note)
             note("ln2", dnormed)
             dx = dx + self.ln2.backward(dnormed, cache.ln2)
         note("resid_mid", dx)
-        dnormed = self.mha.backward(dx, cache.mha, note)
+        dnormed = self.mha.backward(undropped(dx, cache.attn_dropout), cache.mha, note)
         note("ln1", dnormed)
         dx = dx + self.ln1.backward(dnormed, cache.ln1)
         note("resid_pre", dx)

@@ -14,9 +14,10 @@ from numpy import ndarray as Array
 from . import ops
 from .config import GPTConfig
 from .device import pick_device
-from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, Masks, MultiHeadAttention, dropped, undropped
 from .memory import keep_freed_memory
 from .ops.attention import Note, ignore
+from .ops.dropout import dropout_mask
 from .ops.embedding import check_ids
 from .parameters import Parameter, Store
 from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
@@ -47,6 +48,7 @@ class Cache(NamedTuple):
     blocks: list[tuple]
     ln_f: tuple
     head: tuple
+    dropout: tuple | None = None
 
 
 class GPTModel:
@@ -58,6 +60,9 @@ class GPTModel:
     device : "cpu" (or "auto"): NumPy computes on the CPU. The parameter stands here so that scripts need not know the backend.
     seed : the weights' seed. The torch twin draws the same weights from the same seed.
     dtype : "float32" or "float64".
+
+    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
+    NumPy generator that starts from the seed; the torch twin draws the same masks.
     """
 
     backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
@@ -66,6 +71,7 @@ class GPTModel:
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
+        self.dropout_rng = dropout_generator(seed)
         keep_freed_memory()
         self._build(np.dtype(dtype))
         self.load_state_dict(initial_weights(config, seed))
@@ -110,21 +116,23 @@ class GPTModel:
 
     # ------------------------------------------------------------------------------------------------- forward, backward
 
-    def forward(self, ids: Array, note: Note = ignore) -> tuple[Array, Cache]:
-        """ids (B, T) -> logits (B, T, V) and what `backward` needs. `note(name, array)` is shown every intermediate."""
+    def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Cache]:
+        """ids (B, T) -> logits (B, T, V) and what `backward` needs. `note(name, array)` is shown every intermediate;
+        `masks(shape)` gives the dropout masks, None leaves dropout out."""
         embed, token_cache = self.token_embedding.forward(ids)  # (B, T, C)
         note("embed", embed)
         note("pos_embed", self.position_encoding[:, : ids.shape[1]])
         x, position_cache = ops.add_position(embed, self.position_encoding[0])  # (B, T, C)
+        x, dropout_cache = dropped(x, masks)
         block_caches = []
         for i, block in enumerate(self.blocks):
-            x, block_cache = block.forward(x, prefixed(note, f"blocks.{i}."))  # (B, T, C)
+            x, block_cache = block.forward(x, prefixed(note, f"blocks.{i}."), masks)  # (B, T, C)
             block_caches.append(block_cache)
         x, ln_f_cache = self.ln_f.forward(x)  # (B, T, C)
         note("ln_f", x)
         logits, head_cache = self.head.forward(x)  # (B, T, V)
         note("logits", logits)
-        return logits, Cache(token_cache, position_cache, block_caches, ln_f_cache, head_cache)
+        return logits, Cache(token_cache, position_cache, block_caches, ln_f_cache, head_cache, dropout_cache)
 
     def backward(self, dlogits: Array, cache: Cache, note: Note = ignore) -> None:
         """dlogits (B, T, V) -> adds to every parameter's gradient."""
@@ -134,6 +142,7 @@ class GPTModel:
         dx = self.ln_f.backward(dx, cache.ln_f)
         for i in reversed(range(len(self.blocks))):
             dx = self.blocks[i].backward(dx, cache.blocks[i], prefixed(note, f"blocks.{i}."))
+        dx = undropped(dx, cache.dropout)
         dembed, dposition = ops.add_position_backward(dx, cache.position)  # (B, T, C), (seq_len, C)
         note("pos_embed", dposition[None, : dx.shape[1]])
         if self.position_embedding is not None:
@@ -151,10 +160,15 @@ class GPTModel:
 
     def loss_and_grad(self, ids: Array, targets: Array, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them)."""
-        logits, cache = self.forward(checked_ids(ids, self.config))
+        logits, cache = self.forward(checked_ids(ids, self.config), masks=self.dropout_masks())
         loss, loss_cache = ops.cross_entropy(logits, np.asarray(targets))
         self.backward(ops.cross_entropy_backward(scale, loss_cache), cache)
         return float(loss)
+
+    def dropout_masks(self) -> Masks | None:
+        """What draws the masks of one forward pass; None where the config drops nothing."""
+        p = self.config.dropout
+        return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
 
     def trace(self, ids: Array, targets: Array | None = None) -> dict[str, tuple[Array, Array | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
@@ -207,6 +221,11 @@ class GPTModel:
         arrays = {name: np.asarray(state_dict[name]) for name in self._tensors}
         for name, tensor in self._tensors.items():
             tensor.data[...] = arrays[name]
+
+
+def dropout_generator(seed: int) -> np.random.Generator:
+    """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
+    return np.random.default_rng([seed, 1])
 
 
 def prefixed(note: Note, prefix: str) -> Note:

@@ -20,7 +20,7 @@ from .conftest import PROFILE
 from .test_examples import EXAMPLES
 
 SCRIPT = EXAMPLES / "train_text.py"
-TINY = ["--n-layer", 1, "--n-head", 2, "--n-embd", 8, "--seq-len", 8, "--batch-size", 4, "--warmup-iters", 2]
+TINY = ["--n-layer", 1, "--n-head", 2, "--n-embd", 8, "--dropout", 0.1, "--seq-len", 8, "--batch-size", 4, "--warmup-iters", 2]
 TINY += ["--eval-interval", 5, "--eval-iters", 2, "--max-new-tokens", 5]
 
 
@@ -57,7 +57,11 @@ def records(out_dir) -> list[dict]:
 def assert_same_run(a, b) -> None:
     """Bit for bit: the checkpoint with all that a run goes on from, and every number written down."""
     first, second = (read_checkpoint(Path(folder) / "last.safetensors") for folder in (a, b))
-    assert first.step == second.step and first.run["windows"] == second.run["windows"]
+    assert (
+        first.step == second.step
+        and first.run["windows"] == second.run["windows"]
+        and first.run["dropout"] == second.run["dropout"]
+    )
     assert first.run["best"] == second.run["best"] and first.config == second.config
     for name in first.weights:
         assert np.array_equal(first.weights[name], second.weights[name]), name

@@ -27,6 +27,7 @@ GRADIENTS = {
     "gelu": ("dx",),
     "attention": ("dq", "dk", "dv"),
     "cross_entropy": ("dlogits",),
+    "dropout": ("dx",),
     "embedding": ("dweight",),
     "add_position": ("dx", "dtable"),
 }

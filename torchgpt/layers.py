@@ -4,12 +4,20 @@ Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hi
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from npgpt.ops.attention import Note, ignore
+
+Masks = Callable[[tuple[int, ...]], Tensor]  # gives the next dropout mask of a shape; None where nothing is dropped
+
+
+def dropped(x: Tensor, masks: Masks | None) -> Tensor:
+    """x with dropout; without masks x itself."""
+    return x if masks is None else x * masks(tuple(x.shape))
 
 
 class Linear(nn.Module):
@@ -163,15 +171,15 @@ class Block(nn.Module):
         super().__init__()
         self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
 
-    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+    def forward(self, x: Tensor, note: Note = ignore, masks: Masks | None = None) -> Tensor:
         note("resid_pre", x)
         normed = self.ln1(x)  # (B, T, C)
         note("ln1", normed)
-        x = x + self.mha(normed, note)  # (B, T, C)
+        x = x + dropped(self.mha(normed, note), masks)  # (B, T, C)
         note("resid_mid", x)
         if self.ffn is not None:
             normed = self.ln2(x)  # (B, T, C)
             note("ln2", normed)
-            x = x + self.ffn(normed, note)  # (B, T, C)
+            x = x + dropped(self.ffn(normed, note), masks)  # (B, T, C)
         note("resid_post", x)
         return x

@@ -14,13 +14,14 @@ from numpy import ndarray as Array
 from torch import Tensor, nn
 
 from npgpt.config import GPTConfig
-from npgpt.model import DTYPES, checked_ids, prefixed
+from npgpt.model import DTYPES, checked_ids, dropout_generator, prefixed
 from npgpt.ops import sinusoids
 from npgpt.ops.attention import Note, ignore
+from npgpt.ops.dropout import dropout_mask
 from npgpt.weights import check_state_dict, initial_weights, is_trainable
 
 from .device import pick_device
-from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, Masks, MultiHeadAttention, dropped
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Tensor:
@@ -37,6 +38,9 @@ class GPTModel(nn.Module):
     device : "auto", "cpu", "cuda", "cuda:N" or "mps"; see `pick_device`.
     seed : the weights' seed. The NumPy twin draws the same weights from the same seed.
     dtype : "float32" or "float64" (MPS has no float64).
+
+    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
+    NumPy generator: the same masks as the twin's, on every device, at the price of drawing them on the CPU.
     """
 
     backend = "torchgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
@@ -46,6 +50,7 @@ class GPTModel(nn.Module):
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
+        self.dropout_rng = dropout_generator(seed)
         if self.device.type == "mps" and dtype == "float64":
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self._build(initial_weights(config, seed))
@@ -88,9 +93,9 @@ class GPTModel(nn.Module):
 
     # ----------------------------------------------------------------------------------------------------------- forward
 
-    def forward(self, ids: Tensor | Array, note: Note = ignore) -> Tensor:
+    def forward(self, ids: Tensor | Array, note: Note = ignore, masks: Masks | None = None) -> Tensor:
         """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model.
-        `note(name, tensor)` is shown every intermediate."""
+        `note(name, tensor)` is shown every intermediate; `masks(shape)` gives the dropout masks, None leaves dropout out."""
         ids = self._ids(ids)
         embed = self.token_embedding(ids)  # (B, T, C)
         note("embed", embed)
@@ -98,9 +103,9 @@ class GPTModel(nn.Module):
         if note is not ignore and not pos_embed.requires_grad:
             pos_embed = pos_embed.clone().requires_grad_()  # so that a trace has its gradient, fixed or not
         note("pos_embed", pos_embed)
-        x = embed + pos_embed  # (B, T, C)
+        x = dropped(embed + pos_embed, masks)  # (B, T, C)
         for i, block in enumerate(self.blocks):
-            x = block(x, prefixed(note, f"blocks.{i}."))  # (B, T, C)
+            x = block(x, prefixed(note, f"blocks.{i}."), masks)  # (B, T, C)
         x = self.ln_f(x)  # (B, T, C)
         note("ln_f", x)
         logits = self.head(x)  # (B, T, V)
@@ -129,9 +134,16 @@ class GPTModel(nn.Module):
 
     def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them)."""
-        loss = self._loss(self(ids), targets)
+        loss = self._loss(self(ids, masks=self.dropout_masks()), targets)
         (loss if scale == 1 else loss * scale).backward()
         return loss.item()
+
+    def dropout_masks(self) -> Masks | None:
+        """What draws the masks of one forward pass; None where the config drops nothing."""
+        p = self.config.dropout
+        if not p:
+            return None
+        return lambda shape: torch.from_numpy(dropout_mask(self.dropout_rng, shape, p, self.dtype)).to(self.device)
 
     def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
