@@ -7,6 +7,10 @@ The same in PyTorch, on a GPU if any:      python examples/train_text.py --backe
 
 Ctrl-C finishes the step and saves. What the run leaves in --out-dir: last.safetensors (all that --resume needs),
 best.safetensors (the lowest validation loss), metrics.jsonl (a line a step), loss.png.
+
+Two processes, each with half of every batch:
+    torchrun --nproc-per-node=2 examples/train_text.py --backend torch
+(Ctrl-C ends those at once; --resume goes on from the last save, with any number of processes.)
 """
 
 import argparse
@@ -189,15 +193,28 @@ def main() -> None:
     args, checkpoint = parse_arguments()
     check(args)
     backend = load_backend(args.backend)
+    rank, ranks, device = 0, 1, args.device
+    if args.backend == "torch":
+        process, device = backend.join_ranks(args.device)
+        rank, ranks, _ = process
+    elif int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise ValueError("torchrun has started several processes, which --backend numpy cannot use: add --backend torch")
+    if args.batch_size % ranks:
+        raise ValueError(f"--batch-size {args.batch_size} must be a multiple of the {ranks} processes")
+    if rank:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (only the first process prints and writes)
+        backend.wait_for_all()  # until the first one has encoded the text
     tokenizer = checkpoint.tokenizer() if checkpoint else make_tokenizer(args)
     errors = args.errors or ("replace" if tokenizer.kind == "words" else "strict")
     tokens = npgpt.encode_file(args.input_file, tokenizer, cache_dir=args.cache_dir, errors=errors)
+    if ranks > 1 and rank == 0:
+        backend.wait_for_all()
     train_tokens, validation_tokens = npgpt.split_tokens(tokens, args.validation)
     config = make_config(args, tokenizer.vocab_size)
-    windows = npgpt.RandomWindows(train_tokens, args.seq_len, args.batch_size, args.seed)
+    windows = npgpt.RandomWindows(train_tokens, args.seq_len, args.batch_size, args.seed, rank=rank, ranks=ranks)
     npgpt.RandomWindows(validation_tokens, args.seq_len, args.batch_size)  # long enough? better said now than in an hour
     prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
-    model = backend.GPTModel(config, args.device, seed=args.seed, dtype=args.dtype)
+    model = backend.GPTModel(config, device, seed=args.seed, dtype=args.dtype)
     groups = backend.parameter_groups(model, args.weight_decay)
     optimizer = backend.AdamW(groups, args.learning_rate, (args.beta1, args.beta2), weight_decay=args.weight_decay)
     if checkpoint:
@@ -205,6 +222,8 @@ def main() -> None:
         optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
         windows.set_state(checkpoint.run["windows"])
         set_generator_state(model.dropout_rng, checkpoint.run["dropout"])
+    if ranks > 1:
+        backend.distribute(model, process)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(args.out_dir, os.W_OK):
         raise PermissionError(f"--out-dir {args.out_dir} is not writable")
@@ -215,7 +234,7 @@ def main() -> None:
     print(f"      {len(train_tokens):,} to train on, {len(validation_tokens):,} to validate on")
     if checkpoint:
         print(f"goes on after step {checkpoint.step:,} of {args.out_dir / 'last.safetensors'}")
-    finished = run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, checkpoint)
+    finished = run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, checkpoint, rank, ranks)
     if not finished:
         return
     loss = validation_loss(backend, model, validation_tokens, args, max(200, args.eval_iters))
@@ -228,6 +247,8 @@ def main() -> None:
     print(f"sample:\n{out}\n")
     for name in ("last.safetensors", "best.safetensors", "metrics.jsonl", "loss.png"):
         print(f"wrote {args.out_dir / name}")
+    if ranks > 1:
+        backend.leave_ranks()
 
 
 def validation_loss(backend, model, validation_tokens, args: argparse.Namespace, count: int) -> float:
@@ -236,8 +257,11 @@ def validation_loss(backend, model, validation_tokens, args: argparse.Namespace,
     return backend.evaluate(model, windows, count)
 
 
-def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, checkpoint) -> bool:
-    """Trains, evaluates, saves, writes down. True where all steps were made, False where Ctrl-C ended them."""
+def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, checkpoint, rank: int, ranks: int) -> bool:
+    """Trains, evaluates, saves, writes down. True where all steps were made, False where Ctrl-C ended them.
+
+    Of several processes all train and evaluate (the same validation batches, so that all know the best loss); the first writes.
+    """
     from tqdm import tqdm
 
     from npgpt.files import remove_leftovers
@@ -248,13 +272,16 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
     options = {name: value for name, value in vars(args).items() if name not in FREE}
     options["input_file"] = str(args.input_file.resolve())
     last_path, best_path = args.out_dir / "last.safetensors", args.out_dir / "best.safetensors"
-    for path in (last_path, best_path, args.out_dir / "metrics.jsonl"):
-        remove_leftovers(path)
+    metrics = None
+    if rank == 0:
+        for path in (last_path, best_path, args.out_dir / "metrics.jsonl"):
+            remove_leftovers(path)
+        metrics = MetricsFile(args.out_dir / "metrics.jsonl", after=start)
     save_interval = args.save_interval or args.eval_interval
     tokens_a_step = args.batch_size * args.gradient_accumulation_steps * args.seq_len
-    stop = StopAfterStep()
-    metrics = MetricsFile(args.out_dir / "metrics.jsonl", after=start)
-    bar = tqdm(total=args.max_iters, initial=start, unit="step", leave=False, disable=None)  # silent without a terminal
+    stop = StopAfterStep(ranks == 1)
+    # Silent without a terminal, and in all processes but the first.
+    bar = tqdm(total=args.max_iters, initial=start, unit="step", leave=False, disable=True if rank else None)
     clock = time.perf_counter()
     since = start  # the clock runs since this step
 
@@ -268,6 +295,8 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
         )
 
     def save(path: Path) -> None:
+        if rank:
+            return
         state = {"windows": windows.state(), "dropout": model.dropout_rng.bit_generator.state, "best": best, "options": options}
         backend.save_checkpoint(model, path, tokenizer=tokenizer, optimizer=optimizer, run=state)
 
@@ -286,7 +315,8 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
             if best is None or record["val_loss"] < best:
                 best = record["val_loss"]
                 save(best_path)
-        metrics.write(record)
+        if metrics:
+            metrics.write(record)
         if ending or step % save_interval == 0:
             save(last_path)
         if "val_loss" in record:  # the speed is that of training: the clock starts anew after an evaluation
@@ -307,8 +337,10 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
                 on_step=on_step,
             )
     finally:
-        metrics.close()
-    draw_losses(metrics.records, model.config.vocab_size, args.out_dir / "loss.png")
+        if metrics:
+            metrics.close()
+    if metrics:
+        draw_losses(metrics.records, model.config.vocab_size, args.out_dir / "loss.png")
     finished = start + len(made) == args.max_iters
     if not finished:
         print(f"\nstopped after step {start + len(made):,} and saved. To go on:")
@@ -317,16 +349,20 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
 
 
 class StopAfterStep:
-    """Within its block the first Ctrl-C only sets `asked`; a second one interrupts at once."""
+    """Within its block the first Ctrl-C only sets `asked`; a second one interrupts at once. Not where several processes run:
+    they would not stop after the same step."""
 
-    asked = False
+    def __init__(self, enabled: bool):
+        self.enabled, self.asked = enabled, False
 
     def __enter__(self) -> "StopAfterStep":
-        self.before = signal.signal(signal.SIGINT, self._ask)
+        if self.enabled:
+            self.before = signal.signal(signal.SIGINT, self._ask)
         return self
 
     def __exit__(self, *exception) -> None:
-        signal.signal(signal.SIGINT, self.before)
+        if self.enabled:
+            signal.signal(signal.SIGINT, self.before)
 
     def _ask(self, number, frame) -> None:
         self.asked = True

@@ -3,6 +3,7 @@
 batch -> loss_and_grad -> clip_grad_norm -> AdamW.step -> zero_grad, and again.
 """
 
+import contextlib
 import itertools
 import math
 import sys
@@ -90,14 +91,17 @@ def accumulated_loss_and_grad(model, batches: Iterator, count: int, step: int, s
     The loss of one batch is a mean over its positions. The mean of `count` such means is the mean over all positions, so each
     batch's gradient enters with the factor 1 / count.
     """
+    no_sync = getattr(model, "no_sync", contextlib.nullcontext)  # torchgpt's, for runs of several processes
     total = 0.0
-    for _ in range(count):
+    for number in range(1, count + 1):
         try:
             ids, targets = next(batches)
         except StopIteration:
             raise ValueError(f"batches ended after {step - 1} of {steps} steps") from None
-        total += model.loss_and_grad(ids, targets) if count == 1 else model.loss_and_grad(ids, targets, 1 / count)
-    return total / count
+        with contextlib.nullcontext() if number == count else no_sync():  # gradients travel once a step
+            total += model.loss_and_grad(ids, targets) if count == 1 else model.loss_and_grad(ids, targets, 1 / count)
+    mean = total / count
+    return model.mean_over_ranks(mean) if hasattr(model, "mean_over_ranks") else mean
 
 
 def cosine_schedule(step: int, *, learning_rate: float, min_learning_rate: float, warmup_steps: int, decay_steps: int) -> float:

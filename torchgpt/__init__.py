@@ -16,6 +16,7 @@ from npgpt import (
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .device import pick_device
+from .distributed import distribute, join_ranks, leave_ranks, wait_for_all
 from .generation import generate
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
@@ -29,10 +30,13 @@ __all__ = [
     "TrainingDiverged",
     "clip_grad_norm",
     "cosine_schedule",
+    "distribute",
     "evaluate",
     "from_numpy",
     "generate",
     "get_position_encoding",
+    "join_ranks",
+    "leave_ranks",
     "load_checkpoint",
     "parameter_groups",
     "pick_device",
@@ -40,4 +44,5 @@ __all__ = [
     "save_checkpoint",
     "to_numpy",
     "train",
+    "wait_for_all",
 ]

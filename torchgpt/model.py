@@ -6,6 +6,7 @@ The backward pass is torch's autograd.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from npgpt.ops.dropout import dropout_mask
 from npgpt.weights import check_state_dict, initial_weights, is_trainable
 
 from .device import pick_device
+from .distributed import Ranks, mean_over_ranks
 from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, Masks, MultiHeadAttention, dropped
 
 
@@ -51,6 +53,8 @@ class GPTModel(nn.Module):
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
         self.dropout_rng = dropout_generator(seed)
+        self.ranks = Ranks()  # `distribute` sets both
+        self.wrapper = None
         if self.device.type == "mps" and dtype == "float64":
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self._build(initial_weights(config, seed))
@@ -133,17 +137,38 @@ class GPTModel(nn.Module):
             return self._loss(self(ids), targets).item()
 
     def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array, scale: float = 1.0) -> float:
-        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them)."""
-        loss = self._loss(self(ids, masks=self.dropout_masks()), targets)
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
+
+        In a distributed run ids and targets are this rank's part of the batch, and so is the loss; the gradient is the mean
+        over the ranks (distributed.py).
+        """
+        forward = self if self.wrapper is None else self.wrapper
+        loss = self._loss(forward(ids, masks=self.dropout_masks()), targets)
         (loss if scale == 1 else loss * scale).backward()
         return loss.item()
 
+    def no_sync(self) -> AbstractContextManager:
+        """Within it the ranks' gradients are not averaged: for all but the last batch of a step. Else it does nothing."""
+        return nullcontext() if self.wrapper is None else self.wrapper.no_sync()
+
+    def mean_over_ranks(self, loss: float) -> float:
+        """The mean of the ranks' losses, which is that of the whole batch; in a run of one process, the loss itself."""
+        return loss if self.ranks.ranks == 1 else mean_over_ranks(loss, self.device)
+
     def dropout_masks(self) -> Masks | None:
-        """What draws the masks of one forward pass; None where the config drops nothing."""
+        """What draws the masks of one forward pass; None where the config drops nothing. Every rank draws those of the whole
+        batch and takes its own rows, as of the batch itself, so the number of ranks changes nothing."""
         p = self.config.dropout
         if not p:
             return None
-        return lambda shape: torch.from_numpy(dropout_mask(self.dropout_rng, shape, p, self.dtype)).to(self.device)
+        rank, ranks, _ = self.ranks
+
+        def mask(shape: tuple[int, ...]) -> Tensor:
+            B = shape[0]
+            whole = dropout_mask(self.dropout_rng, (ranks * B, *shape[1:]), p, self.dtype)
+            return torch.from_numpy(whole[rank * B : (rank + 1) * B]).to(self.device)
+
+        return mask
 
     def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
