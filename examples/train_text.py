@@ -67,7 +67,14 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out-dir", type=Path, default=Path("out"), help="folder for the results")
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
     add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
-    add("--dtype", choices=("float32", "float64"), default="float32", help="precision of the weights")
+    add("--dtype", choices=("float32", "float64", "bfloat16"), default="float32", help="bfloat16: products only; torch only")
+    add("--compile", action=argparse.BooleanOptionalAction, default=False, help="torch.compile (torch only)")
+    add(
+        "--tf32",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="round float32 factors to TF32 on CUDA (torch only)",
+    )
     add("--seed", type=int, default=0, help="fixes the initial weights, the batches and the samples")
 
     text = parser.add_argument_group("text")
@@ -197,6 +204,9 @@ def main() -> None:
     if args.backend == "torch":
         process, device = backend.join_ranks(args.device)
         rank, ranks, _ = process
+        backend.use_tf32(args.tf32)
+    elif args.compile or args.tf32:
+        raise ValueError(f"--{'compile' if args.compile else 'tf32'} needs --backend torch")
     elif int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun has started several processes, which --backend numpy cannot use: add --backend torch")
     if args.batch_size % ranks:
@@ -222,13 +232,16 @@ def main() -> None:
         optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
         windows.set_state(checkpoint.run["windows"])
         set_generator_state(model.dropout_rng, checkpoint.run["dropout"])
+    if args.compile:
+        model.compile()
     if ranks > 1:
         backend.distribute(model, process)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(args.out_dir, os.W_OK):
         raise PermissionError(f"--out-dir {args.out_dir} is not writable")
 
-    print(f"{args.backend} on {model.device}, {args.dtype}, seed {args.seed}; {model.num_parameters():,} parameters")
+    products = f" (float32 products in {'TF32' if args.tf32 else 'full precision'})" if args.backend == "torch" else ""
+    print(f"{args.backend} on {model.device}, {args.dtype}{products}, seed {args.seed}; {model.num_parameters():,} parameters")
     print("config:", ", ".join(f"{name}={value}" for name, value in config.to_dict().items()))
     print(f"text: {args.input_file}, {len(tokens):,} tokens ({tokenizer.kind}, {tokenizer.vocab_size:,} different)")
     print(f"      {len(train_tokens):,} to train on, {len(validation_tokens):,} to validate on")

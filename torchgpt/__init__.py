@@ -15,7 +15,7 @@ from npgpt import (
 )
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .device import pick_device
+from .device import pick_device, use_tf32
 from .distributed import distribute, join_ranks, leave_ranks, wait_for_all
 from .generation import generate
 from .model import GPTModel, get_position_encoding
@@ -44,5 +44,6 @@ __all__ = [
     "save_checkpoint",
     "to_numpy",
     "train",
+    "use_tf32",
     "wait_for_all",
 ]

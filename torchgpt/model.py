@@ -39,7 +39,8 @@ class GPTModel(nn.Module):
     config : GPTConfig
     device : "auto", "cpu", "cuda", "cuda:N" or "mps"; see `pick_device`.
     seed : the weights' seed. The NumPy twin draws the same weights from the same seed.
-    dtype : "float32" or "float64" (MPS has no float64).
+    dtype : "float32" or "float64" (MPS has no float64); or "bfloat16": weights, gradients and optimiser stay float32, and
+        torch's autocast computes the products in bfloat16.
 
     Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
     NumPy generator: the same masks as the twin's, on every device, at the price of drawing them on the CPU.
@@ -49,9 +50,11 @@ class GPTModel(nn.Module):
 
     def __init__(self, config: GPTConfig, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
         super().__init__()
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
-        self.config, self.device, self.dtype = config, pick_device(device), dtype
+        if dtype not in (*DTYPES, "bfloat16"):
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, bfloat16; got {dtype!r}")
+        self.config, self.device, self.autocast = config, pick_device(device), dtype == "bfloat16"
+        self.dtype = "float32" if self.autocast else dtype  # the weights'
+        self.compiled = None  # `compile` sets it
         self.dropout_rng = dropout_generator(seed)
         self.ranks = Ranks()  # `distribute` sets both
         self.wrapper = None
@@ -97,10 +100,26 @@ class GPTModel(nn.Module):
 
     # ----------------------------------------------------------------------------------------------------------- forward
 
-    def forward(self, ids: Tensor | Array, note: Note = ignore, masks: Masks | None = None) -> Tensor:
-        """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model.
-        `note(name, tensor)` is shown every intermediate; `masks(shape)` gives the dropout masks, None leaves dropout out."""
+    def forward(
+        self,
+        ids: Tensor | Array,
+        note: Note = ignore,
+        masks: Masks | None = None,
+        targets: Tensor | Array | None = None,
+    ) -> Tensor:
+        """ids (B, T) integers -> logits (B, T, V); with targets (B, T), the mean loss. Raises TypeError or ValueError where
+        ids or targets do not fit the model.
+
+        `note(name, tensor)` is shown every intermediate; `masks(shape)` gives the dropout masks, None leaves dropout out.
+        """
         ids = self._ids(ids)
+        targets = None if targets is None else self._ids(targets, "targets")
+        compute = self._compute if self.compiled is None or note is not ignore else self.compiled
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            return compute(ids, targets, note, masks)
+
+    def _compute(self, ids: Tensor, targets: Tensor | None, note: Note, masks: Masks | None) -> Tensor:
+        """All of forward but the checks: what `compile` compiles."""
         embed = self.token_embedding(ids)  # (B, T, C)
         note("embed", embed)
         pos_embed = self.position_encoding[:, : ids.shape[1]]  # (1, T, C)
@@ -114,7 +133,16 @@ class GPTModel(nn.Module):
         note("ln_f", x)
         logits = self.head(x)  # (B, T, V)
         note("logits", logits)
-        return logits
+        return logits if targets is None else self._loss(logits, targets)
+
+    def compile(self, **options) -> None:
+        """From now on torch.compile's version of the model computes. The first batch of each shape takes long.
+
+        options : torch.compile's. Raises ValueError where the config has dropout, whose masks NumPy draws.
+        """
+        if self.config.dropout:
+            raise ValueError(f"a compiled model needs dropout 0, got {self.config.dropout}: NumPy draws the masks")
+        self.compiled = torch.compile(self._compute, **options)
 
     def _ids(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
         """ids, checked, as a tensor on the model's device."""
@@ -123,18 +151,21 @@ class GPTModel(nn.Module):
         return ids.to(self.device, torch.int64) if isinstance(ids, Tensor) else self._to_device(checked)
 
     def _to_device(self, ids: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(ids, dtype=np.int64)).to(self.device)
+        tensor = torch.from_numpy(np.ascontiguousarray(ids, dtype=np.int64))
+        if self.device.type == "cuda":  # from pinned memory the copy runs while the CPU goes on
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
-    def _loss(self, logits: Tensor, targets: Tensor | Array) -> Tensor:
-        targets = self._ids(targets, "targets")
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         if targets.shape != logits.shape[:-1]:
             raise ValueError(f"targets have the shape {tuple(targets.shape)}, the logits' positions {tuple(logits.shape[:-1])}")
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        wide = logits.float() if self.autocast else logits  # a sum over V in bfloat16 would be worth little
+        return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
 
     def loss(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         with torch.no_grad():
-            return self._loss(self(ids), targets).item()
+            return self(ids, targets=targets).item()
 
     def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
@@ -143,7 +174,7 @@ class GPTModel(nn.Module):
         over the ranks (distributed.py).
         """
         forward = self if self.wrapper is None else self.wrapper
-        loss = self._loss(forward(ids, masks=self.dropout_masks()), targets)
+        loss = forward(ids, masks=self.dropout_masks(), targets=targets)
         (loss if scale == 1 else loss * scale).backward()
         return loss.item()
 
@@ -180,7 +211,8 @@ class GPTModel(nn.Module):
             logits = self(ids, lambda name, tensor: tensors.update({name: tensor}))
             gradients: tuple[Tensor | None, ...] = (None,) * len(tensors)
             if targets is not None:
-                gradients = torch.autograd.grad(self._loss(logits, targets), list(tensors.values()))
+                loss = self._loss(logits, self._ids(targets, "targets"))
+                gradients = torch.autograd.grad(loss, list(tensors.values()))
         return {
             name: (value.detach().clone(), gradient) for (name, value), gradient in zip(tensors.items(), gradients, strict=True)
         }
