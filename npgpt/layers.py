@@ -140,13 +140,14 @@ class MultiHeadAttention:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None):
         qkv, Wqkv_cache = self.Wqkv.forward(x)  # (B, T, 3C)
         q, k, v = split_heads(qkv, self.n_head)  # each (B, H, T, D)
         note("q", q)
         note("k", k)
         note("v", v)
-        z, attention_cache = ops.attention(q, k, v, note)  # (B, H, T, D)
+        B, H, T, _ = q.shape
+        z, attention_cache = ops.attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
         note("z", z)
         out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -222,7 +223,7 @@ class Block:
         note("resid_pre", x)
         normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
         note("ln1", normed)
-        attn_out, mha_cache = self.mha.forward(normed, note)  # (B, T, C)
+        attn_out, mha_cache = self.mha.forward(normed, note, masks)  # (B, T, C)
         attn_out, attn_dropout = dropped(attn_out, masks)
         x = x + attn_out
         note("resid_mid", x)

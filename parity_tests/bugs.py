@@ -94,7 +94,7 @@ CATALOGUE = {
         Bug(
             "attention_dv_not_transposed",
             "npgpt.ops.attention:attention_backward",
-            "dv = pattern.swapaxes(-1, -2) @ dz",
+            "dv = dropped.swapaxes(-1, -2) @ dz",
             "dv = pattern @ dz",
             "dV has the right shape and size; early in training the pattern is nearly uniform, and it hardly matters.",
             "classic",
@@ -114,7 +114,7 @@ CATALOGUE = {
         Bug(
             "attention_values_learn_only_from_their_own_position",
             "npgpt.ops.attention:attention_backward",
-            "dv = pattern.swapaxes(-1, -2) @ dz",
+            "dv = dropped.swapaxes(-1, -2) @ dz",
             "dv = (pattern * np.eye(pattern.shape[-1], dtype=pattern.dtype)) @ dz",
             "Each value still learns what its own position needs of it.",
             "published",
@@ -239,8 +239,8 @@ CATALOGUE = {
         Bug(
             "attention_pattern_transposed_in_the_forward",
             "npgpt.ops.attention:attention",
-            "z = pattern @ v",
-            "z = pattern.swapaxes(-1, -2) @ v",
+            "z = dropped @ v",
+            "z = dropped.swapaxes(-1, -2) @ v",
             "Each position gets what the later ones think of it; that leaks the future, so the loss falls.",
             "classic",
             tensor="blocks.0.z",

@@ -35,7 +35,15 @@ TESTS = "parity_tests/test_"
 # Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
 # mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
 PARTS = {
-    "ops": (["npgpt/ops/*.py"], [TESTS + "ops.py", TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper"]),
+    "ops": (
+        ["npgpt/ops/*.py"],
+        [
+            TESTS + "ops.py",
+            TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper",
+            TESTS + "dropout.py::test_a_mask_holds_two_values_and_keeps_the_mean",
+            TESTS + "dropout.py::test_a_mask_of_another_shape_is_refused",
+        ],
+    ),
     "model": (
         ["npgpt/layers.py", "npgpt/model.py", "npgpt/parameters.py"],
         [

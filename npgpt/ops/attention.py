@@ -49,6 +49,7 @@ class Cache(NamedTuple):
     k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
     pattern: Array  # (B, H, T, T)
+    mask: Array | None = None  # (B, H, T, T): the pattern's dropout
 
 
 @lru_cache(maxsize=8)
@@ -59,8 +60,10 @@ def future(T: int) -> Array:
     return mask
 
 
-def attention(q: Array, k: Array, v: Array, note: Note = ignore) -> tuple[Array, Cache]:
+def attention(q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | None = None) -> tuple[Array, Cache]:
     """q, k, v (B, H, T, D) -> z (B, H, T, D) in their dtype. `note` is shown the scores and the pattern, (B, H, T, T).
+
+    mask (B, H, T, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
 
     Raises ValueError where the three shapes differ.
     """
@@ -73,16 +76,20 @@ def attention(q: Array, k: Array, v: Array, note: Note = ignore) -> tuple[Array,
     note("scores", scores)
     pattern, _ = softmax(scores)  # (B, H, T, T)
     note("pattern", pattern)
-    z = pattern @ v  # (B, H, T, D)
-    return z, Cache(scaled_q, k, v, pattern)
+    dropped = pattern if mask is None else pattern * mask  # (B, H, T, T)
+    z = dropped @ v  # (B, H, T, D)
+    return z, Cache(scaled_q, k, v, pattern, mask)
 
 
 def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """dz (B, H, T, D) -> dq, dk, dv (B, H, T, D). `note` is shown the gradients of the pattern and the scores."""
-    scaled_q, k, v, pattern = cache
+    scaled_q, k, v, pattern, mask = cache
     D = dz.shape[-1]
-    dv = pattern.swapaxes(-1, -2) @ dz  # (B, H, T, D)
+    dropped = pattern if mask is None else pattern * mask  # (B, H, T, T)
+    dv = dropped.swapaxes(-1, -2) @ dz  # (B, H, T, D)
     dpattern = dz @ v.swapaxes(-1, -2)  # (B, H, T, T)
+    if mask is not None:
+        dpattern *= mask
     note("pattern", dpattern)
     dscores = softmax_backward(dpattern, SoftmaxCache(pattern))  # (B, H, T, T)
     note("scores", dscores)
