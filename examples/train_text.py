@@ -68,6 +68,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
     add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
     add("--dtype", choices=("float32", "float64", "bfloat16"), default="float32", help="bfloat16: products only; torch only")
+    add(
+        "--fsdp",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="under torchrun: each process holds a part of the model",
+    )
     add("--compile", action=argparse.BooleanOptionalAction, default=False, help="torch.compile (torch only)")
     add(
         "--tf32",
@@ -205,10 +211,14 @@ def main() -> None:
         process, device = backend.join_ranks(args.device)
         rank, ranks, _ = process
         backend.use_tf32(args.tf32)
-    elif args.compile or args.tf32:
-        raise ValueError(f"--{'compile' if args.compile else 'tf32'} needs --backend torch")
     elif int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun has started several processes, which --backend numpy cannot use: add --backend torch")
+    elif args.compile or args.tf32:
+        raise ValueError(f"--{'compile' if args.compile else 'tf32'} needs --backend torch")
+    if args.fsdp and ranks == 1:
+        raise ValueError(
+            "--fsdp needs several processes: torchrun --nproc-per-node=N examples/train_text.py --backend torch --fsdp"
+        )
     if args.batch_size % ranks:
         raise ValueError(f"--batch-size {args.batch_size} must be a multiple of the {ranks} processes")
     if rank:
@@ -225,17 +235,18 @@ def main() -> None:
     npgpt.RandomWindows(validation_tokens, args.seq_len, args.batch_size)  # long enough? better said now than in an hour
     prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
     model = backend.GPTModel(config, device, seed=args.seed, dtype=args.dtype)
-    groups = backend.parameter_groups(model, args.weight_decay)
-    optimizer = backend.AdamW(groups, args.learning_rate, (args.beta1, args.beta2), weight_decay=args.weight_decay)
     if checkpoint:
         model.load_state_dict(checkpoint.weights)
-        optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
-        windows.set_state(checkpoint.run["windows"])
-        set_generator_state(model.dropout_rng, checkpoint.run["dropout"])
     if args.compile:
         model.compile()
     if ranks > 1:
-        backend.distribute(model, process)
+        backend.distribute(model, process, shard=args.fsdp)
+    groups = backend.parameter_groups(model, args.weight_decay)
+    optimizer = backend.AdamW(groups, args.learning_rate, (args.beta1, args.beta2), weight_decay=args.weight_decay)
+    if checkpoint:
+        optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
+        windows.set_state(checkpoint.run["windows"])
+        set_generator_state(model.dropout_rng, checkpoint.run["dropout"])
     args.out_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(args.out_dir, os.W_OK):
         raise PermissionError(f"--out-dir {args.out_dir} is not writable")
@@ -308,8 +319,6 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
         )
 
     def save(path: Path) -> None:
-        if rank:
-            return
         state = {"windows": windows.state(), "dropout": model.dropout_rng.bit_generator.state, "best": best, "options": options}
         backend.save_checkpoint(model, path, tokenizer=tokenizer, optimizer=optimizer, run=state)
 

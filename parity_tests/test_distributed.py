@@ -34,23 +34,27 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
-def test_two_processes_make_the_run_of_one_and_another_number_goes_on_with_it(monkeypatch):
-    """Losses, gradient norms, validation losses and weights; with dropout and accumulated gradients."""
+@pytest.mark.parametrize("sharded", [[], ["--fsdp"]], ids=["whole", "sharded"])
+def test_two_processes_make_the_run_of_one_and_other_numbers_go_on_with_it(monkeypatch, sharded):
+    """Losses, gradient norms, validation losses and weights; with dropout and accumulated gradients. One process makes twelve
+    steps; two make eight and save; then one process goes on for two steps, and two again to the end."""
     run(monkeypatch, *OPTIONS, "--max-iters", 12, "--out-dir", "one")
-    output = finish(torchrun(2, *OPTIONS, "--max-iters", 8, "--lr-decay-iters", 12, "--out-dir", "two"))
+    two = [*OPTIONS, "--lr-decay-iters", 12, "--out-dir", "two"]
+    output = finish(torchrun(2, *two, *sharded, "--max-iters", 8))
     assert output.count("validation loss: ") == 1 and output.count("wrote ") == 4  # the first process alone
-    for ours, theirs in zip(records("one")[:8], records("two"), strict=True):
+    run(monkeypatch, *two, "--resume", "--no-fsdp", "--max-iters", 10)
+    finish(torchrun(2, *two, *sharded, "--resume", "--max-iters", 12))
+    assert len(records("two")) == 12
+    for ours, theirs in zip(records("one"), records("two"), strict=True):
         for name in ("step", "loss", "grad_norm", "lr"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-12), name
     assert records("one")[4]["val_loss"] == pytest.approx(records("two")[4]["val_loss"], rel=1e-12)
-
-    run(monkeypatch, *OPTIONS, "--resume", "--max-iters", 12, "--out-dir", "two")  # one process goes on
-    assert len(records("two")) == 12
-    assert np.allclose(*([record["loss"] for record in records(folder)] for folder in ("one", "two")), rtol=1e-12)
-    one, two = (read_checkpoint(Path(folder) / "last.safetensors") for folder in ("one", "two"))
-    assert one.run["windows"] == two.run["windows"] and one.run["dropout"] == two.run["dropout"]
-    for name, value in one.weights.items():
-        assert np.abs(value - two.weights[name]).max() < 1e-10, name
+    ours, theirs = (read_checkpoint(Path(folder) / "last.safetensors") for folder in ("one", "two"))
+    assert ours.run["windows"] == theirs.run["windows"] and ours.run["dropout"] == theirs.run["dropout"]
+    for name, value in ours.weights.items():
+        assert np.abs(value - theirs.weights[name]).max() < 1e-10, name
+    for name, pair in ours.moments.items():
+        assert all(np.abs(m - n).max() < 1e-12 for m, n in zip(pair, theirs.moments[name], strict=True)), name
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")
@@ -75,6 +79,11 @@ def test_several_processes_with_numpy_are_a_clear_error(monkeypatch):
     with pytest.raises(SystemExit, match="error: torchrun has started several processes, which --backend numpy cannot use"):
         run(monkeypatch, "--max-iters", 2)
     assert not Path("out").exists()
+
+
+def test_a_sharded_model_needs_several_processes(monkeypatch):
+    with pytest.raises(SystemExit, match="error: --fsdp needs several processes: torchrun"):
+        run(monkeypatch, *OPTIONS, "--fsdp", "--max-iters", 2)
 
 
 def test_without_torchrun_there_is_one_process():

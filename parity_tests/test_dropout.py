@@ -34,6 +34,12 @@ def test_a_mask_holds_two_values_and_keeps_the_mean(seed, p, dtype):
     assert np.array_equal(mask > 0, other > 0)  # the same places for every dtype
 
 
+def test_a_number_is_dropped_where_its_uniform_float32_is_below_p():
+    uniform = np.random.default_rng(3).random((4, 5), dtype=np.float32)
+    for p in (0.5, float(uniform[1, 2])):  # equal to p: kept, so that p = 0 drops nothing
+        assert np.array_equal(dropout_mask(np.random.default_rng(3), (4, 5), p, "float64") > 0, uniform >= np.float32(p))
+
+
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"the mask must have the shape of x \(2, 3\), got \(3,\)"):
         dropout(np.ones((2, 3)), np.ones(3))

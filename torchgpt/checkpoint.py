@@ -7,6 +7,7 @@ from npgpt.checkpoint import pack, read_checkpoint, write_checkpoint
 from npgpt.config import GPTConfig
 from npgpt.tokenizers import Tokenizer
 
+from .distributed import whole
 from .model import GPTModel
 
 
@@ -18,9 +19,16 @@ def save_checkpoint(
     optimizer=None,
     run: Mapping | None = None,
 ) -> None:
-    """Writes the model's weights and config, and what else is given. See npgpt.save_checkpoint."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-    write_checkpoint(path, pack(weights, model, tokenizer, optimizer, run))
+    """Writes the model's weights and config, and what else is given. See npgpt.save_checkpoint.
+
+    In a distributed run every rank calls it, and the first one writes.
+    """
+    if model.ranks.rank and not model.sharded:
+        return
+    weights = {name: whole(tensor).detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    checkpoint = pack(weights, model, tokenizer, optimizer, run)
+    if model.ranks.rank == 0:
+        write_checkpoint(path, checkpoint)
 
 
 def load_checkpoint(

@@ -8,10 +8,13 @@ On CPUs the processes talk through gloo, on GPUs through NCCL. Where one of them
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from .device import pick_device
@@ -56,15 +59,49 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
-def distribute(model, ranks: Ranks) -> None:
+def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
     """From now on `model.loss_and_grad` averages the gradients over the ranks. With one rank nothing happens.
 
-    The model must be the same on every rank: made from one seed, or loaded from one checkpoint.
+    The model must be the same on every rank: made from one seed, or loaded from one checkpoint. Make the optimiser afterwards.
+    shard : each rank keeps only its part of every weight, gradient and moment, and the ranks put a block's weights together
+        when its turn comes (`fully_shard`, known as FSDP): for models that do not fit one device. Saving then needs all ranks.
     """
-    if ranks.ranks > 1:
-        model.ranks = ranks
+    if ranks.ranks == 1:
+        return
+    model.ranks = ranks
+    if shard:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(model.device.type, (ranks.ranks,))
+        for block in model.blocks:
+            fully_shard(block, mesh=mesh)
+        fully_shard(model, mesh=mesh)  # what is left: embeddings, ln_f, head
+    else:
         # Not as an attribute: the wrapper holds the model, and torch would look for parameters in it, in a circle.
         model.__dict__["wrapper"] = DistributedDataParallel(model)
+
+
+@contextmanager
+def unsynchronized(model) -> Iterator[None]:
+    """no_sync for a sharded model: gradients are kept whole and are not yet averaged."""
+    model.set_requires_gradient_sync(False)
+    try:
+        yield
+    finally:
+        model.set_requires_gradient_sync(True)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of which this rank may hold a part only, put together; every rank must ask."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def part_like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """The inverse of `whole`: this rank's part of a tensor, cut as the parameter is; the tensor itself where that is whole."""
+    if not isinstance(parameter, DTensor):
+        return tensor
+    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements)
 
 
 def mean_over_ranks(value: float, device: torch.device) -> float:

@@ -22,7 +22,7 @@ from npgpt.ops.dropout import dropout_mask
 from npgpt.weights import check_state_dict, initial_weights, is_trainable
 
 from .device import pick_device
-from .distributed import Ranks, mean_over_ranks
+from .distributed import DTensor, Ranks, mean_over_ranks, unsynchronized, whole
 from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, Masks, MultiHeadAttention, dropped
 
 
@@ -180,7 +180,12 @@ class GPTModel(nn.Module):
 
     def no_sync(self) -> AbstractContextManager:
         """Within it the ranks' gradients are not averaged: for all but the last batch of a step. Else it does nothing."""
-        return nullcontext() if self.wrapper is None else self.wrapper.no_sync()
+        return unsynchronized(self) if self.sharded else nullcontext() if self.wrapper is None else self.wrapper.no_sync()
+
+    @property
+    def sharded(self) -> bool:
+        """Whether this rank holds only its part of the weights."""
+        return any(isinstance(p, DTensor) for p in self.parameters())
 
     def mean_over_ranks(self, loss: float) -> float:
         """The mean of the ranks' losses, which is that of the whole batch; in a run of one process, the loss itself."""
@@ -226,7 +231,7 @@ class GPTModel(nn.Module):
     def gradients(self) -> dict[str, Array]:
         """Name -> a copy of the parameter's gradient as a NumPy array; 0 where no backward has run since `zero_grad`."""
         return {
-            name: (torch.zeros_like(p) if p.grad is None else p.grad).detach().cpu().numpy().copy()
+            name: whole(torch.zeros_like(p) if p.grad is None else p.grad).detach().cpu().numpy().copy()
             for name, p in self.named_parameters()
         }
 

@@ -8,6 +8,8 @@ from torch import nn
 
 from npgpt.optim import check_moments
 
+from .distributed import part_like, whole
+
 
 class AdamW(torch.optim.AdamW):
     """torch.optim.AdamW in its fused form: one kernel updates everything. See npgpt.AdamW for the arguments."""
@@ -43,7 +45,7 @@ class AdamW(torch.optim.AdamW):
         for name, parameter in named_parameters:
             state = self.state.get(parameter, {})
             pair = (state.get(key, torch.zeros_like(parameter)) for key in ("exp_avg", "exp_avg_sq"))
-            m, v = (tensor.detach().cpu().numpy().copy() for tensor in pair)
+            m, v = (whole(tensor).detach().cpu().numpy().copy() for tensor in pair)
             moments[name] = m, v
         return moments
 
@@ -54,7 +56,7 @@ class AdamW(torch.optim.AdamW):
         named_parameters = dict(named_parameters)
         check_moments({name: tuple(p.shape) for name, p in named_parameters.items()}, moments, steps)
         for name, p in named_parameters.items():
-            m, v = (torch.tensor(array).to(p.device, p.dtype) for array in moments[name])
+            m, v = (part_like(torch.tensor(array).to(p.device, p.dtype), p) for array in moments[name])
             step = torch.tensor(float(steps), device=p.device)  # where the fused kernel wants it
             self.state[p] = {"step": step, "exp_avg": m, "exp_avg_sq": v}
 
@@ -68,6 +70,7 @@ def clip_grad_norm(params: Iterable[nn.Parameter], max_norm: float) -> float:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     params = list(params)
     norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-    if norm.isfinite():
+    total = whole(norm)
+    if total.isfinite():
         nn.utils.clip_grads_with_norm_(params, max_norm, norm)
-    return norm.item()
+    return total.item()
