@@ -102,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--position", choices=("learned", "sinusoidal"), default="learned", help="how a token knows its place")
     add("--tie-weights", action=yes_or_no, default=True, help="the head uses the token embedding as its weight")
     add("--qkv-bias", action=yes_or_no, default=False, help="query, key and value have a bias")
+    add("--init-std", type=float, default=0.02, help="the spread of the linear layers' initial weights")
     add("--dropout", type=float, default=0.0, help="the share that training sets to 0")
 
     training = parser.add_argument_group("training")
@@ -188,6 +189,7 @@ def make_config(args: argparse.Namespace, vocab_size: int) -> npgpt.GPTConfig:
         tie_weights=args.tie_weights,
         head_bias=False,
         dropout=args.dropout,
+        init_std=args.init_std,
     )
 
 

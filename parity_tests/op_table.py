@@ -58,6 +58,18 @@ def real(op: Op, inputs: list[np.ndarray]) -> list[int]:
     return [i for i, x in enumerate(inputs) if x.dtype.kind != "i" and i not in op.constant]
 
 
+def with_constants(op: Op, function: Callable, inputs: list[np.ndarray]) -> tuple[Callable, list[np.ndarray]]:
+    """The function with the constants filled in, and the other inputs: for whoever expects a gradient of every float array."""
+    if not op.constant:
+        return function, inputs
+
+    def filled(*rest):
+        left = iter(rest)
+        return function(*[x if i in op.constant else next(left) for i, x in enumerate(inputs)])
+
+    return filled, [x for i, x in enumerate(inputs) if i not in op.constant]
+
+
 def cotangent(rng: np.random.Generator, y: np.ndarray, dtype: str) -> np.ndarray:
     """Random, never ones: a constant cotangent makes softmax's and LayerNorm's gradient 0, and any backward passes."""
     return rng.standard_normal(np.shape(y)).astype(dtype)
@@ -286,7 +298,7 @@ TABLE = {
             "dropout",
             ops.dropout,
             ops.dropout_backward,
-            lambda x, mask: x * mask,
+            lambda x, mask: x * torch.as_tensor(mask),
             dims=3,
             inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt), dropout_mask(rng, shape, rng.random(), dt)],
             magnitude=dropout_magnitude,

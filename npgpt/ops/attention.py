@@ -49,7 +49,14 @@ class Cache(NamedTuple):
     k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
     pattern: Array  # (B, H, T, T)
-    mask: Array | None = None  # (B, H, T, T): the pattern's dropout
+
+
+class DropoutCache(NamedTuple):
+    scaled_q: Array
+    k: Array
+    v: Array
+    pattern: Array
+    mask: Array  # (B, H, T, T)
 
 
 @lru_cache(maxsize=8)
@@ -60,7 +67,9 @@ def future(T: int) -> Array:
     return mask
 
 
-def attention(q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | None = None) -> tuple[Array, Cache]:
+def attention(
+    q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | None = None
+) -> tuple[Array, Cache | DropoutCache]:
     """q, k, v (B, H, T, D) -> z (B, H, T, D) in their dtype. `note` is shown the scores and the pattern, (B, H, T, T).
 
     mask (B, H, T, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
@@ -78,12 +87,13 @@ def attention(q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | N
     note("pattern", pattern)
     dropped = pattern if mask is None else pattern * mask  # (B, H, T, T)
     z = dropped @ v  # (B, H, T, D)
-    return z, Cache(scaled_q, k, v, pattern, mask)
+    return z, Cache(scaled_q, k, v, pattern) if mask is None else DropoutCache(scaled_q, k, v, pattern, mask)
 
 
-def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Array, Array, Array]:
+def attention_backward(dz: Array, cache: Cache | DropoutCache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """dz (B, H, T, D) -> dq, dk, dv (B, H, T, D). `note` is shown the gradients of the pattern and the scores."""
-    scaled_q, k, v, pattern, mask = cache
+    scaled_q, k, v, pattern, *dropout = cache  # with dropout, its mask stands at the end
+    mask = dropout[0] if dropout else None
     D = dz.shape[-1]
     dropped = pattern if mask is None else pattern * mask  # (B, H, T, T)
     dv = dropped.swapaxes(-1, -2) @ dz  # (B, H, T, D)
