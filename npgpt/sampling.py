@@ -53,7 +53,7 @@ def next_token_probabilities(
         if top_k is not None:
             p[:, int(top_k) :] = 0
         p /= p.sum(axis=-1, keepdims=True)
-        if top_p is not None:
+        if top_p is not None and top_p < 1:  # at 1 the rounding of the sums would cut the tail off
             before = np.cumsum(p, axis=-1) - p  # what the likelier ones have together
             before[:, 0] = 0
             p[before >= top_p] = 0
