@@ -137,7 +137,7 @@ def token_vectors(model) -> np.ndarray:
 
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:
     """Metrics, weights and two pictures; prints each file's name."""
-    from npgpt.checkpoint import write_atomically
+    from npgpt.files import write_atomically
     from npgpt.plots import embedding_space, loss_curve
 
     lines = "".join(json.dumps(record) + "\n" for record in metrics)

@@ -1,9 +1,12 @@
-"""Greedy generation: ask for the next token, append the likeliest, ask again."""
+"""Generation: ask for the logits of the next token, choose one (sampling.py), append it, ask again."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .ops.embedding import check_ids
+from .sampling import make_sampler
 from .threads import blas_for
 
 
@@ -41,19 +44,36 @@ class Window:
         return new, moved
 
 
-def generate(model, ids: Array, max_new_tokens: int, *, slide: int = 1) -> Array:
+def generate(
+    model,
+    ids: Array,
+    max_new_tokens: int,
+    *,
+    temperature: float = 0.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    slide: int = 1,
+    on_token: Callable[[Array], bool | None] | None = None,
+) -> Array:
     """The prompt and `max_new_tokens` more: ids (T,) or (B, T) -> (T + n,) or (B, T + n) int64.
 
     A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens. Of equal
-    logits the lowest id wins. Within the context each token costs one position's work; past it the whole window must be
-    computed again whenever it moves, which it does by `slide` tokens at a time: 1 keeps it full; seq_len // 2 moves seldom
-    and is many times faster, with a window between half and all of seq_len.
+    logits the lowest id wins.
 
-    Raises what the model raises, for all ids of the prompt, and ValueError for an empty prompt, a negative max_new_tokens, or a
-    slide outside 1..seq_len.
+    temperature, top_k, top_p : see npgpt/sampling.py; temperature 0, the default, always takes the likeliest.
+    seed : fixes what is drawn; None draws something else each time.
+    slide : within the context each token costs one position's work. Past it the whole window must be computed again whenever it
+        moves, which it does by `slide` tokens at a time: 1 keeps it full; seq_len // 2 moves seldom and is many times faster,
+        with a window between half and all of seq_len.
+    on_token : called with each new column of tokens (B,) as soon as it is there. Where it returns True, generation ends.
+
+    Raises what the model raises, for all ids of the prompt, and ValueError for an empty prompt, a negative max_new_tokens or
+    impossible options.
     """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be at least 0, got {max_new_tokens}")
+    choose = make_sampler(temperature, top_k, top_p, seed)
     prompt = checked_prompt(ids, model.config.vocab_size)  # (B, T)
     B, T = prompt.shape
     tokens = np.empty((B, T + max_new_tokens), np.int64)
@@ -65,5 +85,8 @@ def generate(model, ids: Array, max_new_tokens: int, *, slide: int = 1) -> Array
             new, moved = window.next(end)
             if moved:
                 past = model.remember(B)
-            tokens[:, end] = model.next_logits(tokens[:, new], past).argmax(axis=-1)
+            tokens[:, end] = choose(model.next_logits(tokens[:, new], past))
+            if on_token is not None and on_token(tokens[:, end]) is True:
+                tokens = tokens[:, : end + 1]
+                break
     return tokens if np.ndim(ids) == 2 else tokens[0]

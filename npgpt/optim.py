@@ -17,7 +17,7 @@ regularization", arXiv:1711.05101, algorithm 2. Clipping: Pascanu, Mikolov, Beng
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -34,7 +34,7 @@ class AdamW:
 
     Parameters
     ----------
-    params : the model's `parameters()`.
+    params : the model's `parameters()`; or groups, as torch takes them: [{"params": ..., "weight_decay": ...}, ...].
     lr : the learning rate; may be changed between steps.
     betas : (b1, b2), how slowly the two means forget, each in [0, 1).
     eps : keeps the division finite.
@@ -45,18 +45,27 @@ class AdamW:
 
     def __init__(
         self,
-        params: Iterable[Parameter],
+        params: Iterable[Parameter] | Iterable[dict],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ):
-        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+        params = list(params)
+        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        decays = [("weight_decay", group.get("weight_decay", weight_decay)) for group in groups]
+        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay), *decays):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, got {value}")
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas must lie in [0, 1), got {betas}")
-        self.vectors = joined(list(params))
+        self.params: list[Parameter] = []
+        self.vectors, self.decays = [], []  # one decay for each pair of vectors
+        for group, (_, decay) in zip(groups, decays, strict=True):
+            members = list(group["params"])
+            self.params += members
+            self.vectors += joined(members)
+            self.decays += [decay] * (len(self.vectors) - len(self.decays))
         if not self.vectors:
             raise ValueError("params must hold at least one parameter")
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
@@ -69,20 +78,20 @@ class AdamW:
         b1, b2 = self.betas
         step_size = self.lr / (1 - b1**self.steps)
         root_correction = math.sqrt(1 - b2**self.steps)  # sqrt(vhat) = sqrt(v) / root_correction
-        for (data, grad), (m, v) in zip(self.vectors, self.moments, strict=True):
+        for (data, grad), (m, v), decay in zip(self.vectors, self.moments, self.decays, strict=True):
             run_together(
                 [
-                    partial(self._update_share, data[share], grad[share], m[share], v[share], step_size, root_correction)
+                    partial(self._update_share, data[share], grad[share], m[share], v[share], decay, step_size, root_correction)
                     for share in shares(data.size, SHARE)
                 ]
             )
 
-    def _update_share(self, w, g, m, v, step_size: float, root_correction: float) -> None:
+    def _update_share(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
         for start in range(0, w.size, BLOCK):
             piece = slice(start, start + BLOCK)
-            self._update(w[piece], g[piece], m[piece], v[piece], step_size, root_correction)
+            self._update(w[piece], g[piece], m[piece], v[piece], decay, step_size, root_correction)
 
-    def _update(self, w, g, m, v, step_size: float, root_correction: float) -> None:
+    def _update(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
         b1, b2 = self.betas
         term = g * (1 - b1)
         m *= b1
@@ -96,13 +105,58 @@ class AdamW:
         term += self.eps  # sqrt(vhat) + eps
         np.divide(m, term, out=term)
         term *= step_size  # lr mhat / (sqrt(vhat) + eps)
-        w *= 1 - self.lr * self.weight_decay
+        w *= 1 - self.lr * decay
         w -= term
 
     def zero_grad(self) -> None:
         """Sets the gradients to 0."""
         for _, grad in self.vectors:
             grad[:] = 0
+
+    def get_moments(self, named_parameters: Iterable[tuple[str, Parameter]]) -> dict[str, tuple[Array, Array]]:
+        """Name -> (m, v), each in the parameter's shape and a view: what a run must save to go on, with `steps`."""
+        views: dict[int, tuple[Array, Array]] = {}
+        vector, start = 0, 0
+        for parameter in self.params:  # they lie in the vectors one after the other
+            if start == self.moments[vector][0].size:
+                vector, start = vector + 1, 0
+            piece = slice(start, start + parameter.numel())
+            m, v = self.moments[vector]
+            views[id(parameter)] = m[piece].reshape(parameter.shape), v[piece].reshape(parameter.shape)
+            start = piece.stop
+        return {name: views[id(parameter)] for name, parameter in named_parameters if id(parameter) in views}
+
+    def set_moments(
+        self, named_parameters: Iterable[tuple[str, Parameter]], moments: Mapping[str, tuple[Array, Array]], steps: int
+    ) -> None:
+        """Goes on from saved moments. Raises ValueError where their names or shapes are not those of the parameters."""
+        own = self.get_moments(named_parameters)
+        check_moments({name: m.shape for name, (m, _) in own.items()}, moments, steps)
+        for name, (m, v) in own.items():
+            m[...], v[...] = moments[name]
+        self.steps = steps
+
+
+def check_moments(shapes: Mapping[str, tuple[int, ...]], moments: Mapping[str, tuple[Array, Array]], steps: int) -> None:
+    """Raises ValueError unless there is a pair of moments for each name, both in its shape."""
+    if steps < 0:
+        raise ValueError(f"steps must be at least 0, got {steps}")
+    faults = [f"{name} has none" for name in shapes if name not in moments]
+    faults += [f"{name} is no parameter" for name in moments if name not in shapes]
+    faults += [f"{name} has other shapes" for name in shapes if name in moments and shapes[name] != moments[name][0].shape]
+    if faults:
+        raise ValueError("the optimiser's moments do not fit this model: " + "; ".join(faults))
+
+
+def parameter_groups(model, weight_decay: float) -> list[dict]:
+    """AdamW's groups: matrices decay, vectors (biases, LayerNorm's weights) do not. For a model of either backend.
+
+    Decay is a wish for small weights, which a matrix can grant in many ways. A bias or a LayerNorm's scale sets a level, and 0
+    is no better a level than another. Tables of embeddings count as matrices, as in nanoGPT.
+    """
+    matrices = [p for p in model.parameters() if len(p.shape) >= 2]
+    vectors = [p for p in model.parameters() if len(p.shape) < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:

@@ -94,7 +94,7 @@ CATALOGUE = {
         Bug(
             "attention_dv_not_transposed",
             "npgpt.ops.attention:attention_backward",
-            "block_dv = pattern.swapaxes(-1, -2) @ block_dz",
+            "block_dv = dropped.swapaxes(-1, -2) @ block_dz",
             "block_dv = pattern @ block_dz",
             "dV has the right shape and size; early in training the pattern is nearly uniform, and it hardly matters.",
             "classic",
@@ -114,7 +114,7 @@ CATALOGUE = {
         Bug(
             "attention_values_learn_only_from_their_own_position",
             "npgpt.ops.attention:attention_backward",
-            "block_dv = pattern.swapaxes(-1, -2) @ block_dz",
+            "block_dv = dropped.swapaxes(-1, -2) @ block_dz",
             "block_dv = (pattern * np.eye(pattern.shape[-1], dtype=pattern.dtype)) @ block_dz",
             "Each value still learns what its own position needs of it.",
             "published",
@@ -239,8 +239,8 @@ CATALOGUE = {
         Bug(
             "attention_pattern_transposed_in_the_forward",
             "npgpt.ops.attention:attention",
-            "z.append(pattern @ v[:, :, seen])",
-            "z.append(pattern.swapaxes(-1, -2) @ v[:, :, seen])",
+            "z.append(dropped @ v[:, :, seen])",
+            "z.append(dropped.swapaxes(-1, -2) @ v[:, :, seen])",
             "Each position gets what the later ones think of it; that leaks the future, so the loss falls.",
             "classic",
             tensor="blocks.0.z",
@@ -676,7 +676,7 @@ CATALOGUE = {
         Bug(
             "gradient_multiplied_by_the_loss",
             "npgpt.model:GPTModel._forward_and_backward",
-            "cross_entropy_backward(share, loss_cache)",
+            "cross_entropy_backward(scale, loss_cache)",
             "cross_entropy_backward(float(loss), loss_cache)",
             "The gradient of the loss squared, halved: the same direction.",
             "classic",
@@ -746,7 +746,7 @@ CATALOGUE = {
         Bug(
             "adamw_decay_without_the_learning_rate",
             "npgpt.optim:AdamW._update",
-            "self.lr * self.weight_decay",
+            "self.lr * decay",
             "self.weight_decay",
             "The weights stay small, and a small model still learns.",
             "classic",
@@ -756,7 +756,7 @@ CATALOGUE = {
         Bug(
             "adamw_decay_forgotten",
             "npgpt.optim:AdamW._update",
-            "    w *= 1 - self.lr * self.weight_decay\n",
+            "    w *= 1 - self.lr * decay\n",
             "",
             "Nothing shows before overfitting does.",
             "classic",
@@ -767,12 +767,12 @@ CATALOGUE = {
             "adamw_decay_inside_the_moments",
             "npgpt.optim:AdamW._update",
             "    term = g * (1 - b1)\n",
-            "    g = g + self.weight_decay * w\n    term = g * (1 - b1)\n",
+            "    g = g + decay * w\n    term = g * (1 - b1)\n",
             "This is Adam with L2 regularisation, a respectable optimiser of another name.",
             "classic",
             tensor="weights after step 1",
             mistake="factor",
-            also=(("npgpt.optim:AdamW._update", "    w *= 1 - self.lr * self.weight_decay\n", ""),),
+            also=(("npgpt.optim:AdamW._update", "    w *= 1 - self.lr * decay\n", ""),),
         ),
         Bug(
             "zero_grad_forgets",

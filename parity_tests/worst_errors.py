@@ -28,6 +28,7 @@ GRADIENTS = {
     "attention": ("dq", "dk", "dv"),
     "attention_in_blocks": ("dq", "dk", "dv"),
     "cross_entropy": ("dlogits",),
+    "dropout": ("dx",),
     "embedding": ("dweight",),
     "add_position": ("dx", "dtable"),
 }

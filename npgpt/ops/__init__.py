@@ -7,6 +7,7 @@ parity suite proves the backwards (complex step).
 
 from .attention import attention, attention_backward
 from .cross_entropy import cross_entropy, cross_entropy_backward
+from .dropout import dropout, dropout_backward
 from .embedding import add_position, add_position_backward, embedding, embedding_backward, sinusoids
 from .gelu import gelu, gelu_backward
 from .layer_norm import layer_norm, layer_norm_backward
@@ -20,6 +21,8 @@ __all__ = [
     "attention_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
     "embedding",
     "embedding_backward",
     "gelu",

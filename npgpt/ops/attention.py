@@ -56,6 +56,7 @@ class Cache(NamedTuple):
     k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
     patterns: list[Array]  # of each block of r queries, (B, H, r, s): its last query sees s keys
+    mask: Array | None = None  # (B, H, R, T): dropout's
 
 
 @lru_cache(maxsize=8)
@@ -79,12 +80,18 @@ def joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
-def attention(q: Array, k: Array, v: Array, note: Note = ignore, block: int = 64) -> tuple[Array, Cache]:
+def attention(
+    q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | None = None, block: int = 64
+) -> tuple[Array, Cache]:
     """q (B, H, R, D); k, v (B, H, T, D) -> z (B, H, R, D) in their dtype.
 
     The R queries are those of the last R of T positions: R = T in training; R = 1 where one more token is generated and the
     keys and values of the earlier ones are at hand. `block` queries are worked on at once; all of them where a `note` is to be
-    shown the scores and the pattern, (B, H, R, T). Raises ValueError where the shapes do not fit.
+    shown the scores and the pattern, (B, H, R, T).
+
+    mask (B, H, R, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
+
+    Raises ValueError where the shapes do not fit.
     """
     R, D = q.shape[-2:]
     T = k.shape[-2]
@@ -102,14 +109,15 @@ def attention(q: Array, k: Array, v: Array, note: Note = ignore, block: int = 64
         note("scores", scores)
         pattern, _ = softmax(scores)  # (B, H, r, s)
         note("pattern", pattern)
-        z.append(pattern @ v[:, :, seen])  # (B, H, r, D)
+        dropped = pattern if mask is None else pattern * mask[:, :, rows, seen]  # (B, H, r, s)
+        z.append(dropped @ v[:, :, seen])  # (B, H, r, D)
         patterns.append(pattern)
-    return joined(z), Cache(scaled_q, k, v, patterns)
+    return joined(z), Cache(scaled_q, k, v, patterns, mask)
 
 
 def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """dz (B, H, R, D) -> dq (B, H, R, D), dk, dv (B, H, T, D). `note` is shown the gradients of the pattern and the scores."""
-    scaled_q, k, v, patterns = cache
+    scaled_q, k, v, patterns, mask = cache
     R, D = dz.shape[-2:]
     T = k.shape[-2]
     dqs = []
@@ -117,12 +125,16 @@ def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Ar
     for (rows, seen), pattern in zip(reversed(blocks(R, T, patterns[0].shape[-2])), reversed(patterns), strict=True):
         block_dz = dz[:, :, rows]  # (B, H, r, D)
         dpattern = block_dz @ v[:, :, seen].swapaxes(-1, -2)  # (B, H, r, s)
+        dropped = pattern
+        if mask is not None:
+            dropped = pattern * mask[:, :, rows, seen]  # (B, H, r, s)
+            dpattern *= mask[:, :, rows, seen]
         note("pattern", dpattern)
         dscores = softmax_backward(dpattern, SoftmaxCache(pattern))  # (B, H, r, s)
         note("scores", dscores)
         dqs.append(dscores @ k[:, :, seen])  # (B, H, r, D)
         block_dk = dscores.swapaxes(-1, -2) @ scaled_q[:, :, rows]  # (B, H, s, D): scaled_q brings the 1 / sqrt(D) along
-        block_dv = pattern.swapaxes(-1, -2) @ block_dz  # (B, H, s, D)
+        block_dv = dropped.swapaxes(-1, -2) @ block_dz  # (B, H, s, D)
         if rows.stop == R:
             dk, dv = block_dk, block_dv
         else:
