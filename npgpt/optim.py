@@ -53,7 +53,8 @@ class AdamW:
     ):
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
-        decays = [("weight_decay", group.get("weight_decay", weight_decay)) for group in groups]
+        groups = [(list(group["params"]), group.get("weight_decay", weight_decay)) for group in groups]
+        decays = [("weight_decay", decay) for _, decay in groups]
         for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay), *decays):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, got {value}")
@@ -61,8 +62,7 @@ class AdamW:
             raise ValueError(f"betas must lie in [0, 1), got {betas}")
         self.params: list[Parameter] = []
         self.vectors, self.decays = [], []  # one decay for each pair of vectors
-        for group, (_, decay) in zip(groups, decays, strict=True):
-            members = list(group["params"])
+        for members, decay in groups:
             self.params += members
             self.vectors += joined(members)
             self.decays += [decay] * (len(self.vectors) - len(self.decays))
@@ -143,7 +143,9 @@ def check_moments(shapes: Mapping[str, tuple[int, ...]], moments: Mapping[str, t
         raise ValueError(f"steps must be at least 0, got {steps}")
     faults = [f"{name} has none" for name in shapes if name not in moments]
     faults += [f"{name} is no parameter" for name in moments if name not in shapes]
-    faults += [f"{name} has other shapes" for name in shapes if name in moments and shapes[name] != moments[name][0].shape]
+    for name in shapes:
+        if name in moments and any(moment.shape != shapes[name] for moment in moments[name]):
+            faults.append(f"{name} has other shapes")
     if faults:
         raise ValueError("the optimiser's moments do not fit this model: " + "; ".join(faults))
 

@@ -48,7 +48,7 @@ PARTS = {
     "model": (
         ["npgpt/layers.py", "npgpt/model.py", "npgpt/parameters.py"],
         [
-            *(TESTS + name for name in ("model.py", "properties.py", "optim.py")),
+            *(TESTS + name for name in ("model.py", "properties.py", "optim.py", "dropout.py")),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
         ],
     ),

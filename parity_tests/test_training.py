@@ -260,12 +260,19 @@ def test_moments_that_do_not_fit_are_refused(backend):
     model = backend.GPTModel(SMALL)
     optimizer = backend.AdamW(model.parameters())
     moments = optimizer.get_moments(model.named_parameters())
+    optimizer.set_moments(model.named_parameters(), moments, 0)
+    assert all(m.shape == v.shape == tuple(p.shape) for p, (m, v) in zip(model.parameters(), moments.values(), strict=True))
     assert optimizer.steps == 0 and not any(m.any() or v.any() for m, v in moments.values())
     fewer = {name: pair for name, pair in moments.items() if name != "ln_f.weight"}
     for wrong, message in [
         (fewer, r"ln_f\.weight has none"),
         (moments | {"x": moments["ln_f.weight"]}, "x is no parameter"),
-        (moments | {"ln_f.weight": (np.zeros(3), np.zeros(3))}, r"ln_f\.weight has other shapes"),
+        (moments | {"ln_f.weight": (np.zeros(3), np.zeros(12))}, r"ln_f\.weight has other shapes"),
+        (moments | {"ln_f.weight": (np.zeros(12), np.zeros(3))}, r"ln_f\.weight has other shapes"),
+        (
+            fewer | {"x": moments["ln_f.weight"]},
+            r"^the optimiser's moments do not fit this model: ln_f.weight has none; x is no p",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             optimizer.set_moments(model.named_parameters(), wrong, 3)
