@@ -72,6 +72,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory: {error}")
     except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -30,7 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
     add("--dtype", choices=("float32", "float64"), default="float32", help="precision of the weights")
     add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
     add("--steps", type=int, default=1500, help="number of training steps")
@@ -43,9 +43,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--ffn-hidden", type=int, default=article.ffn_hidden, help="width of the FFN, 0 for none")
     add("--train-qkv", action=argparse.BooleanOptionalAction, default=article.train_qkv, help="train Wq, Wk, Wv (248 or 275?)")
     add("--input-file", type=Path, default=SENTENCES, help="UTF-8 text to learn from")
-    add("--errors", choices=("strict", "ignore", "replace"), default="strict", help="for characters outside the alphabet")
+    add(
+        "--errors",
+        choices=("strict", "ignore", "replace"),
+        default="strict",
+        help="for characters outside the alphabet, in the text and the prompt",
+    )
     add("--prompt", default="ali ata ", help="what the samples go on from")
-    add("--out-dir", type=Path, default=Path("out"), help="folder for the results")
+    add("--out-dir", type=Path, default=Path("out"), help="folder for the results; those of an earlier run are replaced")
     return parser.parse_args()
 
 
@@ -61,6 +66,8 @@ def main() -> None:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     if args.seed < 0:
         raise ValueError(f"--seed must be at least 0, got {args.seed}")
+    if not args.learning_rate >= 0:
+        raise ValueError(f"--learning-rate must be at least 0, got {args.learning_rate}")
 
     tokenizer = npgpt.LetterTokenizer()
     config = dataclasses.replace(
@@ -75,7 +82,7 @@ def main() -> None:
     inputs, targets = npgpt.sliding_windows(tokens, config.seq_len)
     batches = npgpt.random_batches(inputs, targets, args.batch_size, args.seed)
     try:
-        prompt = tokenizer.encode(args.prompt)
+        prompt = tokenizer.encode(args.prompt, args.errors)
     except ValueError as error:
         raise ValueError(f"--prompt: {error}") from None
     if not prompt:
@@ -99,7 +106,9 @@ def main() -> None:
 
     some = slice(None, None, max(1, len(inputs) // 2000))  # about 2,000 windows from all over the text
     final_loss = model.loss(inputs[some], targets[some])
-    print(f"\nfinal loss: {final_loss:.4f} nats a letter, over the whole text (ln V = {baseline:.4f})")
+    print(f"\nfinal loss: {final_loss:.4f} nats a letter, over windows from all of the text (ln V = {baseline:.4f})")
+    if not final_loss < baseline:
+        print("worse than guessing: a lower --learning-rate often helps")
     print(f"generated:  {sample(model, backend, tokenizer, prompt, 60)!r}\n")
     write_results(args.out_dir, model, backend, metrics, baseline, vectors_before)
 
@@ -155,6 +164,8 @@ if __name__ == "__main__":
         main()
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory: {error}")
     except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

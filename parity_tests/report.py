@@ -165,7 +165,7 @@ def headline(report: Report) -> list[str]:
     ]
     if report.device.startswith("cuda"):
         lines.append(f"{torch.cuda.get_device_name(report.device)}, tf32 products: {torch.backends.cuda.matmul.allow_tf32}")
-    lines.append(f"{len(report.rows)} tensors, {wrong} wrong")
+    lines.append(f"{len(report.rows)} tensors of one forward and backward pass, {wrong} wrong")
     if report.divergence:
         lines.append(str(report.divergence))
     return lines
