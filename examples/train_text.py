@@ -42,6 +42,7 @@ PRESETS = {
         "learning_rate": 1e-3,
         "min_lr": 1e-4,
         "warmup_iters": 100,
+        "init_std": 0.04,  # nanoGPT: 0.02, which learns more slowly at 128 features (README, "Training on your own text")
         "beta1": 0.9,
         "beta2": 0.99,
         "weight_decay": 0.1,
@@ -54,7 +55,7 @@ PRESETS = {
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
 FIXED = ("n_layer", "n_head", "n_embd", "seq_len", "ffn_hidden", "position", "tie_weights", "qkv_bias")
 FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
-FREE = ("out_dir", "resume", "device", "cache_dir", "preset")  # what a checkpoint does not remember
+FREE = ("out_dir", "resume", "device", "threads", "cache_dir", "preset")  # what a checkpoint does not remember
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,7 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with the run in --out-dir, with its options where none are given")
     add("--out-dir", type=Path, default=Path("out"), help="folder for the results")
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
+    add("--threads", type=int, default=None, help="on the CPU; None: as many as there are cores")
     add("--dtype", choices=("float32", "float64", "bfloat16"), default="float32", help="bfloat16: products only; torch only")
     add(
         "--fsdp",
@@ -194,7 +196,8 @@ def make_config(args: argparse.Namespace, vocab_size: int) -> npgpt.GPTConfig:
 
 
 def check(args: argparse.Namespace) -> None:
-    for name in ("max_iters", "eval_interval", "eval_iters", "save_interval", "gradient_accumulation_steps", "max_new_tokens"):
+    counts = ("max_iters", "eval_interval", "eval_iters", "save_interval", "gradient_accumulation_steps", "max_new_tokens")
+    for name in (*counts, "threads"):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
@@ -208,6 +211,8 @@ def main() -> None:
     args, checkpoint = parse_arguments()
     check(args)
     backend = load_backend(args.backend)
+    if args.threads is not None:
+        backend.set_num_threads(args.threads)
     rank, ranks, device = 0, 1, args.device
     if args.backend == "torch":
         process, device = backend.join_ranks(args.device)

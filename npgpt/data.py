@@ -147,6 +147,7 @@ def encode_file(
         text_hash = hashlib.file_digest(file, "sha256").hexdigest()
     made_from = {"format": TOKENS_FORMAT, "text": text_hash, "tokenizer": tokenizer.fingerprint(), "errors": errors}
     folder = path.parent if cache_dir is None else Path(cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
     tokens_path = folder / f"{path.name}.{made_from['tokenizer'][:8]}.tokens"
     dtype = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
     header = read_header(tokens_path)
