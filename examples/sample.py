@@ -22,7 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--checkpoint", type=Path, default=Path("out/best.safetensors"), help="what train_text.py has saved")
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
     add("--prompt", default="\n", help="what the text goes on from")
     add("--num-samples", type=int, default=1, help="how many texts")
     add("--max-new-tokens", type=int, default=300, help="the longest text, in tokens")
@@ -30,6 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--top-k", type=int, default=None, help="choose among the k likeliest; None: all")
     add("--top-p", type=float, default=None, help="choose among the fewest that together have this probability; None: all")
     add("--seed", type=int, default=None, help="the same seed draws the same text; None: another one each time")
+    add("--slide", type=int, default=1, help="past the context: by how many tokens it moves on; more is faster, and sees less")
     add("--stop", default=None, help="end a text as soon as it holds this")
     return parser.parse_args()
 
@@ -70,6 +71,7 @@ def main() -> None:
             top_k=args.top_k,
             top_p=args.top_p,
             seed=None if args.seed is None else args.seed + number,
+            slide=args.slide,
             on_token=printer(tokenizer, args.stop),
         )
     print()
