@@ -16,7 +16,6 @@ import importlib.metadata
 import json
 import math
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,7 +53,11 @@ NEW_TOKENS = 500
 
 
 def peak_memory() -> float:
-    """The largest memory that this process has held so far, in MB."""
+    """The largest memory that this process has held so far, in MB; nan on Windows, which does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return math.nan
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

@@ -21,12 +21,21 @@ Result = TypeVar("Result")
 # forward pass so much for BLAS to split its products, each of which is a small part of it.
 WORK_OF_A_SHARE, WORK_FOR_BLAS = 2**24, 2**28
 
-_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+def _at_first() -> int:
+    """OMP_NUM_THREADS, which BLAS and torch follow too, where it is set; else as many as the process may use cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_num_threads = _at_first()
 _one_at_a_time = threading.Lock()  # BLAS has one thread count for the whole process
 
 
 def get_num_threads() -> int:
-    """How many threads a step may use. At first: as many as the process may use cores."""
+    """How many threads a step may use. At first: as many as the process may use cores, or OMP_NUM_THREADS where that is set."""
     return _num_threads
 
 

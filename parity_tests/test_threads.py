@@ -196,8 +196,12 @@ def test_the_number_of_threads_is_a_setting(backend):
         backend.set_num_threads(before)
 
 
-def test_at_first_as_many_as_the_process_may_use():
-    code = "import os, npgpt; print(npgpt.get_num_threads() == len(os.sched_getaffinity(0)))"
-    if not hasattr(os, "sched_getaffinity"):
-        pytest.skip("this system does not tell")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "True"
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell the cores")
+@pytest.mark.parametrize(("wanted", "expected"), [(None, "cores"), ("3", "3"), ("none", "cores"), ("0", "cores")])
+def test_at_first_as_many_threads_as_cores_or_as_the_environment_says(wanted, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if wanted is not None:
+        environment["OMP_NUM_THREADS"] = wanted
+    code = "import npgpt; print(npgpt.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == (str(len(os.sched_getaffinity(0))) if expected == "cores" else expected)
