@@ -50,12 +50,19 @@ PARTS = {
         [
             *(TESTS + name for name in ("model.py", "properties.py", "optim.py", "dropout.py")),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
+            TESTS + "generation.py::test_what_is_remembered_gives_the_logits_of_the_full_forward",
+            TESTS + "generation.py::test_a_window_that_slides_by_more_sees_what_is_left_of_it",
+            TESTS + "threads.py::test_the_shares_add_up_to_the_whole_batch",
+            TESTS + "threads.py::test_a_small_batch_is_not_split",
+            TESTS + "threads.py::test_bad_targets_are_named_and_leave_no_gradient",
+            TESTS + "threads.py::test_a_thread_that_fails_leaves_nothing_behind",
         ],
     ),
     "optim": (
         ["npgpt/optim.py"],
         [
             TESTS + "optim.py",
+            TESTS + "threads.py::test_the_optimiser_and_clipping_give_the_same_in_threads",
             TESTS + "training.py::test_only_matrices_decay",
             TESTS + "training.py::test_groups_are_those_of_torch",
             TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
