@@ -161,12 +161,11 @@ def test_a_damaged_file_of_ids_is_made_again(path, monkeypatch):
 
 
 def test_the_ids_can_stand_in_another_folder(path, tmp_path):
-    cache = tmp_path / "cache"
-    cache.mkdir()
+    cache = tmp_path / "new" / "cache"
     encode_file(path, LetterTokenizer(), cache_dir=cache, errors="replace")
-    assert sorted(os.listdir(tmp_path)) == ["cache", "text.txt"] and len(os.listdir(cache)) == 1
-    with pytest.raises(FileNotFoundError):
-        encode_file(path, LetterTokenizer(), cache_dir=tmp_path / "nowhere", errors="replace")
+    assert sorted(os.listdir(tmp_path)) == ["new", "text.txt"] and len(os.listdir(cache)) == 1
+    with pytest.raises(OSError, match=r"text\.txt"):
+        encode_file(path, LetterTokenizer(), cache_dir=path / "inside a file", errors="replace")
 
 
 def test_many_tokens_take_four_bytes_each(path):
