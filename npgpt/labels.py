@@ -16,7 +16,7 @@ def translator(lang: str = "en") -> Callable[..., str]:
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}")
 
-    def say(text: str, **values) -> str:
+    def say(text: str, /, **values) -> str:
         return (text if lang == "en" else TURKISH[text]).format(**values)
 
     return say

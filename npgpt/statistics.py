@@ -29,7 +29,7 @@ def surprise(logits, targets: Array) -> Array:
 
 
 def conditional_entropy(contexts: Sequence, followers: Sequence) -> float:
-    """H(follower | context) of the pairs as counted, in nats: the least mean surprise of anyone who is told only the context."""
+    """H(follower | context) of the pairs as counted, in nats: the least mean surprise of who knows only the context."""
     together, alone = Counter(zip(contexts, followers, strict=True)), Counter(contexts)
     total = len(contexts)
     return -sum(count / total * np.log(count / alone[context]) for (context, _), count in together.items())
@@ -49,7 +49,7 @@ def ngram_entropy(ids: Array, n: int) -> float:
 
 
 def prefix_entropy(ids: Array, targets: Array) -> float:
-    """The lowest mean loss that any model can reach on these sequences (B, T): the entropy of each target given all before it."""
+    """The lowest mean loss of any model on these sequences (B, T): the entropy of each target given all before it."""
     B, T = np.shape(ids)
     contexts = [tuple(row[: t + 1]) for row in np.asarray(ids).tolist() for t in range(T)]
     return conditional_entropy(contexts, np.asarray(targets).reshape(B * T).tolist())

@@ -16,7 +16,14 @@ from .curves import (
     shapes,
     surprise_bars,
 )
-from .matrices import attention_maps, attention_steps, matrix, steps_in_order, value_beside_gradient
+from .matrices import (
+    attention_maps,
+    attention_steps,
+    matrix,
+    rows_that_sum_to_zero,
+    steps_in_order,
+    value_beside_gradient,
+)
 from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
 from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
 
@@ -40,6 +47,7 @@ __all__ = [
     "plot_dots",
     "positions",
     "row_gradients",
+    "rows_that_sum_to_zero",
     "shapes",
     "steps_in_order",
     "surprise_bars",

@@ -114,10 +114,18 @@ def positions(encoding: Array, places: Sequence[tuple[str, Array, Array]], title
     T, C = encoding.shape
     for column in range(C):
         style = ("-o", "--s", ":^")[column % 3]
-        left.plot(range(T), encoding[:, column], style, color=str(0.15 + 0.5 * column / C), markersize=4, label=str(column + 1))
+        left.plot(
+            range(T),
+            encoding[:, column],
+            style,
+            color=str(0.15 + 0.5 * column / C),
+            markersize=4,
+            label=say("feature {n}", n=column + 1),
+        )
     left.set(xlabel=say("position"), xticks=range(T))
     left.set_title(say("what is added at each position, by feature"), size=10)
-    left.legend(title=say("feature"), frameon=False, fontsize=8, ncols=C, loc="lower center", bbox_to_anchor=(0.5, -0.36))
+    left.set_ylim(encoding.min() - 0.1, encoding.max() + 0.35)
+    left.legend(frameon=False, fontsize=8, ncols=min(C, 3), loc="upper center")
     plain(left)
     points, colours = [], []
     for label, before, after in places:

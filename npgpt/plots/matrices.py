@@ -151,3 +151,22 @@ def value_beside_gradient(steps: Sequence[tuple[str, Array, Array]], letters: st
             matrix(axes, shown, rows=letters if place == 0 else "", title=heading, limit=limit, numbers=False)
         panels[row, 0].set_ylabel(f"{kind}\n(±{limit:.2g})")
     return figure
+
+
+def rows_that_sum_to_zero(pattern: Array, dscores: Array, letters: str, title: str, lang: str = "en") -> "Figure":
+    """The weights (T, T), the gradient of the scores (T, T) in ten-thousandths, and the sum of each of its rows (T, 1)."""
+    say = translator(lang)
+    T = len(letters)
+    figure = new_figure(12.5, 5.2, title)
+    panels = figure.subplots(1, 3, width_ratios=[T, T, 1.6])
+    future = np.triu(np.ones((T, T), dtype=bool), k=1)
+    shown, sums = 1e4 * dscores, 1e4 * dscores.sum(axis=-1, keepdims=True)
+    limit = float(np.abs(shown).max())
+    both = {"rows": letters, "columns": letters, "masked": future, "numbers": T <= 12}
+    matrix(panels[0], pattern, title=say("weights"), signed=False, limit=1, **both)
+    matrix(panels[1], shown, title=say("dscores × 10⁴"), limit=limit, **both)
+    matrix(panels[2], np.round(sums, 6) + 0.0, title=say("row sum"), limit=limit, rows=letters, columns=["Σ"])
+    for axes in panels[:2]:
+        axes.set_xlabel(say("key: who is looked at"))
+    panels[0].set_ylabel(say("query: who looks"))
+    return figure

@@ -1,4 +1,4 @@
-"""Vectors as points in space: the dictionary, the context, LayerNorm's circle, and the letters on their way through training."""
+"""Vectors as points in space: the dictionary, the context, LayerNorm's circle, the letters' way through training."""
 
 import io
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def plot_dots(
     dots_data : one dict a set, with `dots` (N, C), `labels` (N strings), `color` (any of matplotlib's; None gives each letter
         its own) and `name` (for the legend); optional `line` True joins the dots in their order. Where C is not 3 all sets
         are drawn on the first three principal components of all dots together, and the title says how much they show.
-    html : also writes the points as a page that can be turned with the mouse, with everything that it needs inside. Needs plotly.
+    html : also writes the points as a page that can be turned with the mouse and needs no network. Needs plotly.
     axes : 3-D axes to draw on; None makes a figure.
 
     Raises ValueError naming the set whose dots do not fit, and ModuleNotFoundError where `html` is asked for without plotly.
@@ -185,7 +185,7 @@ def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: st
 
 
 def layer_norm_circle(before: Array, after: Array, labels: Sequence[str], title: str, lang: str = "en") -> "Figure":
-    """LayerNorm in three dimensions: before (N, 3) anywhere, after (N, 3) on one circle, both panels with the plane's normal."""
+    """LayerNorm in three dimensions: before (N, 3) anywhere, after (N, 3) on one circle."""
     say = translator(lang)
     figure = new_figure(11, 5.6, title)
     angle = np.linspace(0, 2 * np.pi, 100)
@@ -207,7 +207,7 @@ def layer_norm_circle(before: Array, after: Array, labels: Sequence[str], title:
         if place == 2:
             _box(axes, np.full(3, -1.6), np.full(3, 1.6))
             axes.set_box_aspect((1, 1, 1))
-            axes.view_init(elev=22, azim=-60)
+            axes.view_init(elev=20, azim=15)  # the circle seen neither from its edge nor from straight above
         else:
             _box(axes, points.min(axis=0), points.max(axis=0))
         axes.set_title(name, size=11)

@@ -1,4 +1,4 @@
-"""What all pictures share: a letter's colour and weight, visible spaces, empty figures, labels that keep out of each other's way.
+"""What all pictures share: a letter's colour and weight, visible spaces, empty figures, labels that do not overlap.
 
 Every letter has one colour in every picture: the eight vowels are warm, the consonants cold, space and punctuation grey.
 Vowels are bold and have round marks, consonants have square ones, so that the two can be told apart in greyscale too.
@@ -74,10 +74,10 @@ def spread(points: Array, distance: float, rounds: int = 200) -> Array:
     """
     N = len(points)
     turn = np.arange(N) * 2.399963  # the golden angle: labels of equal points leave in different directions
-    places = points + 0.62 * distance * np.stack((np.cos(turn), np.sin(turn)), axis=-1)  # (N, 2)
+    places = points + 0.8 * distance * np.stack((np.cos(turn), np.sin(turn)), axis=-1)  # (N, 2)
     for _ in range(rounds):
         push = np.zeros_like(places)
-        for others, least, factor in ((places, distance, 0.5), (points, 0.6 * distance, 1.0)):
+        for others, least, factor in ((places, distance, 0.5), (points, 0.8 * distance, 1.0)):
             away = places[:, None] - others[None]  # (N, N, 2)
             gap = np.linalg.norm(away, axis=-1) + 1e-9  # (N, N)
             short = np.clip(least - gap, 0, None)  # how much each pair is too near
