@@ -50,8 +50,9 @@ agree = np.allclose(numpy_array(output)[0], z) and np.allclose(numpy_array(weigh
 run.print("the head called alone gives the same pair (output, weights): {same}", same=say("yes") if agree else say("no"))
 
 # %% Then the projection, the residual stream, LayerNorm and the FFN
-names = (("resid_pre", "x"), ("ln1", "LayerNorm"), ("z", "attention"), ("attn_out", "projection"), ("resid_mid", "x + attention"),
-         ("ln2", "LayerNorm"), ("ffn_post", "FFN, GELU"), ("ffn_out", "FFN"), ("resid_post", "x + attention + FFN"))  # fmt: skip
+names = (("resid_pre", "x"), ("ln1", "LayerNorm"), ("z", "attention"), ("attn_out", "projection"),
+         ("resid_mid", "x + attention"), ("ln2", "LayerNorm"), ("ffn_post", "FFN, GELU"), ("ffn_out", "FFN"),
+         ("resid_post", "x + attention + FFN"))  # fmt: skip
 panels = [(say(name).replace(" + ", "\n+ "), value["z"][0] if key == "z" else value[key]) for key, name in names]
 sizes = {key: np.sqrt(np.mean((value["z"][0] if key == "z" else value[key]) ** 2)) for key, _ in names}
 run.print("root mean squares: " + ", ".join(f"{key} {{{key}:.3f}}" for key in sizes), **sizes)

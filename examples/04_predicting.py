@@ -46,7 +46,9 @@ hits = {name: int((p.argmax(axis=-1) == targets[0]).sum()) for name, p, _ in pan
 run.print(
     "right first guesses of {total}: {hits}", total=len(ids) - 1, hits=", ".join(f"{name} {n}" for name, n in hits.items())
 )
-title = say("Framed: what really comes. Untrained, every letter gets about 1/32; trained, probability gathers")
+highest = [100 * p.max() for _, p, _ in panels]
+title = say("Framed: what really comes. No letter gets more than {first:.0f} % untrained, {second:.0f} % trained",
+            first=highest[0], second=highest[1])  # fmt: skip
 run.save(plots.next_letters(panels, npgpt.letters, title, [targets[0]] * 2, lang), "04_what_is_expected.png")
 
 # %% Inference: take the likeliest letter, append it, ask again

@@ -8,7 +8,7 @@ from numpy import ndarray as Array
 
 from ..labels import translator
 from .matrices import matrix
-from .style import CONSONANT, OTHER, VOWEL, label_points, letter_colour, letters_on_axis, new_figure, plain, visible
+from .style import CONSONANT, OTHER, VOWEL, label_points, letter_colour, letters_on_axis, new_figure, plain, visible, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,8 @@ def loss_curve(
         axes.axhline(entropy, color=CONSONANT, linestyle=style, linewidth=1.2, label=f"{name} = {entropy:.3f}")
     axes.set_xlabel(say("step"))
     axes.set_ylabel(say("loss (nats a token)"))
-    axes.set_title(title or say("Training: how surprised the model is by the next letter"), size=11)
+    title = title or say("Training: how surprised the model is by the next letter")
+    axes.set_title(wrapped(title, 7.5), size=11)
     axes.set_xlim(0, len(losses))
     if floors:
         axes.set_ylim(min(0.9 * min(floors.values()), losses.min()), max(losses.max(), baseline) + 0.1)
@@ -70,7 +71,7 @@ def surprise_bars(text: str, surprises: Mapping[str, Array], baseline: float, ti
     letters_on_axis(axes, "x", list(text))
     axes.set_xlabel(say("the letter that really came next"))
     axes.set_ylabel(say("surprise: -ln p (nats)"))
-    axes.set_title(title, size=11)
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.set_ylim(0, 1.3 * max(baseline, *(np.max(values) for values in surprises.values())))
     axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center")
     plain(axes)
@@ -87,8 +88,11 @@ def next_letters(
     say = translator(lang)
     figure = new_figure(1 + 0.42 * sum(len(panel[1]) for panel in panels), 7.6, title)
     axes_row = figure.subplots(1, len(panels), squeeze=False, width_ratios=[len(panel[1]) for panel in panels])[0]
+    limit = max(panel[1].max() for panel in panels)
     for axes, (name, probabilities, columns), marks in zip(axes_row, panels, chosen, strict=True):
-        matrix(axes, probabilities.T, rows=letters, columns=columns, title=name, signed=False, limit=1, numbers=False)  # (V, S)
+        matrix(
+            axes, probabilities.T, rows=letters, columns=columns, title=name, signed=False, limit=limit, numbers=False
+        )  # (V, S)
         for column, row in enumerate(marks):
             axes.add_patch(
                 Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=letter_colour(letters[row]), lw=1.8)
@@ -100,7 +104,7 @@ def next_letters(
                 ha="center",
                 va="center",
                 size=7.5,
-                color="white" if probabilities[column, row] > 0.55 else "black",
+                color="white" if probabilities[column, row] > 0.62 * limit else "black",
             )
         axes.set_xlabel(say("after this letter"))
     return figure
@@ -159,7 +163,7 @@ def row_gradients(labels: Sequence[str], gradient: Array, title: str, lang: str 
     axes.set_xlim(-0.7, len(labels) - 0.3)
     axes.set_ylim(0, 1.2 * sizes.max())
     axes.set_ylabel(say("length of the row's gradient"))
-    axes.set_title(title, size=11)
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.legend(frameon=False, fontsize=9, loc="upper right")
     plain(axes)
     return figure
@@ -277,7 +281,7 @@ def shapes(names: Sequence[str], losses: Array, title: str, lang: str = "en") ->
     axes.set_yticks(range(len(names)), names, size=9)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
-    axes.set_title(title, size=11)
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.grid(axis="x", color="0.9")
     plain(axes)
     return figure

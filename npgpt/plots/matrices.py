@@ -44,6 +44,17 @@ def matrix(
             value = values[row, column]
             strong = abs(value) > 0.62 * limit
             axes.text(column, row, _short(value), ha="center", va="center", size=size, color="white" if strong else "black")
+    elif signed:
+        for row, column in np.argwhere(~masked & (values < -0.15 * limit)):  # for those who see no colours
+            axes.text(
+                column,
+                row,
+                "–",
+                ha="center",
+                va="center",
+                size=7,
+                color="white" if values[row, column] < -0.62 * limit else "black",
+            )
     letters_on_axis(axes, "y", list(rows)) if len(rows) else axes.set_yticks([])
     letters_on_axis(axes, "x", list(columns)) if len(columns) else axes.set_xticks([])
     axes.set_title(title, size=10)

@@ -5,6 +5,7 @@ Vowels are bold and have round marks, consonants have square ones, so that the t
 """
 
 import colorsys
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,8 +51,13 @@ def new_figure(width: float, height: float, title: str = "") -> "Figure":
 
     figure = Figure(figsize=(width, height), layout="constrained")
     if title:
-        figure.suptitle(title, size=12)
+        figure.suptitle(wrapped(title, width), size=12)
     return figure
+
+
+def wrapped(title: str, width: float) -> str:
+    """The title broken into lines that fit a figure of `width` inches; lines that it has already stay."""
+    return "\n".join(textwrap.fill(line, int(9.5 * width)) for line in title.split("\n"))
 
 
 def letters_on_axis(axes: "Axes", axis: str, text: str | list[str]) -> None:
