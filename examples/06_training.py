@@ -73,12 +73,15 @@ run.save(plots.gradient_flow(steps, tensors, rms, ratios, title, lang), "06_grad
 snapshots = np.array([first["embedding_before"]] + [watch["embedding"] for _, watch in watched])  # (S + 1, V, C)
 vowel = np.array([letter in plots.VOWELS for letter in npgpt.letters])
 consonant = np.array([letter in plots.CONSONANTS for letter in npgpt.letters])
+apart = []
 for name, table in ((say("before training"), snapshots[0]), (say("after training"), snapshots[-1])):
     between = np.linalg.norm(table[vowel].mean(axis=0) - table[consonant].mean(axis=0))
     within = np.mean([np.linalg.norm(table[kind] - table[kind].mean(axis=0), axis=-1).mean() for kind in (vowel, consonant)])
-    run.print("{name}: the two kinds' centres lie {ratio:.2f} times their mean radius apart", name=name, ratio=between / within)
+    apart.append(between / within)
+    run.print("{name}: the two kinds' centres lie {ratio:.2f} times their mean radius apart", name=name, ratio=apart[-1])
 run.save(plots.embedding_space(snapshots[0], snapshots[-1], npgpt.letters, lang), "06_embedding_before_after.png")
-run.save(plots.embedding_motion([0, *steps], snapshots, npgpt.letters, lang), "06_embedding_motion.gif")
+title = say("Vowels and consonants: {first:.1f} radii apart at first, {last:.1f} in the end", first=apart[0], last=apart[1])
+run.save(plots.embedding_motion([0, *steps], snapshots, npgpt.letters, title, lang), "06_embedding_motion.gif")
 
 # %% What it writes as it learns
 shown = [place for place, step in enumerate(steps) if place % max(1, len(steps) // 10) == 0]

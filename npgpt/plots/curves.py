@@ -48,7 +48,7 @@ def loss_curve(
     axes.set_title(wrapped(title, 7.5), size=11)
     axes.set_xlim(0, len(losses))
     if floors:
-        axes.set_ylim(min(0.9 * min(floors.values()), losses.min()), max(losses.max(), baseline) + 0.1)
+        axes.set_ylim(min(0.9 * min(floors.values()), losses.min()), max(losses.max(), baseline) + 0.8)  # room for the legend
     axes.legend(frameon=False, fontsize=8, ncols=2 if floors else 1)
     plain(axes)
     return figure
@@ -196,8 +196,7 @@ def gradient_flow(
             linewidth=1.1,
             label=name,
         )
-    right.axhline(1e-3, color="black", linewidth=0.8, linestyle="--")
-    right.text(steps[-1], 1.15e-3, say("rule of thumb: 1/1000"), ha="right", size=8)
+    right.axhline(1e-3, color="black", linewidth=0.8, linestyle="--", label=say("rule of thumb: 1/1000"))
     right.set_yscale("log")
     right.set_xlabel(say("step"))
     right.set_title(say("update / weight (root mean squares)"), size=10)

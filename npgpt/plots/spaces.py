@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from ..labels import translator
-from .style import MARKERS, OTHER, VOWELS, label_points, letter_colour, letter_weight, new_figure, visible
+from .style import CONSONANTS, MARKERS, OTHER, VOWELS, label_points, letter_colour, new_figure, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -217,8 +217,10 @@ def layer_norm_circle(before: Array, after: Array, labels: Sequence[str], title:
     return figure
 
 
-def embedding_motion(steps: Sequence[int], snapshots: Array, labels: Sequence[str], lang: str = "en", dpi: int = 70) -> bytes:
-    """The letters' way through training as an animated GIF, the file's bytes.
+def embedding_motion(
+    steps: Sequence[int], snapshots: Array, labels: Sequence[str], title: str, lang: str = "en", dpi: int = 70
+) -> bytes:
+    """The letters' way through training as an animated GIF, the file's bytes: a dot a letter, in its colour.
 
     steps : the training step of each of the snapshots (S, V, C), which share one basis and one box.
     """
@@ -227,26 +229,34 @@ def embedding_motion(steps: Sequence[int], snapshots: Array, labels: Sequence[st
 
     say = translator(lang)
     points, _ = three_dimensions(np.asarray(snapshots, dtype=np.float64))  # (S, V, 3)
-    figure = new_figure(5.2, 5, say("Vowels and consonants part"))
+    figure = new_figure(5.4, 5.2, title)
+    figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot(projection="3d")
     _box(axes, points.min(axis=(0, 1)), points.max(axis=(0, 1)))
-    texts = [
-        axes.text(
-            *point, visible(label), color=letter_colour(label), weight=letter_weight(label), size=11, ha="center", va="center"
-        )
-        for point, label in zip(points[0], labels, strict=True)
-    ]
+    kinds = [("o", say("vowels"), VOWELS), ("s", say("consonants"), CONSONANTS), ("^", say("space, full stop, comma"), " .,")]
+    sets = []
+    for marker, name, members in kinds:
+        rows = [row for row, label in enumerate(labels) if label in members]
+        if rows:
+            colours = [letter_colour(labels[row]) for row in rows]
+            dots = axes.scatter(*points[0, rows].T, marker=marker, c=colours, s=34, depthshade=False, label=name)
+            sets.append((rows, dots))
+    axes.legend(loc="upper left", fontsize=9, frameon=False)
+    # One palette for all frames: the letters' colours, also half blended with white, and greys.
+    colours = [tuple(int(letter_colour(label)[i : i + 2], 16) for i in (1, 3, 5)) for label in labels]
+    colours += [tuple((255 + part) // 2 for part in colour) for colour in colours] + [(g, g, g) for g in range(0, 256, 5)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in colours[:256] for part in colour])
     frames = []
     for step, frame in zip(steps, points, strict=True):
         axes.set_title(say("step {step:,}", step=step), size=10)
-        for text, point in zip(texts, frame, strict=True):
-            text.set_position_3d(point)
-        figure.set_dpi(dpi)
+        for rows, dots in sets:
+            dots._offsets3d = tuple(frame[rows].T)  # matplotlib has no public name for it
         canvas.draw()
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-        frames.append(picture.quantize(32, dither=Image.Dither.NONE))  # few colours: a small file
+        frames.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
     file = io.BytesIO()
-    pauses = [150] * (len(frames) - 1) + [1500]  # milliseconds; the last frame stays
+    pauses = [150] * (len(frames) - 1) + [2000]  # milliseconds; the last frame stays
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=pauses, loop=0)
     return file.getvalue()

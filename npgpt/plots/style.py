@@ -57,7 +57,7 @@ def new_figure(width: float, height: float, title: str = "") -> "Figure":
 
 def wrapped(title: str, width: float) -> str:
     """The title broken into lines that fit a figure of `width` inches; lines that it has already stay."""
-    return "\n".join(textwrap.fill(line, int(9.5 * width)) for line in title.split("\n"))
+    return "\n".join(textwrap.fill(line, int(11.5 * width)) for line in title.split("\n"))
 
 
 def letters_on_axis(axes: "Axes", axis: str, text: str | list[str]) -> None:
