@@ -55,7 +55,7 @@ names = (("resid_pre", "x"), ("ln1", "LayerNorm"), ("z", "attention"), ("attn_ou
          ("resid_post", "x + attention + FFN"))  # fmt: skip
 panels = [(say(name).replace(" + ", "\n+ "), value["z"][0] if key == "z" else value[key]) for key, name in names]
 sizes = {key: np.sqrt(np.mean((value["z"][0] if key == "z" else value[key]) ** 2)) for key, _ in names}
-run.print("root mean squares: " + ", ".join(f"{key} {{{key}:.3f}}" for key in sizes), **sizes)
+run.print("root mean squares: {sizes}", sizes=", ".join(f"{key} {size:.3f}" for key, size in sizes.items()))
 loud, quiet = max(("attn_out", "ffn_out"), key=sizes.get), min(("attn_out", "ffn_out"), key=sizes.get)
 words = {"attn_out": say("attention"), "ffn_out": say("FFN")}
 title = say("Two branches write into the stream x; here {loud} writes {ratio:.1f} times as strongly as {quiet}",

@@ -64,9 +64,9 @@ ratios = np.array([[watch["update_ratio"][name] or np.nan for name in tensors] f
 run.print("root mean square of the gradient at the first and the last snapshot, and the last update / weight:")
 for k, name in enumerate(tensors):
     print(f"  {name:32} {rms[0, k]:.2e}  {rms[-1, k]:.2e}  {ratios[-1, k]:.1e}")
-grown = tensors[int((rms[-1] / rms[0]).argmax())]
-title = say("From the first step to the last, the gradient of {name} grew most; updates settle near {ratio:.0e} of the weights",
-            name=grown, ratio=np.nanmedian(ratios[-1]))  # fmt: skip
+grown, median = tensors[int((rms[-1] / rms[0]).argmax())], np.nanmedian(ratios[-1])
+title = say("From first to last step the gradient of {name} grew most; the median update is {ratio:.0e} of its weights",
+            name=grown, ratio=median)  # fmt: skip
 run.save(plots.gradient_flow(steps, tensors, rms, ratios, title, lang), "06_gradient_flow.png")
 
 # %% The letters on their way: before, after, and as a film

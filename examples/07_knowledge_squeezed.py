@@ -21,7 +21,7 @@ from npgpt.statistics import closest_pairs, knee, matrix_rank, numpy_array, pref
 def options(add) -> None:
     add("--widths", type=int, nargs="+", default=[1, 2, 3, 4, 6, 8, 12, 16], help="the n_embd to try")
     add("--seeds", type=int, default=2, help="models of each width")
-    add("--steps", type=int, default=400, help="training steps of each model")
+    add("--steps", type=int, default=250, help="training steps of each model")
 
 
 run = start(__doc__, more=options)
@@ -60,7 +60,7 @@ for w, width in enumerate(widths):
         config = npgpt.GPTConfig(len(words), 1, 1, width, longest + 1, ffn_hidden=0)  # the article's shape, other widths
         model = models[width] = run.model(config, seed)
         batches = iter([(inputs, targets)] * run.steps(run.args.steps))
-        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=0.03)
+        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=0.04)
         losses[w, s] = model.loss(inputs, targets)
         known[w, s] = (answers(model) == targets[:, 2]).sum()
         ranks[w, s] = matrix_rank(numpy_array(model(inputs)).reshape(-1, len(words)))
@@ -68,8 +68,9 @@ for w, width in enumerate(widths):
 # %% The table, and where the knee is
 run.print("n_embd   loss: mean (lowest..highest)   facts known: mean (lowest..highest)   rank of the logits")
 for w, width in enumerate(widths):
-    print(f"{width:6}   {losses[w].mean():.3f} ({losses[w].min():.3f}..{losses[w].max():.3f})"
-          f"   {known[w].mean():5.1f} of {len(rows)} ({known[w].min():.0f}..{known[w].max():.0f})   {ranks[w].max():.0f}")  # fmt: skip
+    loss, facts = losses[w], known[w]
+    print(f"{width:6}   {loss.mean():.3f} ({loss.min():.3f}..{loss.max():.3f})   "
+          f"{facts.mean():5.1f}/{len(rows)} ({facts.min():.0f}..{facts.max():.0f})   {ranks[w].max():.0f}")  # fmt: skip
 bend = knee(widths, losses.mean(axis=1), floor)
 if bend is None:
     title = say("No knee up to n_embd {last}: less than 95 % of the way to the floor is done", last=widths[-1])
@@ -86,17 +87,20 @@ for width in sorted({widths[min(2, len(widths) - 1)], widths[-1]}):
     run.print("n_embd {width}: {count} of {total} facts are answered wrong", width=width, count=len(wrong), total=len(rows))
     for i, answer in wrong[:4]:
         owner = next((" ".join(sentence) for sentence in sentences if words[answer] in sentence), ".")
-        run.print("  {question!r} -> {answer!r} (right: {right!r}), from {owner!r}",
-                  question=" ".join(sentences[i][:2]), answer=words[answer], right=words[targets[i, 2]], owner=owner)  # fmt: skip
+        named = {"question": " ".join(sentences[i][:2]), "answer": words[answer], "right": words[targets[i, 2]], "owner": owner}
+        run.print("  {question!r} -> {answer!r} (right: {right!r}), from {owner!r}", **named)
 
 # %% Which words lie closest in the narrow dictionary, and in the widest
 for width in (widths[min(2, len(widths) - 1)], widths[-1]):
     pairs = closest_pairs(numpy_array(models[width].token_embedding.weight), words)
     run.print("n_embd {width}, closest words: {pairs}", width=width, pairs=", ".join(f"{a}-{b} {d:.2f}" for a, b, d in pairs))
-countries = [number[sentence[0]] for sentence in sentences if sentence[1] == "başkenti"][:16]
+
+# %% What a vector is for: it says what comes next. Countries must differ, after any capital comes the same full stop
+some = [row for row, sentence in enumerate(sentences) if sentence[1] == "başkenti"][:10]
 table = numpy_array(models[widths[-1]].token_embedding.weight)
-dots = [{"dots": table[countries], "labels": [words[i] for i in countries], "color": "#1f4e9c", "name": say("countries")},
-        {"dots": table[targets[: len(countries), 2]], "labels": [words[i] for i in targets[: len(countries), 2]],
-         "color": "#c1272d", "name": say("capitals")}]  # fmt: skip
-title = say("n_embd {width}: countries and capitals in the dictionary space", width=widths[-1])
+kinds = [(say("countries"), "#1f4e9c", inputs[some, 1]), (say("capitals"), "#c1272d", targets[some, 2])]
+dots = [{"dots": table[ids], "labels": [words[i] for i in ids], "color": colour, "name": name} for name, colour, ids in kinds]
+apart = [np.mean([distance for *_, distance in closest_pairs(table[ids], ids, 10**6)]) for *_, ids in kinds]
+title = say("n_embd {width}: countries lie {first:.1f} apart on average, capitals {second:.1f}",
+            width=widths[-1], first=apart[0], second=apart[1])  # fmt: skip
 run.save(plots.plot_dots(dots, title, lang=lang), "07_words.png")

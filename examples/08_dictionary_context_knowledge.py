@@ -14,7 +14,7 @@ from common import start, windows
 
 import npgpt
 from npgpt import plots
-from npgpt.statistics import loss_without_head, numpy_array, probabilities
+from npgpt.statistics import loss_without_head, probabilities
 
 
 def options(add) -> None:
@@ -27,20 +27,21 @@ say, lang = run.say, run.args.lang
 if run.args.steps < 1 or run.args.seeds < 1:
     sys.exit("error: --steps and --seeds must be at least 1")
 SEQ_LEN = 16
-SHAPES = [(1, 1, 25), (1, 5, 25), (2, 1, 18), (2, 3, 18), (4, 3, 12)]  # (layers, heads, n_embd): about equal parameter counts
+# (layers, heads, n_embd, FFN): about equal parameter counts
+SHAPES = [(1, 1, 25, 50), (1, 5, 25, 50), (2, 1, 18, 36), (2, 3, 18, 36), (4, 3, 12, 32)]
 inputs, targets = windows(SEQ_LEN)
 some = slice(None, None, 12)  # windows from all over the text
 
 
-def trained(layers: int, heads: int, n_embd: int, seed: int):
-    config = npgpt.GPTConfig(len(npgpt.letters), layers, heads, n_embd, SEQ_LEN, ffn_hidden=2 * n_embd)
+def trained(layers: int, heads: int, n_embd: int, hidden: int, seed: int):
+    config = npgpt.GPTConfig(len(npgpt.letters), layers, heads, n_embd, SEQ_LEN, ffn_hidden=hidden)
     return run.train(run.model(config, seed), run.args.steps, learning_rate=5e-3, seed=seed)
 
 
 # %% Train every shape with every seed; the model of 2 layers and 3 heads is the one to look into
 seeds = range(run.args.seed, run.args.seed + run.args.seeds)
 models = {(shape, seed): trained(*shape, seed) for shape in SHAPES for seed in seeds}
-model = models[(2, 3, 18), run.args.seed]
+model = models[(2, 3, 18, 36), run.args.seed]
 loss = model.loss(inputs[some], targets[some])
 run.print("2 layers, 3 heads, {count} parameters: {loss:.3f} nats a letter", count=model.num_parameters(), loss=loss)
 
@@ -74,9 +75,9 @@ run.save(plots.plot_dots(sets, title, lang=lang), "08_one_word_two_contexts.png"
 # %% Every head's attention, and what the loss becomes without it
 text = "ali topu at."
 patterns = [value[0] for name, (value, _) in run.trace(model, [npgpt.tokenize(text)]).items() if name.endswith(".pattern")]
-worse = np.array(
-    [[loss_without_head(model, layer, head, inputs[some], targets[some]) - loss for head in range(3)] for layer in range(2)]
-)
+worse = np.array([
+    [loss_without_head(model, layer, head, inputs[some], targets[some]) - loss for head in range(3)] for layer in range(2)
+])  # fmt: skip
 run.print("loss without one head, in nats above {loss:.3f}:", loss=loss)
 for layer in range(2):
     print("  " + " ".join(f"{x:+.3f}" for x in worse[layer]))
@@ -88,24 +89,16 @@ run.save(plots.attention_maps(patterns, text, title, notes, lang), "08_heads.png
 
 # %% Layers and heads at about equal size
 losses = np.array([[models[shape, seed].loss(inputs[some], targets[some]) for seed in seeds] for shape in SHAPES])
-names = []
-for (layers, heads, n_embd), row in zip(SHAPES, losses, strict=True):
-    count = models[(layers, heads, n_embd), run.args.seed].num_parameters()
-    names.append(
-        say(
-            "{layers} layers, {heads} heads,\nn_embd {n_embd}: {count:,}",
-            layers=layers,
-            heads=heads,
-            n_embd=n_embd,
-            count=count,
-        )
-    )
-    print(f"  {names[-1]:44}".replace("\n", " ") + f"{row.mean():.3f} ({row.min():.3f}..{row.max():.3f})")
-best = int(losses.mean(axis=1).argmin())
-gap = np.sort(losses.mean(axis=1))[1] - losses.mean(axis=1)[best]
-spread = max(np.ptp(row) for row in losses)
-verdict = say("more than the seeds' spread") if gap > spread else say("less than the seeds' spread")
-title = say("After {steps} steps {name} is best, by {gap:.3f} nats: {verdict} ({spread:.3f})",
-            steps=run.steps(run.args.steps), name=names[best].split(":")[0].replace("\n", " "), gap=gap, verdict=verdict, spread=spread)  # fmt: skip
+names = [f"{layers} × {heads}" for layers, heads, *_ in SHAPES]
+run.print("layers × heads, parameters, loss: mean (lowest..highest)")
+for name, shape, row in zip(names, SHAPES, losses, strict=True):
+    count = models[shape, run.args.seed].num_parameters()
+    print(f"  {name}  {count:,}  {row.mean():.3f} ({row.min():.3f}..{row.max():.3f})")
+means = losses.mean(axis=1)
+best, gap, spread = int(means.argmin()), np.diff(np.sort(means))[0], np.ptp(losses, axis=1).max()
+verdict = say("more than the seeds' spread") if gap > spread else say("no more than the seeds' spread")
+steps = run.steps(run.args.steps)
+title = say("After {steps:,} steps {name} is best, by {gap:.3f} nats: {verdict} ({spread:.3f})",
+            steps=steps, name=names[best], gap=gap, verdict=verdict, spread=spread)  # fmt: skip
 print(title)
 run.save(plots.shapes(names, losses, title, lang), "08_layers_and_heads.png")

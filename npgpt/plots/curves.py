@@ -279,6 +279,7 @@ def shapes(names: Sequence[str], losses: Array, title: str, lang: str = "en") ->
         axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=VOWEL, linewidth=2)
     axes.set_yticks(range(len(names)), names, size=9)
     axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylabel(say("layers × heads"))
     axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
     axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.grid(axis="x", color="0.9")

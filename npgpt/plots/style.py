@@ -106,10 +106,11 @@ def label_points(axes: "Axes", points: Array, labels: list[str], colours: list[s
     figure = axes.figure
     pixels = axes.transData.transform(points)  # (N, 2)
     longest = max(len(label) for label in labels)
-    distance = (1.15 + 0.22 * (longest - 1)) * size * figure.dpi / 72
-    offsets = (spread(pixels, distance) - pixels) * 72 / figure.dpi  # in typographic points: the same at every resolution
+    distance = (1.15 if longest <= 2 else 1.7) * size * figure.dpi / 72
+    squeeze = np.array([max(1, 0.45 * longest), 1])  # words are wide: they need room to the side more than above
+    offsets = (spread(pixels / squeeze, distance) * squeeze - pixels) * 72 / figure.dpi  # in points: good at any resolution
     for point, offset, label, colour in zip(points, offsets, labels, colours, strict=True):
-        far = np.hypot(*offset) > 1.3 * size
+        far = np.hypot(*offset / squeeze) > 1.3 * size
         note = axes.annotate(
             visible(label),
             point,
