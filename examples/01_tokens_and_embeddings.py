@@ -4,8 +4,9 @@ What a lookup is, what its gradient is, and which rows therefore never move.
 """
 
 # %%
-import numpy as np
 from common import start
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

@@ -4,8 +4,9 @@ The encoding, one letter at several positions before and after it is added, and 
 """
 
 # %%
-import numpy as np
 from common import start
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

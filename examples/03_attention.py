@@ -6,8 +6,9 @@ Every number comes from the model's trace. The model is the article's with train
 # %%
 import dataclasses
 
-import numpy as np
 from common import start, windows
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

@@ -4,8 +4,9 @@ The untrained model beside the trained one, both the article's 248 parameters.
 """
 
 # %%
-import numpy as np
 from common import LN_32, start, windows
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

@@ -4,8 +4,9 @@ Each value of the forward pass beside its gradient, from (softmax - onehot) / N 
 """
 
 # %%
-import numpy as np
 from common import start
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

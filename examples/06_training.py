@@ -8,8 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 from common import LN_32, SENTENCES, start
+
+import numpy as np
 
 import npgpt
 from npgpt import plots

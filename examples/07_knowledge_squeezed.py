@@ -10,8 +10,9 @@ The default trains a few widths briefly. The whole measurement, some minutes:
 # %%
 import sys
 
-import numpy as np
 from common import SENTENCES, start
+
+import numpy as np
 
 import npgpt
 from npgpt import plots
@@ -19,9 +20,9 @@ from npgpt.statistics import closest_pairs, knee, matrix_rank, numpy_array, pref
 
 
 def options(add) -> None:
-    add("--widths", type=int, nargs="+", default=[1, 2, 3, 4, 6, 8, 12, 16], help="the n_embd to try")
+    add("--widths", type=int, nargs="+", default=[1, 2, 3, 4, 6, 8, 16], help="the n_embd to try")
     add("--seeds", type=int, default=2, help="models of each width")
-    add("--steps", type=int, default=250, help="training steps of each model")
+    add("--steps", type=int, default=150, help="training steps of each model")
 
 
 run = start(__doc__, more=options)
@@ -60,7 +61,7 @@ for w, width in enumerate(widths):
         config = npgpt.GPTConfig(len(words), 1, 1, width, longest + 1, ffn_hidden=0)  # the article's shape, other widths
         model = models[width] = run.model(config, seed)
         batches = iter([(inputs, targets)] * run.steps(run.args.steps))
-        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=0.04)
+        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=0.06)
         losses[w, s] = model.loss(inputs, targets)
         known[w, s] = (answers(model) == targets[:, 2]).sum()
         ranks[w, s] = matrix_rank(numpy_array(model(inputs)).reshape(-1, len(words)))

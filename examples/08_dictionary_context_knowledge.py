@@ -9,8 +9,9 @@ The default trains briefly. What the gallery shows, some minutes:  --steps 3000 
 # %%
 import sys
 
-import numpy as np
 from common import start, windows
+
+import numpy as np
 
 import npgpt
 from npgpt import plots
@@ -18,7 +19,7 @@ from npgpt.statistics import loss_without_head, probabilities
 
 
 def options(add) -> None:
-    add("--steps", type=int, default=400, help="training steps of each model")
+    add("--steps", type=int, default=200, help="training steps of each model")
     add("--seeds", type=int, default=2, help="models of each shape")
 
 
@@ -35,7 +36,7 @@ some = slice(None, None, 12)  # windows from all over the text
 
 def trained(layers: int, heads: int, n_embd: int, hidden: int, seed: int):
     config = npgpt.GPTConfig(len(npgpt.letters), layers, heads, n_embd, SEQ_LEN, ffn_hidden=hidden)
-    return run.train(run.model(config, seed), run.args.steps, learning_rate=5e-3, seed=seed)
+    return run.train(run.model(config, seed), run.args.steps, learning_rate=1e-2, seed=seed)
 
 
 # %% Train every shape with every seed; the model of 2 layers and 3 heads is the one to look into

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
+# These models are so small that a second thread costs more than it brings. Read when NumPy is imported: import this first.
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
-import npgpt
-from npgpt.checkpoint import write_atomically
-from npgpt.labels import LANGUAGES, translator
-from npgpt.statistics import numpy_array
+import numpy as np  # noqa: E402
+
+import npgpt  # noqa: E402
+from npgpt.checkpoint import write_atomically  # noqa: E402
+from npgpt.labels import LANGUAGES, translator  # noqa: E402
+from npgpt.statistics import numpy_array  # noqa: E402
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
@@ -146,7 +150,7 @@ def _backend(name: str) -> ModuleType:
     if name == "torch":
         import torch
 
-        torch.set_num_threads(1)  # these models are so small that a second thread costs more than it brings
+        torch.set_num_threads(1)
     return backend
 
 
