@@ -19,7 +19,7 @@ from npgpt.statistics import loss_without_head, probabilities
 
 
 def options(add) -> None:
-    add("--steps", type=int, default=200, help="training steps of each model")
+    add("--steps", type=int, default=120, help="training steps of each model")
     add("--seeds", type=int, default=2, help="models of each shape")
 
 

@@ -68,7 +68,7 @@ class Run:
         content = picture
         if not isinstance(picture, bytes):
             file = io.BytesIO()
-            picture.savefig(file, format="png", dpi=100)
+            picture.savefig(file, format="png", dpi=50 if self.args.quick else 100)
             content = file.getvalue()
         write_atomically(path, content)
         self.print("wrote {path}", path=path)
