@@ -20,10 +20,11 @@ import numpy as np
 import npgpt
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}  # the one line that swaps the backend is in main()
+SNAPSHOTS = 40  # moments of a run that are looked at closely
 SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     article = npgpt.GPTConfig.article()
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
@@ -51,11 +52,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--prompt", default="ali ata ", help="what the samples go on from")
     add("--out-dir", type=Path, default=Path("out"), help="folder for the results; those of an earlier run are replaced")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_arguments()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_arguments(arguments)
     try:
         backend = importlib.import_module(BACKENDS[args.backend])  # from here on nothing knows which one it is
     except ModuleNotFoundError as error:
@@ -102,7 +103,8 @@ def main() -> None:
     print(f"guessing among {config.vocab_size} letters costs ln({config.vocab_size}) = {baseline:.4f} nats a letter\n")
 
     vectors_before = token_vectors(model)
-    metrics = train_and_report(model, backend, batches, args, tokenizer, prompt)
+    probe = slice(None, None, max(1, len(inputs) // 16))  # some 16 windows from all over the text
+    metrics = train_and_report(model, backend, batches, (inputs[probe], targets[probe]), args, tokenizer, prompt)
 
     some = slice(None, None, max(1, len(inputs) // 2000))  # about 2,000 windows from all over the text
     final_loss = model.loss(inputs[some], targets[some])
@@ -113,17 +115,30 @@ def main() -> None:
     write_results(args.out_dir, model, backend, metrics, baseline, vectors_before)
 
 
-def train_and_report(model, backend, batches, args, tokenizer, prompt) -> list[dict]:
-    """Trains; prints ten lines on the way. Returns one record a step: step, loss, grad_norm."""
+def train_and_report(model, backend, batches, probe, args, tokenizer, prompt) -> list[dict]:
+    """Trains; prints ten lines on the way. Returns one record a step: step, loss, grad_norm. About SNAPSHOTS of them also hold
+    a "watch", for examples/06_training.py: see `watch`, the sample, and in the first the vectors before training and the text.
+    """
     from tqdm import tqdm
 
     metrics: list[dict] = []
     every = max(1, args.steps // 10)
+    watched = max(2, args.steps // SNAPSHOTS)
+    start = {"embedding_before": rounded(token_vectors(model)), "input_file": str(args.input_file), "errors": args.errors}
+    earlier = weights(model)
     with tqdm(total=args.steps, unit="step", leave=False, disable=None) as bar:  # None: silent where there is no terminal
 
         def on_step(step: int, loss: float, grad_norm: float) -> None:
+            nonlocal earlier, start
             metrics.append({"step": step, "loss": loss, "grad_norm": grad_norm})
             bar.update()
+            if step == 1 or step % watched == 0:
+                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is stopped by the next step, in words
+                    text = sample(model, backend, tokenizer, prompt, 16)
+                    metrics[-1]["watch"] = start | watch(model, probe, earlier) | {"sample": text, "prompt": args.prompt}
+                start = {}
+            if step % watched == watched - 1:
+                earlier = weights(model)  # the next step's update is measured from here
             if step % every == 0:
                 recent = np.mean([record["loss"] for record in metrics[-every:]])
                 text = sample(model, backend, tokenizer, prompt, 16)[len(prompt) :]
@@ -133,6 +148,37 @@ def train_and_report(model, backend, batches, args, tokenizer, prompt) -> list[d
     return metrics
 
 
+def watch(model, probe: tuple[np.ndarray, np.ndarray], earlier: dict[str, np.ndarray]) -> dict:
+    """What a step looks like from inside: the root mean square of every tensor's gradient on the probe, of its last update
+    relative to its weights (None where those were all 0), and the embedding table."""
+    model.loss_and_grad(*probe)  # the same windows every time: what changes is the model, not the text
+    gradients = {name: float(f"{rms(gradient):.4g}") for name, gradient in model.gradients().items()}
+    model.zero_grad()
+    now = weights(model)
+    ratios = {
+        name: float(f"{rms(now[name] - earlier[name]) / rms(earlier[name]):.4g}") if earlier[name].any() else None
+        for name in gradients
+    }
+    return {"gradient_rms": gradients, "update_ratio": ratios, "embedding": rounded(token_vectors(model))}
+
+
+def rms(array: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
+
+
+def rounded(vectors: np.ndarray) -> list[list[float]]:
+    """Four digits: enough for a picture, and the file stays small."""
+    return [[float(f"{number:.4g}") for number in row] for row in vectors]
+
+
+def weights(model) -> dict[str, np.ndarray]:
+    """A copy of the state_dict as NumPy arrays, from either backend."""
+    return {
+        name: tensor.cpu().numpy().copy() if hasattr(tensor, "cpu") else tensor.copy()
+        for name, tensor in model.state_dict().items()
+    }
+
+
 def sample(model, backend, tokenizer, prompt: list[int], length: int) -> str:
     """The prompt and the letters that the model puts after it."""
     return tokenizer.decode(backend.generate(model, prompt, length))
@@ -140,8 +186,7 @@ def sample(model, backend, tokenizer, prompt: list[int], length: int) -> str:
 
 def token_vectors(model) -> np.ndarray:
     """A copy of the embedding table (V, C), from either backend."""
-    weight = model.state_dict()["token_embedding.weight"]
-    return weight.cpu().numpy().copy() if hasattr(weight, "cpu") else weight.copy()
+    return weights(model)["token_embedding.weight"]
 
 
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:

@@ -171,10 +171,12 @@ class GPTModel(nn.Module):
         """ids, checked, as a tensor on the model's device."""
         on_cpu = ids.detach().cpu() if isinstance(ids, Tensor) else ids
         checked = checked_ids(np.asarray(on_cpu), self.config, name)
-        return ids.to(self.device, torch.int64) if isinstance(ids, Tensor) else self._to_device(checked)
+        return self._to_device(ids if isinstance(ids, Tensor) else checked)
 
-    def _to_device(self, ids: Array) -> Tensor:
-        tensor = torch.as_tensor(ids, dtype=torch.int64)
+    def _to_device(self, ids: Tensor | Array) -> Tensor:
+        if isinstance(ids, Tensor):
+            return ids.to(self.device, torch.int64)
+        tensor = torch.from_numpy(np.array(ids, dtype=np.int64))  # a copy, so that nothing is shared with a read-only array
         if self.device.type == "cuda":  # from pinned memory the copy runs while the CPU goes on
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)

@@ -1,11 +1,57 @@
 """Pictures. Every function takes numbers and gives back a matplotlib Figure: it never shows it, and needs no display.
 
-matplotlib is imported on the first call, so that importing these modules costs little.
+matplotlib is imported on the first call, so that importing this stays as light as NumPy. `lang` is "en" or "tr"; what a picture
+says stands in `npgpt/labels.py`. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with
+numbers), curves.py (lines and bars).
 """
 
-from .labels import LANGUAGES, labels
-from .space import embedding_space, three_dimensions
-from .style import VOWELS, letter_style, visible
-from .training import loss_curve
+from .curves import (
+    gradient_flow,
+    knowledge,
+    learning_to_write,
+    loss_curve,
+    next_letters,
+    positions,
+    row_gradients,
+    shapes,
+    surprise_bars,
+)
+from .matrices import (
+    attention_maps,
+    attention_steps,
+    matrix,
+    rows_that_sum_to_zero,
+    steps_in_order,
+    value_beside_gradient,
+)
+from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
+from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
 
-__all__ = ["LANGUAGES", "VOWELS", "embedding_space", "labels", "letter_style", "loss_curve", "three_dimensions", "visible"]
+__all__ = [
+    "CONSONANTS",
+    "VOWELS",
+    "attention_maps",
+    "attention_steps",
+    "embedding_motion",
+    "embedding_space",
+    "gradient_flow",
+    "knowledge",
+    "layer_norm_circle",
+    "learning_to_write",
+    "letter_colour",
+    "letter_weight",
+    "loss_curve",
+    "matrix",
+    "new_figure",
+    "next_letters",
+    "plot_dots",
+    "positions",
+    "row_gradients",
+    "rows_that_sum_to_zero",
+    "shapes",
+    "steps_in_order",
+    "surprise_bars",
+    "three_dimensions",
+    "value_beside_gradient",
+    "visible",
+]

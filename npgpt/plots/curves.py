@@ -1,0 +1,287 @@
+"""Curves and bars: the loss and what bounds it, surprise, probabilities, gradients over time, knowledge against dimensions."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray as Array
+
+from ..labels import translator
+from .matrices import matrix
+from .style import CONSONANT, OTHER, VOWEL, label_points, letter_colour, letters_on_axis, new_figure, plain, visible, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def loss_curve(
+    losses: Sequence[float],
+    baseline: float,
+    *,
+    floors: Mapping[str, float] | None = None,
+    title: str | None = None,
+    lang: str = "en",
+) -> "Figure":
+    """The loss of each step and its running mean, in nats, under the line of a model that knows nothing.
+
+    losses : one number a step. baseline : the loss of guessing uniformly, log(vocab_size). floors : name -> entropy, drawn as
+    further lines, from the highest to the lowest.
+    """
+    say = translator(lang)
+    losses = np.asarray(losses, dtype=np.float64)
+    width = min(len(losses), max(1, len(losses) // 40))
+    sums = np.cumsum(np.concatenate(([0.0], losses)))
+    running_mean = (sums[width:] - sums[:-width]) / width
+    figure = new_figure(7.5, 4.4)
+    axes = figure.add_subplot()
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color="0.75", linewidth=0.6, label=say("each batch"))
+    axes.plot(steps[width - 1 :], running_mean, color=VOWEL, linewidth=1.8, label=say("mean of the last {n}", n=width))
+    axes.axhline(
+        baseline, color="black", linestyle="--", linewidth=1, label=say("knows nothing: ln V = {loss:.3f}", loss=baseline)
+    )
+    for style, (name, entropy) in zip((":", "-.", (0, (5, 1, 1, 1, 1, 1))), (floors or {}).items(), strict=False):
+        axes.axhline(entropy, color=CONSONANT, linestyle=style, linewidth=1.2, label=f"{name} = {entropy:.3f}")
+    axes.set_xlabel(say("step"))
+    axes.set_ylabel(say("loss (nats a token)"))
+    title = title or say("Training: how surprised the model is by the next letter")
+    axes.set_title(wrapped(title, 7.5), size=11)
+    axes.set_xlim(0, len(losses))
+    if floors:
+        axes.set_ylim(min(0.9 * min(floors.values()), losses.min()), max(losses.max(), baseline) + 0.8)  # room for the legend
+    axes.legend(frameon=False, fontsize=8, ncols=2 if floors else 1)
+    plain(axes)
+    return figure
+
+
+def surprise_bars(text: str, surprises: Mapping[str, Array], baseline: float, title: str, lang: str = "en") -> "Figure":
+    """How surprising each true next letter was, in nats. text : the T letters that came; surprises : model's name -> (T,)."""
+    say = translator(lang)
+    figure = new_figure(8, 4.2)
+    axes = figure.add_subplot()
+    places, width = np.arange(len(text)), 0.8 / len(surprises)
+    fills = ({"color": "0.8", "edgecolor": "0.4"}, {"color": CONSONANT}, {"color": VOWEL, "hatch": "//"})
+    for number, (name, values) in enumerate(surprises.items()):
+        shift = (number - (len(surprises) - 1) / 2) * width
+        label = say("{name}: mean {loss:.2f}", name=name, loss=np.mean(values))
+        axes.bar(places + shift, values, width, label=label, **fills[number % 3])
+    axes.axhline(
+        baseline, color="black", linestyle="--", linewidth=1, label=say("knows nothing: ln V = {loss:.3f}", loss=baseline)
+    )
+    letters_on_axis(axes, "x", list(text))
+    axes.set_xlabel(say("the letter that really came next"))
+    axes.set_ylabel(say("surprise: -ln p (nats)"))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
+    axes.set_ylim(0, 1.3 * max(baseline, *(np.max(values) for values in surprises.values())))
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center")
+    plain(axes)
+    return figure
+
+
+def next_letters(
+    panels: Sequence[tuple[str, Array, str]], letters: str, title: str, chosen: Sequence[Sequence[int]], lang: str = "en"
+) -> "Figure":
+    """Probabilities of every letter at several places, as columns. panels : (name, probabilities (S, V), S column labels);
+    chosen : the letter's id to mark in each column of each panel. One scale for all."""
+    from matplotlib.patches import Rectangle
+
+    say = translator(lang)
+    figure = new_figure(1 + 0.42 * sum(len(panel[1]) for panel in panels), 7.6, title)
+    axes_row = figure.subplots(1, len(panels), squeeze=False, width_ratios=[len(panel[1]) for panel in panels])[0]
+    limit = max(panel[1].max() for panel in panels)
+    for axes, (name, probabilities, columns), marks in zip(axes_row, panels, chosen, strict=True):
+        matrix(
+            axes, probabilities.T, rows=letters, columns=columns, title=name, signed=False, limit=limit, numbers=False
+        )  # (V, S)
+        for column, row in enumerate(marks):
+            axes.add_patch(
+                Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=letter_colour(letters[row]), lw=1.8)
+            )
+            axes.text(
+                column,
+                row,
+                f"{100 * probabilities[column, row]:.0f}",
+                ha="center",
+                va="center",
+                size=7.5,
+                color="white" if probabilities[column, row] > 0.62 * limit else "black",
+            )
+        axes.set_xlabel(say("after this letter"))
+    return figure
+
+
+def positions(encoding: Array, places: Sequence[tuple[str, Array, Array]], title: str, lang: str = "en") -> "Figure":
+    """The encoding (T, C), and where a letter lies before and after it is added. places : (label, before (C,), after (C,))."""
+    say = translator(lang)
+    figure = new_figure(11, 4.4, title)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    T, C = encoding.shape
+    for column in range(C):
+        style = ("-o", "--s", ":^")[column % 3]
+        left.plot(
+            range(T),
+            encoding[:, column],
+            style,
+            color=str(0.15 + 0.5 * column / C),
+            markersize=4,
+            label=say("feature {n}", n=column + 1),
+        )
+    left.set(xlabel=say("position"), xticks=range(T))
+    left.set_title(say("what is added at each position, by feature"), size=10)
+    left.set_ylim(encoding.min() - 0.1, encoding.max() + 0.35)
+    left.legend(frameon=False, fontsize=8, ncols=min(C, 3), loc="upper center")
+    plain(left)
+    points, colours = [], []
+    for label, before, after in places:
+        colour = letter_colour(label[0])
+        right.plot(*after[:2], "o", color=colour, markersize=6)
+        right.plot(*before[:2], "D", color="black", markersize=5)
+        right.plot(*zip(before[:2], after[:2], strict=True), color=colour, linewidth=0.6, alpha=0.6)
+        points.append(after[:2])
+        colours.append(colour)
+    right.plot([], [], "D", color="black", label=say("before: only the letter"), linestyle="none")
+    right.plot([], [], "o", color=OTHER, label=say("after: the letter at a position"), linestyle="none")
+    right.legend(frameon=False, fontsize=8, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.12))
+    right.set(xlabel=say("feature {n}", n=1), ylabel=say("feature {n}", n=2))
+    right.margins(0.16)
+    plain(right)
+    label_points(right, np.array(points), [label for label, _, _ in places], colours, size=9)
+    return figure
+
+
+def row_gradients(labels: Sequence[str], gradient: Array, title: str, lang: str = "en") -> "Figure":
+    """gradient (V, C) of a table, a row a letter: its length as a bar; rows that got none are hatched away."""
+    say = translator(lang)
+    figure = new_figure(9, 3.8)
+    axes = figure.add_subplot()
+    sizes = np.linalg.norm(gradient, axis=-1)  # (V,)
+    axes.bar(range(len(labels)), sizes, color=[letter_colour(label) for label in labels])
+    for place in np.flatnonzero(sizes == 0):
+        axes.axvspan(place - 0.4, place + 0.4, facecolor="0.95", edgecolor="0.75", hatch="///", linewidth=0, zorder=0)
+    axes.bar(0, 0, facecolor="0.95", edgecolor="0.75", hatch="///", label=say("gradient exactly 0: the row does not move"))
+    letters_on_axis(axes, "x", list(labels))
+    axes.set_xlim(-0.7, len(labels) - 0.3)
+    axes.set_ylim(0, 1.2 * sizes.max())
+    axes.set_ylabel(say("length of the row's gradient"))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
+    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    plain(axes)
+    return figure
+
+
+def gradient_flow(
+    steps: Sequence[int], names: Sequence[str], rms: Array, ratios: Array, title: str, lang: str = "en"
+) -> "Figure":
+    """rms (S, K): the root mean square of K tensors' gradients at S steps, in logarithms; ratios (S, K): update / weight."""
+    say = translator(lang)
+    figure = new_figure(12, 0.3 * len(names) + 3, title)
+    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    logs = np.log10(np.maximum(rms, 1e-12)).T  # (K, S)
+    image = left.imshow(logs, aspect="auto", cmap="Greys", extent=(steps[0], steps[-1], len(names) - 0.5, -0.5))
+    left.set_yticks(range(len(names)), names, size=8)
+    left.set_xlabel(say("step"))
+    left.set_title(say("gradients: log₁₀ of the root mean square"), size=10)
+    figure.colorbar(image, ax=left, shrink=0.8)
+    styles, marks = ("-", "--", ":", "-."), "os^Dv"
+    for number, (name, values) in enumerate(zip(names, np.asarray(ratios).T, strict=True)):
+        grey = f"C{number % 10}"
+        right.plot(
+            steps,
+            np.maximum(values, 1e-9),
+            styles[number % 4],
+            color=grey,
+            marker=marks[number % 5],
+            markevery=0.2,
+            markersize=4,
+            linewidth=1.1,
+            label=name,
+        )
+    right.axhline(1e-3, color="black", linewidth=0.8, linestyle="--", label=say("rule of thumb: 1/1000"))
+    right.set_yscale("log")
+    right.set_xlabel(say("step"))
+    right.set_title(say("update / weight (root mean squares)"), size=10)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    plain(right)
+    return figure
+
+
+def learning_to_write(steps: Sequence[int], samples: Sequence[str], prompt: str, title: str, lang: str = "en") -> "Figure":
+    """What the model wrote after the prompt, one line a step, letter by letter in the letters' colours."""
+    say = translator(lang)
+    longest = max(len(sample) for sample in samples)
+    figure = new_figure(1.9 + 0.22 * longest, 0.8 + 0.3 * len(samples), title)
+    axes = figure.add_subplot()
+    for row, sample in enumerate(samples):
+        for column, letter in enumerate(sample):
+            given = column < len(prompt)
+            style = {"color": "0.55"} if given else {"color": letter_colour(letter), "weight": "bold"}
+            axes.text(column, row, visible(letter), ha="center", va="center", family="monospace", size=10, **style)
+    axes.axvline(len(prompt) - 0.5, color="0.7", linewidth=0.8)
+    axes.set(xlim=(-0.7, longest - 0.3), ylim=(len(samples) - 0.4, -0.6), xticks=[])
+    axes.set_yticks(range(len(samples)), [say("step {step:,}", step=step) for step in steps], size=9)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def knowledge(
+    widths: Sequence[int],
+    losses: Array,
+    known: Array,
+    ranks: Array,
+    *,
+    floor: float,
+    facts: int,
+    knee: int | None,
+    title: str,
+    lang: str = "en",
+) -> "Figure":
+    """losses, known and ranks (W, S) of W widths and S seeds: dots for the seeds, a line for the mean, the knee marked."""
+    say = translator(lang)
+    figure = new_figure(13, 4.2, title)
+    panels = figure.subplots(1, 3)
+    headings = (
+        say("loss after training (nats a word)"),
+        say("facts answered right, of {n}", n=facts),
+        say("rank of the logit matrix"),
+    )
+    for axes, values, heading in zip(panels, (losses, known, ranks), headings, strict=True):
+        values = np.asarray(values, dtype=np.float64)
+        axes.fill_between(widths, values.min(axis=1), values.max(axis=1), color="0.88", label=say("spread of the seeds"))
+        axes.plot(widths, values.mean(axis=1), "-", color=CONSONANT, linewidth=1.6, label=say("mean"))
+        axes.plot(widths, values, "o", color="0.35", markersize=3)
+        axes.set_title(heading, size=10)
+        axes.set_xlabel("n_embd")
+        axes.set_xticks(widths)
+        axes.tick_params(axis="x", labelsize=8)
+        if knee is not None:
+            axes.axvline(knee, color=VOWEL, linestyle="--", linewidth=1.2, label=say("knee: n_embd = {n}", n=knee))
+        plain(axes)
+    panels[0].axhline(
+        floor, color="black", linestyle=":", linewidth=1.2, label=say("the text's own floor: {loss:.3f}", loss=floor)
+    )
+    panels[1].axhline(facts, color="black", linestyle=":", linewidth=1.2)
+    panels[2].plot(widths, widths, color="black", linestyle=":", linewidth=1.2, label=say("rank = n_embd"))
+    panels[0].legend(frameon=False, fontsize=8)
+    panels[2].legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def shapes(names: Sequence[str], losses: Array, title: str, lang: str = "en") -> "Figure":
+    """losses (N, S) of N models of about equal size and S seeds: a dot a seed, a bar at the mean."""
+    say = translator(lang)
+    losses = np.asarray(losses, dtype=np.float64)
+    figure = new_figure(8, 0.5 * len(names) + 1.6)
+    axes = figure.add_subplot()
+    for row, values in enumerate(losses):
+        axes.plot([values.min(), values.max()], [row, row], color="0.75", linewidth=4, solid_capstyle="round")
+        axes.plot(values, [row] * len(values), "o", color="0.35", markersize=5)
+        axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=VOWEL, linewidth=2)
+    axes.set_yticks(range(len(names)), names, size=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylabel(say("layers × heads"))
+    axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
+    axes.grid(axis="x", color="0.9")
+    plain(axes)
+    return figure

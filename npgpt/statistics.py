@@ -1,0 +1,98 @@
+"""Numbers about a text or a model's output, for the pictures: surprise, entropies, rank, closest pairs, the knee of a curve,
+and what is lost when a head is switched off. Arrays in, numbers out; a model may come from either backend."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy import ndarray as Array
+
+from .ops import softmax
+
+
+def numpy_array(x) -> Array:
+    """x, an array or a tensor on any device, as a NumPy array."""
+    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+
+
+def probabilities(logits) -> Array:
+    """Logits (..., V) of either backend -> probabilities (..., V)."""
+    return softmax(numpy_array(logits))[0]
+
+
+def surprise(logits, targets: Array) -> Array:
+    """-ln p of each true next token, in nats: logits (..., V), targets (...) -> (...). Its mean is the loss."""
+    logits = numpy_array(logits)
+    shifted = logits - logits.max(axis=-1, keepdims=True)  # (..., V): no exp overflows, and ln p stays exact where p is tiny
+    log_sum = np.log(np.exp(shifted).sum(axis=-1))  # (...)
+    return log_sum - np.take_along_axis(shifted, np.asarray(targets)[..., None], axis=-1)[..., 0]
+
+
+def conditional_entropy(contexts: Sequence, followers: Sequence) -> float:
+    """H(follower | context) of the pairs as counted, in nats: the least mean surprise of who knows only the context."""
+    together, alone = Counter(zip(contexts, followers, strict=True)), Counter(contexts)
+    total = len(contexts)
+    return -sum(count / total * np.log(count / alone[context]) for (context, _), count in together.items())
+
+
+def ngram_entropy(ids: Array, n: int) -> float:
+    """The entropy of a token given the n - 1 before it, in nats, by the text's own counts; n = 1 is that of the letters alone.
+
+    No model that sees n - 1 tokens back can have a lower mean loss on this very text; one that sees further can. The counts are
+    the text's own, so for large n, where hardly any context comes twice, the number says little about any other text.
+    """
+    if n < 1 or n > len(ids):
+        raise ValueError(f"n must be in 1..{len(ids)}, the number of tokens; got {n}")
+    ids = np.asarray(ids).tolist()
+    contexts = [tuple(ids[start : start + n - 1]) for start in range(len(ids) - n + 1)]
+    return conditional_entropy(contexts, ids[n - 1 :])
+
+
+def prefix_entropy(ids: Array, targets: Array) -> float:
+    """The lowest mean loss of any model on these sequences (B, T): the entropy of each target given all before it."""
+    B, T = np.shape(ids)
+    contexts = [tuple(row[: t + 1]) for row in np.asarray(ids).tolist() for t in range(T)]
+    return conditional_entropy(contexts, np.asarray(targets).reshape(B * T).tolist())
+
+
+def matrix_rank(matrix: Array, relative: float = 1e-5) -> int:
+    """How many singular values are larger than `relative` times the largest: the dimensions that the rows (N, V) really use."""
+    singular_values = np.linalg.svd(np.asarray(matrix, dtype=np.float64), compute_uv=False)
+    return int((singular_values > relative * singular_values[0]).sum()) if singular_values.size else 0
+
+
+def closest_pairs(vectors: Array, names: Sequence[str], count: int = 3) -> list[tuple[str, str, float]]:
+    """The `count` pairs of rows of vectors (N, C) with the smallest distance, nearest first: (name, name, distance)."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    distances = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)  # (N, N)
+    first, second = np.triu_indices(len(vectors), k=1)
+    order = np.argsort(distances[first, second], kind="stable")[:count]
+    return [(names[first[i]], names[second[i]], float(distances[first[i], second[i]])) for i in order]
+
+
+def knee(widths: Sequence[int], losses: Sequence[float], floor: float, share: float = 0.95) -> int | None:
+    """The smallest width from which on at least `share` of the way from the first width's loss down to the floor is gone.
+
+    None where even the last width does not come that far.
+    """
+    gone = (losses[0] - np.asarray(losses)) / (losses[0] - floor)  # (W,): 0 at the first width, 1 at the floor
+    place = len(widths)
+    while place > 0 and gone[place - 1] >= share:
+        place -= 1
+    return widths[place] if place < len(widths) else None
+
+
+def loss_without_head(model, layer: int, head: int, ids: Array, targets: Array) -> float:
+    """The loss with one head switched off: the projection's columns that read it are 0 meanwhile. The model stays as it was."""
+    config = model.config
+    if not (0 <= layer < config.n_layer and 0 <= head < config.n_head):
+        raise ValueError(f"layer {layer}, head {head} is not in a model of {config.n_layer} layers and {config.n_head} heads")
+    weights = {name: numpy_array(weight).copy() for name, weight in model.state_dict().items()}
+    name, D = f"blocks.{layer}.mha.projection.weight", config.head_size
+    without = weights[name].copy()  # (C, C)
+    without[:, head * D : (head + 1) * D] = 0
+    try:
+        model.load_state_dict(weights | {name: without})
+        return model.loss(ids, targets)
+    finally:
+        model.load_state_dict(weights)

@@ -1,0 +1,263 @@
+"""The numbered examples on both backends and in both languages, the pictures they write, and the numbers behind those."""
+
+import io
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import npgpt
+from npgpt import plots, statistics
+from npgpt.labels import TURKISH, translator
+from npgpt.plots.style import spread
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py"))
+
+
+@pytest.fixture(autouse=True)
+def beside_the_examples(monkeypatch, tmp_path):
+    """As when a script is started: its folder on the path; results go to a folder of the test's own."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.chdir(tmp_path)
+
+
+def run(monkeypatch, script: str, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+
+
+def numbers_and_texts(line: str) -> list[str]:
+    """The numbers and the quoted texts of a line, sorted: two languages say them in different order."""
+    line = re.sub(r"(?<=\d),(?=\d{3})", "", line)
+    return sorted(re.findall(r"-?\d+\.?\d*(?:e[-+]\d+)?|'[^']*'", line))
+
+
+# ------------------------------------------------------------------------------------------------------------- the examples
+
+
+def test_there_are_eight_examples():
+    assert [script[:3] for script in SCRIPTS] == [f"0{n}_" for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_both_backends_and_languages_print_the_same_numbers_and_draw(monkeypatch, capsys, tmp_path, script):
+    printed, pictures = [], []
+    for options in (("--backend", "numpy", "--lang", "en"), ("--backend", "torch", "--lang", "tr")):
+        folder = tmp_path / options[1]
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        run(monkeypatch, script, "--quick", *options)
+        printed.append(capsys.readouterr().out.splitlines())
+        pictures.append(sorted(path.name for path in (folder / "out").iterdir() if path.suffix in (".png", ".gif")))
+        for name in pictures[-1]:
+            assert_not_blank(folder / "out" / name)
+    assert len(printed[0]) == len(printed[1]) > 3 and len(pictures[0]) >= 2
+    for english, turkish in zip(*printed, strict=True):
+        assert numbers_and_texts(english) == numbers_and_texts(turkish), (english, turkish)
+    assert pictures[0] == pictures[1]
+
+
+def assert_not_blank(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        frames = []
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("RGB"), dtype=float))
+    assert min(frame.std() for frame in frames) > 5, f"{path.name} is blank"  # of 255
+    assert (frames[0].min(axis=-1) < 128).mean() > 0.003  # ink
+    if path.suffix == ".gif":
+        assert len(frames) > 2 and np.abs(frames[0] - frames[-1]).max() > 100  # it moves
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("arguments", [("--lang", "xx"), ("--backend", "jax")])
+def test_an_unknown_language_or_backend_is_refused(monkeypatch, capsys, tmp_path, script, arguments):
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, script, *arguments)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and f"invalid choice: '{arguments[1]}'" in error and arguments[0] in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("01_tokens_and_embeddings.py", ["--prompt", "quo vadis"], "--prompt: character 'q' at position 0"),
+        ("02_positions.py", ["--prompt", "a" * 13], "--prompt must hold 2 to 12 letters (the context), got 13"),
+        ("03_attention.py", ["--prompt", "a"], "--prompt must hold 2 to 12 letters"),
+        ("04_predicting.py", ["--prompt", "ali ata bak. ali"], "got 16: 'ali ata bak. ali'"),
+        ("05_the_way_back.py", ["--seed", "-1"], "--seed must be at least 0"),
+        ("05_the_way_back.py", ["--device", "cuda"], "'auto' or 'cpu' for NumPy"),
+        ("06_training.py", ["--run-dir", "nowhere"], "this makes it: python examples/train.py"),
+        ("07_knowledge_squeezed.py", ["--widths", "0", "2"], "--widths, --seeds and --steps must be at least 1"),
+        ("08_dictionary_context_knowledge.py", ["--steps", "0"], "--steps and --seeds must be at least 1"),
+        *((script, ["--out-dir", "file/inside"], "file/inside: Not a directory") for script in SCRIPTS),
+    ],
+)
+def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, tmp_path, script, arguments, message):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, script, *arguments)
+    assert str(stop.value).startswith("error: ") and message in str(stop.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "file"]
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere, so chmod would not show it
+    with pytest.raises(SystemExit, match="error: --out-dir: out: is not writable"):
+        run(monkeypatch, SCRIPTS[0])
+    assert not list(tmp_path.glob("out/*"))
+
+
+# ------------------------------------------------------------------------------------------------------------- the pictures
+
+
+def test_a_letter_has_one_colour_and_vowels_another_weight():
+    colours = [plots.letter_colour(letter) for letter in npgpt.letters[:29]]
+    assert len(set(colours)) == 29 and all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
+    assert {plots.letter_weight(letter) for letter in plots.VOWELS} == {"bold"}
+    assert {plots.letter_weight(letter) for letter in plots.CONSONANTS} == {"normal"} and len(plots.CONSONANTS) == 21
+    for letter in plots.VOWELS:  # warm: red outweighs blue
+        red, blue = int(plots.letter_colour(letter)[1:3], 16), int(plots.letter_colour(letter)[5:], 16)
+        assert red > blue
+
+
+def test_spaces_are_visible():
+    assert plots.visible("ali ata") == "ali␣ata"
+
+
+def test_labels_keep_their_distance():
+    rng = np.random.default_rng(0)
+    for points in (rng.normal(size=(32, 2)) * 40, np.zeros((9, 2))):  # even nine labels of one point
+        places = spread(points, 12.0)
+        gaps = np.linalg.norm(places[:, None] - places[None], axis=-1) + 100 * np.eye(len(places))
+        assert gaps.min() > 9
+
+
+def test_plot_dots_projects_wide_vectors_on_one_basis_and_says_how_much_is_left():
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(6, 5))
+    sets = [{"dots": wide[i : i + 3], "labels": list("abc"), "color": None, "name": str(i)} for i in (0, 3)]
+    figure = plots.plot_dots(sets, "wide")
+    points, share = plots.three_dimensions(wide)
+    assert f"{100 * share:.0f} % of the variance" in figure.get_suptitle() and 0 < share < 1
+    drawn = np.array([line.get_data_3d() for line in figure.axes[0].lines if len(line.get_data_3d()[0]) == 1])[..., 0]
+    assert np.allclose(drawn, points)
+    narrow = plots.plot_dots([{"dots": wide[:, :2], "labels": list("abcdef"), "name": "two"}], "narrow")
+    assert "variance" not in narrow.get_suptitle()
+
+
+def test_plot_dots_draws_on_given_axes():
+    figure = plots.new_figure(4, 4)
+    axes = figure.add_subplot(projection="3d")
+    data = [{"dots": np.eye(3), "labels": list("ali"), "color": "red", "name": "ali"}]
+    assert plots.plot_dots(data, "mine", axes=axes) is figure and axes.get_title() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ([], "at least one set"),
+        ([{"dots": np.eye(3), "labels": list("ali")}], r"dots_data\[0\] lacks \['name'\]"),
+        ([{"dots": np.eye(3), "labels": list("al"), "name": ""}], "has 3 dots, but 2 labels"),
+        ([{"dots": np.zeros(3), "labels": list("ali"), "name": ""}], r"shape \(N, C\)"),
+        ([{"dots": np.eye(n), "labels": "a" * n, "name": ""} for n in (3, 4)], "dots of 4 numbers"),
+    ],
+)
+def test_plot_dots_names_the_set_that_does_not_fit(sets, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_dots(sets, "wrong")
+
+
+DOTS = [{"dots": np.eye(3), "labels": ["ı", " ", "ş"], "color": None, "name": "harfler"}]
+
+
+def test_plot_dots_writes_a_page_that_needs_no_network(tmp_path):
+    pytest.importorskip("plotly")
+    plots.plot_dots(DOTS, "Sözlük uzayı", html=tmp_path / "space.html")
+    page = (tmp_path / "space.html").read_text(encoding="utf-8")
+    assert len(page) > 1_000_000 and "scatter3d" in page  # plotly's own code is inside
+    assert not re.search(r'<(script|link)[^>]*(src|href)=["\']https?:', page)
+    assert ("harfler" in page and '"\\u0131"' in page) or '"ı"' in page
+
+
+def test_plot_dots_without_plotly_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[plotly\]'"):
+        plots.plot_dots(DOTS, "title", html=tmp_path / "space.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_label_is_translated_with_the_same_values():
+    for english, turkish in TURKISH.items():
+        names = [sorted(set(re.findall(r"{(\w+)", text))) for text in (english, turkish)]
+        assert names[0] == names[1], english
+    with pytest.raises(ValueError, match="lang must be one of en, tr; got 'de'"):
+        translator("de")
+
+
+def test_the_pictures_know_the_turkish_letters(recwarn):
+    """matplotlib warns of every letter that its font lacks; warnings are errors here."""
+    figure = plots.surprise_bars("ığüşöçİâ ", {"a": np.ones(9)}, 3.4, "ĞÜŞİÖÇ ğüşıöç ␣ √ ₁₀ ×", "tr")
+    figure.savefig(io.BytesIO())
+    assert not recwarn.list
+
+
+# -------------------------------------------------------------------------------------------------------------- the numbers
+
+
+def test_surprise_is_the_loss_place_by_place():
+    model = npgpt.GPTModel(npgpt.GPTConfig.article(), dtype="float64")
+    ids, targets = np.array([[0, 14, 11]]), np.array([[14, 11, 29]])
+    values = statistics.surprise(model(ids), targets)
+    assert values.shape == (1, 3) and values.mean() == pytest.approx(model.loss(ids, targets), rel=1e-12)
+    assert statistics.surprise(np.array([0.0, -2000.0]), np.array(1)) == 2000  # where p itself would be 0
+
+
+def test_entropies_of_texts_that_can_be_counted_by_hand():
+    assert statistics.ngram_entropy([0, 1] * 50, 1) == pytest.approx(np.log(2))
+    assert statistics.ngram_entropy([0, 1] * 50, 2) == 0  # the last letter tells the next
+    assert statistics.ngram_entropy([0, 0, 1, 1] * 50, 2) == pytest.approx(np.log(2), abs=1e-2)
+    assert statistics.ngram_entropy([0, 0, 1, 1] * 50, 3) == 0
+    with pytest.raises(ValueError, match=r"n must be in 1\.\.2"):
+        statistics.ngram_entropy([0, 1], 0)
+
+
+def test_no_model_falls_below_the_prefix_entropy():
+    ids, targets = np.array([[0, 1], [0, 2]]), np.array([[1, 3], [2, 4]])
+    assert statistics.prefix_entropy(ids, targets) == pytest.approx(np.log(2) / 2)  # a coin first, then no doubt
+    model = npgpt.GPTModel(npgpt.GPTConfig(5, 1, 1, 8, 2, ffn_hidden=0), dtype="float64")
+    npgpt.train(model, iter([(ids, targets)] * 300), steps=300, learning_rate=0.03)
+    assert np.log(2) / 2 < model.loss(ids, targets) < np.log(2) / 2 + 0.02
+
+
+def test_rank_pairs_and_knee():
+    rng = np.random.default_rng(0)
+    assert statistics.matrix_rank(rng.normal(size=(20, 3)) @ rng.normal(size=(3, 9))) == 3
+    assert statistics.closest_pairs([[0.0], [5.0], [5.5], [9.0]], "abcd", 2) == [("b", "c", 0.5), ("c", "d", 3.5)]
+    assert statistics.knee([1, 2, 4, 8], [3.0, 2.0, 1.01, 1.0], floor=1.0) == 4
+    assert statistics.knee([1, 2, 4], [3.0, 1.0, 2.0], floor=1.0) is None  # it came back up
+
+
+def test_a_logit_matrix_has_no_more_rank_than_the_model_has_dimensions():
+    model = npgpt.GPTModel(npgpt.GPTConfig(32, 1, 1, 4, 12), dtype="float64")
+    ids = np.random.default_rng(0).integers(32, size=(8, 12))
+    assert statistics.matrix_rank(model(ids).reshape(-1, 32)) <= 4
+
+
+@pytest.mark.parametrize("backend", ["npgpt", "torchgpt"])
+def test_a_head_switched_off_and_on_again(backend):
+    module = pytest.importorskip(backend)
+    model = module.GPTModel(module.GPTConfig(32, 2, 3, 6, 8), dtype="float64", seed=1)
+    ids = np.random.default_rng(0).integers(32, size=(2, 3, 8))
+    before = model.loss(*ids)
+    off = statistics.loss_without_head(model, 1, 2, *ids)
+    assert off != before and model.loss(*ids) == before
+    with pytest.raises(ValueError, match="layer 2, head 0 is not in a model of 2 layers"):
+        statistics.loss_without_head(model, 2, 0, *ids)
