@@ -46,7 +46,7 @@ last, most = text[-1], int(pattern[-1].argmax())
 title = say("The last letter {letter!r} looks most at {other!r} at place {place}: {percent:.0f} % of its attention",
             letter=last, other=plots.visible(text[most]), place=most, percent=100 * pattern[-1, most])  # fmt: skip
 run.save(plots.attention_steps(scores, pattern, value["v"][0], z, text, title, lang), "03_attention_steps.png")
-output, weights = head(model.blocks[0].ln1(model.token_embedding([ids]) + model.position_encoding[:, : len(ids)]))
+output, weights = head(model.blocks[0].ln1(model.token_embedding(run.array([ids])) + model.position_encoding[:, : len(ids)]))
 agree = np.allclose(numpy_array(output)[0], z) and np.allclose(numpy_array(weights)[0], pattern)
 run.print("the head called alone gives the same pair (output, weights): {same}", same=say("yes") if agree else say("no"))
 

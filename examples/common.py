@@ -42,7 +42,7 @@ class Run:
 
     def steps(self, usual: int) -> int:
         """How many training steps: the usual number, or a handful with --quick."""
-        return min(usual, 25) if self.args.quick else usual
+        return min(usual, 10) if self.args.quick else usual
 
     def model(self, config: npgpt.GPTConfig, seed: int | None = None):
         """A new, untrained model."""
@@ -54,6 +54,14 @@ class Run:
         batches = npgpt.random_batches(*windows(model.config.seq_len), batch_size, self.args.seed if seed is None else seed)
         self.backend.train(model, batches, steps=self.steps(steps), learning_rate=learning_rate)
         return model
+
+    def array(self, numbers):
+        """The numbers as this backend's own kind of array, for calling one layer alone."""
+        if self.args.backend == "numpy":
+            return np.asarray(numbers)
+        import torch
+
+        return torch.as_tensor(np.asarray(numbers), device=self.device)
 
     def trace(self, model, ids, targets=None) -> dict:
         """model.trace with NumPy arrays on either backend: name -> (value, gradient)."""

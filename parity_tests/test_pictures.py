@@ -33,7 +33,7 @@ def run(monkeypatch, script: str, *arguments: str) -> None:
 def numbers_and_texts(line: str) -> list[str]:
     """The numbers and the quoted texts of a line, sorted: two languages say them in different order."""
     line = re.sub(r"(?<=\d),(?=\d{3})", "", line)
-    return sorted(re.findall(r"-?\d+\.?\d*(?:e[-+]\d+)?|'[^']*'", line))
+    return sorted(re.findall(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?|(?<!\w)'[^']*'(?!\w)", line))
 
 
 # ------------------------------------------------------------------------------------------------------------- the examples

@@ -55,6 +55,8 @@ def matrix(
                 size=7,
                 color="white" if values[row, column] < -0.62 * limit else "black",
             )
+    for artist in (*axes.texts, *axes.patches):
+        artist.set_in_layout(False)  # they lie inside the axes; measuring hundreds of them would take seconds
     letters_on_axis(axes, "y", list(rows)) if len(rows) else axes.set_yticks([])
     letters_on_axis(axes, "x", list(columns)) if len(columns) else axes.set_xticks([])
     axes.set_title(title, size=10)

@@ -77,8 +77,8 @@ def plot_dots(
         colours = _colours(data)
         marker = MARKERS[number % len(MARKERS)]
         for (x, y, z), colour in zip(part, colours, strict=True):
-            axes.plot([x, x], [y, y], [axes.get_zlim()[0], z], color="0.85", linewidth=0.5)  # down to the floor: the depth
             axes.plot([x], [y], [z], marker, color=colour, markersize=4)
+        _stems(axes, part)
         if data.get("line"):
             axes.plot(*part.T, color=colours[0], linewidth=1, linestyle=("-", "--", ":")[number % 3])
         axes.plot([], [], [], marker, color=data.get("color") or OTHER, label=data["name"])
@@ -120,6 +120,15 @@ def _box(axes: "Axes", low: Array, high: Array) -> None:
     axes.set(**{f"{axis}lim": (low[i] - margin[i], high[i] + margin[i]) for i, axis in enumerate("xyz")})
     axes.tick_params(labelsize=7)
     axes.locator_params(nbins=5)
+
+
+def _stems(axes: "Axes", points: Array) -> None:
+    """A thin line from each point (N, 3) down to the floor of the box: it shows the depth."""
+    from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
+    feet = points.copy()
+    feet[:, 2] = axes.get_zlim()[0]
+    axes.add_collection3d(Line3DCollection(np.stack((points, feet), axis=1), colors="0.85", linewidths=0.5))
 
 
 def label_in_space(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float = 10) -> None:
@@ -175,8 +184,8 @@ def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: st
         low, high = panel.min(axis=0), panel.max(axis=0)  # (3,)
         _box(axes, low, high)
         for (x, y, z), label in zip(panel, labels, strict=True):
-            axes.plot([x, x], [y, y], [axes.get_zlim()[0], z], color="0.85", linewidth=0.5)  # down to the floor: the depth
             axes.plot([x], [y], [z], "o" if label in VOWELS else "s", color=letter_colour(label), markersize=3)
+        _stems(axes, panel)
         axes.set_title(say("{when}: {size:.2g} from corner to corner", when=when, size=np.linalg.norm(high - low)), size=11)
         panels.append((axes, panel))
     for axes, panel in panels:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray as Array
 
-from ..tokenizers import letters
+from .. import letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
