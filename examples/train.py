@@ -124,8 +124,9 @@ def train_and_report(model, backend, batches, probe, args, tokenizer, prompt) ->
             metrics.append({"step": step, "loss": loss, "grad_norm": grad_norm})
             bar.update()
             if step == 1 or step % watched == 0:
-                text = sample(model, backend, tokenizer, prompt, 16)
-                metrics[-1]["watch"] = start | watch(model, probe, earlier) | {"sample": text, "prompt": args.prompt}
+                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is reported by its next step
+                    seen = watch(model, probe, earlier) | {"sample": sample(model, backend, tokenizer, prompt, 16)}
+                metrics[-1]["watch"] = start | seen | {"prompt": args.prompt}
                 start = {}
             if step % watched == watched - 1:
                 earlier = weights(model)  # the next step's update is measured from here
