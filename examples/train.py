@@ -133,9 +133,9 @@ def train_and_report(model, backend, batches, probe, args, tokenizer, prompt) ->
             metrics.append({"step": step, "loss": loss, "grad_norm": grad_norm})
             bar.update()
             if step == 1 or step % watched == 0:
-                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is stopped by the next step, in words
-                    text = sample(model, backend, tokenizer, prompt, 16)
-                    metrics[-1]["watch"] = start | watch(model, probe, earlier) | {"sample": text, "prompt": args.prompt}
+                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is reported by its next step
+                    seen = watch(model, probe, earlier) | {"sample": sample(model, backend, tokenizer, prompt, 16)}
+                metrics[-1]["watch"] = start | seen | {"prompt": args.prompt}
                 start = {}
             if step % watched == watched - 1:
                 earlier = weights(model)  # the next step's update is measured from here
@@ -180,8 +180,11 @@ def weights(model) -> dict[str, np.ndarray]:
 
 
 def sample(model, backend, tokenizer, prompt: list[int], length: int) -> str:
-    """The prompt and the letters that the model puts after it."""
-    return tokenizer.decode(backend.generate(model, prompt, length))
+    """The prompt and the letters that the model puts after it; none where its logits are nan, which the next step reports."""
+    try:
+        return tokenizer.decode(backend.generate(model, prompt, length))
+    except ValueError:
+        return tokenizer.decode(prompt)
 
 
 def token_vectors(model) -> np.ndarray:
