@@ -74,7 +74,7 @@ def random_batches(inputs: Array, targets: Array, batch_size: int, seed: int = 0
     return _draw(inputs, targets, batch_size, np.random.default_rng(seed))
 
 
-def _draw(inputs: Array, targets: Array, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+def _draw(inputs: Array, targets: Array, batch_size: int, rng: "np.random.Generator") -> Iterator[tuple[Array, Array]]:
     while True:
         rows = rng.integers(len(inputs), size=batch_size)  # (B,)
         yield inputs[rows], targets[rows]
@@ -255,7 +255,7 @@ class RandomWindows:
         set_generator_state(self.rng, state)
 
 
-def set_generator_state(rng: np.random.Generator, state: dict) -> None:
+def set_generator_state(rng: "np.random.Generator", state: dict) -> None:
     """Sets a NumPy generator's state, as it comes out of JSON. Raises ValueError where it is none."""
     try:
         rng.bit_generator.state = state

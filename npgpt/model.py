@@ -313,7 +313,7 @@ class GPTModel:
             tensor.data[...] = arrays[name]
 
 
-def dropout_generator(seed: int) -> np.random.Generator:
+def dropout_generator(seed: int) -> "np.random.Generator":
     """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
     return np.random.default_rng([seed, 1])
 

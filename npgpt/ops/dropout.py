@@ -25,7 +25,7 @@ class Cache(NamedTuple):
     mask: Array  # of x's shape
 
 
-def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, dtype: np.dtype | str) -> Array:
+def dropout_mask(rng: "np.random.Generator", shape: tuple[int, ...], p: float, dtype: np.dtype | str) -> Array:
     """A mask of that shape: 0 with probability p, else 1 / (1 - p). The generator fixes it.
 
     The same for every dtype but for the rounding of 1 / (1 - p): the uniform numbers are float32.
