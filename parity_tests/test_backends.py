@@ -54,7 +54,8 @@ def test_torchgpt_shares_what_needs_no_backend():
 
 
 def test_importing_npgpt_imports_numpy_and_nothing_heavy():
-    code = "import sys, npgpt; print([m for m in ('torch', 'matplotlib', 'safetensors', 'tqdm', 'threadpoolctl', 'numpy.random') if m in sys.modules])"
+    heavy = ("torch", "matplotlib", "safetensors", "tqdm", "threadpoolctl", "numpy.random")
+    code = f"import sys, npgpt; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
