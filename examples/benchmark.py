@@ -1,75 +1,239 @@
-"""How fast is a training step in NumPy, and in torch on the same CPU?
+"""How fast is NumPy, and how fast is torch on the same CPU?
 
-    python examples/benchmark.py                 both sizes, both backends, the ratio
-    python examples/benchmark.py --work article  one of them
+    python examples/benchmark.py                  everything, some minutes
+    python examples/benchmark.py --work nanogpt   one model (article, nanogpt, 10m, gpt2), generation, or scaling
 
-One step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, scaled_dot_product_attention
-and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that neither disturbs the other and a
-slow moment of the machine hits both. Single times depend on the machine and its load; the ratio is what to quote.
+A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, with
+scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
+neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
+are what to quote. For the larger models a roofline follows: how much of npgpt's step are matrix products, and at which share of
+the rate that the machine reaches on large ones; what the optimiser's memory traffic takes at least; what the calls alone cost.
 """
 
 import argparse
 import importlib
 import importlib.metadata
 import json
-import os
+import math
 import platform
 import statistics
 import subprocess
 import sys
 import time
+from functools import partial
+
+import numpy as np
+
+import npgpt
+from npgpt.model import shares_of_a_batch
+from npgpt.ops.attention import blocks
+from npgpt.threads import run_together, shares
+from npgpt.weights import weight_shapes
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
-WORKS = {  # name -> (description, GPTConfig options, batch size, counted steps a round)
-    "article": ("the article's model, B=4, T=12", None, 4, 1500),
-    "nanogpt": (
-        "nanoGPT's CPU size (4 layers, 4 heads, 128 wide), B=12, T=64",
-        {
-            "vocab_size": 65,
-            "n_layer": 4,
-            "n_head": 4,
-            "n_embd": 128,
-            "seq_len": 64,
-            "position": "learned",
-            "tie_weights": True,
-            "head_bias": False,
-        },
-        12,
-        60,
+GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
+NANO = npgpt.GPTConfig(65, n_layer=4, n_head=4, n_embd=128, seq_len=64, **GPT)
+WORKS = {  # name -> (description, config, B, T, counted steps a round)
+    "article": ("the article's model, B=4, T=12", npgpt.GPTConfig.article(), 4, 12, 1500),
+    "nanogpt": ("nanoGPT's CPU size (4 layers, 4 heads, 128 wide), B=12, T=64", NANO, 12, 64, 60),
+    "10m": (
+        "10.8 M parameters (6 layers, 6 heads, 384 wide), B=4, T=256",
+        npgpt.GPTConfig(65, n_layer=6, n_head=6, n_embd=384, seq_len=256, **GPT),
+        4,
+        256,
+        6,
     ),
+    "gpt2": ("GPT-2, 124 M parameters, B=4, T=64", npgpt.GPTConfig.gpt2(), 4, 64, 3),
 }
+SCALING = [(4, 64), (4, 128), (4, 256), (4, 512), (8, 64), (16, 64), (32, 64)]  # (B, T)
+NEW_TOKENS = 500
 
 
-def measure(work: str, backend_name: str) -> None:
-    """Prints the median time of one training step, in seconds, as JSON. Runs in a process of its own."""
-    import numpy as np
+# ----------------------------------------------------------- measured in a process of its own, printed as JSON
 
-    backend = importlib.import_module(BACKENDS[backend_name])
-    _, options, batch_size, steps = WORKS[work]
-    config = backend.GPTConfig.article() if options is None else backend.GPTConfig(**options)
-    rng = np.random.default_rng(0)
-    ids, targets = rng.integers(config.vocab_size, size=(2, batch_size, config.seq_len))
+
+def peak_memory() -> float:
+    """The largest memory that this process has held so far, in MB; nan on Windows, which does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def training(backend, config, B: int, T: int, steps: int) -> dict:
+    """The median time of a training step in seconds; the process's peak memory in MB, and what the steps added to it."""
     model = backend.GPTModel(config)
     parameters = list(model.parameters())
     optimizer = backend.AdamW(parameters)
+    ids, targets = np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T))
+    before = peak_memory()
     times = []
-    for _ in range(steps // 5 + steps):
+    for _ in range(max(1, steps // 5) + steps):
         start = time.perf_counter()
         optimizer.zero_grad()
         model.loss_and_grad(ids, targets)
         backend.clip_grad_norm(parameters, 1.0)
         optimizer.step()
         times.append(time.perf_counter() - start)
-    print(json.dumps(statistics.median(times[steps // 5 :])))  # the first steps warm up
+    return {"seconds": statistics.median(times[-steps:]), "peak": peak_memory(), "added": peak_memory() - before}
 
 
-def run(work: str, backend_name: str) -> float:
-    """`measure` in a process of its own."""
-    command = [sys.executable, __file__, "--measure", backend_name, "--work", work]
+def generation(backend) -> dict:
+    """The time of NEW_TOKENS greedy tokens after a prompt of 8, the window sliding by half of the context."""
+    model = backend.GPTModel(NANO)
+    backend.generate(model, np.arange(8), 60)  # warms up
+    start = time.perf_counter()
+    backend.generate(model, np.arange(8), NEW_TOKENS, slide=NANO.seq_len // 2)
+    return {"seconds": time.perf_counter() - start, "peak": peak_memory()}
+
+
+def best_time(function, repeats: int) -> float:
+    """The shortest of several runs, in seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matrix_products(config, B: int, T: int) -> tuple[list, float]:
+    """Every matrix product of one training step on B sequences, as calls without arguments on arrays of the step's shapes; and
+    their floating-point operations (a multiplication and an addition count as two)."""
+    C, H, F, V = config.n_embd, config.n_head, config.ffn_size, config.vocab_size
+    D, N = C // H, B * T
+    rng = np.random.default_rng(0)
+    drawn = {}  # one array for each shape: a step's memory is not what is measured here
+
+    def array(*shape):
+        if shape not in drawn:
+            drawn[shape] = rng.standard_normal(shape, dtype=np.float32)
+        return drawn[shape]
+
+    calls, flops = [], 0.0
+    linear = [(C, 3 * C), (C, C), (C, F), (F, C)] * config.n_layer + [(C, V)]
+    for ins, outs in linear:
+        calls.append(partial(np.matmul, array(B, T, ins), array(outs, ins).T))  # forward
+        calls.append(partial(np.dot, array(N, outs), array(outs, ins)))  # dx
+        calls.append(partial(np.dot, array(N, outs).T, array(N, ins)))  # dweight
+        flops += 3 * 2 * N * ins * outs
+    for rows, seen in blocks(T, T, 64) * config.n_layer:
+        r, s = rows.stop - rows.start, seen.stop
+        long, wide, keys = array(B, H, r, D), array(B, H, r, s), array(B, H, s, D)
+        calls += [partial(np.matmul, long, keys.swapaxes(-1, -2))] * 2  # scores, dpattern
+        calls += [partial(np.matmul, wide, keys)] * 2  # z, dq
+        calls += [partial(np.matmul, wide.swapaxes(-1, -2), long)] * 2  # dk, dv
+        flops += 6 * 2 * B * H * r * s * D
+    return calls, flops
+
+
+def roofline(config, B: int, T: int) -> dict:
+    """What npgpt's step is made of: the times in seconds, the rates in operations and bytes a second."""
+    parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
+    parts = [matrix_products(config, part.stop - part.start, T) for part in shares_of_a_batch(B, T, parameters)]
+    flops = sum(each for _, each in parts)
+    products = best_time(
+        lambda: run_together([partial(lambda calls: [call() for call in calls], calls) for calls, _ in parts]), 3
+    )
+    a, b = np.random.default_rng(0).standard_normal((2, 2048, 2048), dtype=np.float32)
+    machine = 2 * 2048**3 / best_time(lambda: a @ b, 5)
+    vector = np.zeros(2**25, np.float32)  # 128 MB: far more than any cache
+    halves = [vector[part] for part in shares(vector.size, 1)]
+    bandwidth = 2 * vector.nbytes / best_time(lambda: run_together([partial(np.add, h, 1, out=h) for h in halves]), 5)
+    tiny = npgpt.GPTConfig(2, config.n_layer, 1, 2, 2, ffn_hidden=2, **GPT)  # as many calls, next to no numbers
+    calls = training(npgpt, tiny, 1, 2, 200)["seconds"]
+    return {
+        "threads": len(parts),
+        "flops": flops,
+        "products": products,
+        "machine": machine,
+        "bandwidth": bandwidth,
+        # zero_grad writes g; clipping reads it; AdamW reads w, g, m, v and writes w, m, v: 9 float32 a parameter, at least
+        "traffic": 9 * 4 * parameters / bandwidth,
+        "calls": calls,
+    }
+
+
+# ------------------------------------------------------------------------------------------------- the reports
+
+
+def run(backend_name: str, *task: str | int, threads: int) -> dict:
+    """The task in a process of its own."""
+    command = [sys.executable, __file__, "--threads", str(threads), "--measure", backend_name, *map(str, task)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if answer.returncode:
-        sys.exit(f"error: measuring {work} with {backend_name} failed; its message stands above")
+        sys.exit(f"error: measuring {' '.join(map(str, task))} with {backend_name} failed; its message stands above")
     return json.loads(answer.stdout)
+
+
+def measure(backend_name: str, task: str, *sizes: str) -> None:
+    """What a process that `run` has started does."""
+    backend = importlib.import_module(BACKENDS[backend_name])
+    if task == "generation":
+        result = generation(backend)
+    elif task == "scaling":
+        B, T = map(int, sizes)
+        result = training(backend, npgpt.GPTConfig(65, 4, 4, 128, T, **GPT), B, T, 5)
+    elif task == "roofline":
+        _, config, B, T, _ = WORKS[sizes[0]]
+        result = roofline(config, B, T)
+    else:
+        _, config, B, T, steps = WORKS[task]
+        result = training(backend, config, B, T, steps)
+    print(json.dumps(result))
+
+
+def compare(description: str, task: str, rounds: int, threads: int) -> float:
+    """Both backends in turn; prints times, peaks and their ratio; gives npgpt's median time."""
+    results = {name: [] for name in BACKENDS}
+    for _ in range(rounds):
+        for name in BACKENDS:
+            results[name].append(run(name, task, threads=threads))
+    print(f"\n{description}; float32, median of {rounds} rounds")
+    for name in BACKENDS:
+        times = [1e3 * result["seconds"] for result in results[name]]
+        print(
+            f"  {BACKENDS[name]:8s} {statistics.median(times):10.3f} ms   (rounds {min(times):.3f} .. {max(times):.3f})"
+            f"   peak memory {statistics.median(result['peak'] for result in results[name]):5.0f} MB"
+        )
+    ratios = [torch["seconds"] / numpy["seconds"] for torch, numpy in zip(results["torch"], results["numpy"], strict=True)]
+    print(f"  torch time / npgpt time: {statistics.median(ratios):.2f}   (rounds {min(ratios):.2f} .. {max(ratios):.2f})")
+    return statistics.median(result["seconds"] for result in results["numpy"])
+
+
+def print_roofline(work: str, step: float, threads: int) -> None:
+    """What the step of `step` seconds is made of."""
+    r = run("numpy", "roofline", work, threads=threads)
+    rate, machine, bandwidth = (r[name] / 1e9 for name in ("flops", "machine", "bandwidth"))
+    rate /= r["products"]
+    print(f"  npgpt's step, its batch shared out to {r['threads']} thread(s):")
+    share, least = r["products"] / step, r["traffic"] / step
+    print(f"    {r['flops'] / 1e9:.1f} GFLOP of matrix products: {1e3 * r['products']:.1f} ms, {share:.0%} of the step,")
+    print(f"      at {rate:.0f} GFLOP/s; a product of 2048 x 2048 reaches {machine:.0f}: {rate / machine:.2f} of it")
+    print(f"      (the whole step: {r['flops'] / 1e9 / step / machine:.2f} of it)")
+    print(f"    the optimiser's memory traffic at {bandwidth:.0f} GB/s: at least {1e3 * r['traffic']:.1f} ms, {least:.0%}")
+    print(f"    the calls of Python and NumPy, without numbers: {1e3 * r['calls']:.1f} ms, {r['calls'] / step:.0%}")
+
+
+def print_scaling(threads: int) -> None:
+    """Time and memory against T and B, and the exponents e of time ~ T^e, fitted over the last three sizes of each."""
+    print("\nnanoGPT's CPU width, one training step against batch and length (memory: what the steps added to the process)")
+    results = {}
+    print("     B    T   npgpt ms      MB     torch ms      MB")
+    for B, T in SCALING:
+        for name in BACKENDS:
+            results[B, T, name] = run(name, "scaling", B, T, threads=threads)
+        numpy, torch = (results[B, T, name] for name in BACKENDS)
+        columns = [f"{1e3 * r['seconds']:10.1f} {r['added']:7.0f}" for r in (numpy, torch)]
+        print(f"  {B:4d} {T:4d} {columns[0]}   {columns[1]}")
+    for axis, sizes in (("T", [(4, 128), (4, 256), (4, 512)]), ("B", [(8, 64), (16, 64), (32, 64)])):
+        at = np.log([T if axis == "T" else B for B, T in sizes])
+        for name in BACKENDS:
+            slopes = [
+                np.polyfit(at, np.log([results[B, T, name][what] for B, T in sizes]), 1)[0] for what in ("seconds", "added")
+            ]
+            print(f"  {BACKENDS[name]:8s} time ~ {axis}^{slopes[0]:.2f}, memory ~ {axis}^{slopes[1]:.2f}")
 
 
 def processor() -> str:
@@ -82,34 +246,36 @@ def processor() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--work", choices=[*WORKS, "all"], default="all", help="which model to measure")
+    works = [*WORKS, "generation", "scaling"]
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--work", choices=[*works, "all"], default="all", help="what to measure")
     parser.add_argument("--rounds", type=int, default=5, help="how often the backends take turns")
-    parser.add_argument("--measure", choices=BACKENDS, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=npgpt.get_num_threads(), help="threads for each backend")
+    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.rounds < 1 or args.threads < 1:
+        parser.error(f"--rounds and --threads must be at least 1, got {args.rounds} and {args.threads}")
     if args.measure:
-        return measure(args.work, args.measure)
-    if args.rounds < 1:
-        parser.error(f"--rounds must be at least 1, got {args.rounds}")
+        importlib.import_module(BACKENDS[args.measure[0]]).set_num_threads(args.threads)
+        return measure(*args.measure)
     try:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
     except importlib.metadata.PackageNotFoundError as error:
         parser.error(f"{error.name} is not installed; the comparison needs it: pip install -e '.[torch]'")
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"machine   {processor()}, {cores} cores, {platform.system()} {platform.machine()}")
+    print(f"machine   {processor()}, {platform.system()} {platform.machine()}, {args.threads} thread(s) for each backend")
     print(f"versions  Python {platform.python_version()}, NumPy {versions['numpy']}, torch {versions['torch']}")
-    for work in WORKS if args.work == "all" else [args.work]:
-        times = {name: [] for name in BACKENDS}
-        for _ in range(args.rounds):
-            for name in BACKENDS:
-                times[name].append(run(work, name))
-        print(f"\n{WORKS[work][0]}; float32, one training step, median of {args.rounds} rounds' medians")
-        for name in BACKENDS:
-            low, median, high = min(times[name]), statistics.median(times[name]), max(times[name])
-            print(f"  {BACKENDS[name]:8s} {1e3 * median:9.3f} ms   (rounds {1e3 * low:.3f} .. {1e3 * high:.3f})")
-        ratios = [torch / numpy for torch, numpy in zip(times["torch"], times["numpy"], strict=True)]
-        print(f"  torch time / npgpt time: {statistics.median(ratios):.2f}   (rounds {min(ratios):.2f} .. {max(ratios):.2f})")
+    for work in works if args.work == "all" else [args.work]:
+        if work == "scaling":
+            print_scaling(args.threads)
+        elif work == "generation":
+            compare(f"nanoGPT's CPU size, {NEW_TOKENS} greedy tokens with a KV cache", work, args.rounds, args.threads)
+        else:
+            step = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)
+            if work != "article":
+                print_roofline(work, step, args.threads)
 
 
 if __name__ == "__main__":

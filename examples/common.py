@@ -17,7 +17,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 import npgpt  # noqa: E402
-from npgpt.checkpoint import write_atomically  # noqa: E402
+from npgpt.files import write_atomically  # noqa: E402
 from npgpt.labels import LANGUAGES, translator  # noqa: E402
 from npgpt.statistics import numpy_array  # noqa: E402
 

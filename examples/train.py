@@ -31,7 +31,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
     add("--dtype", choices=("float32", "float64"), default="float32", help="precision of the weights")
     add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
     add("--steps", type=int, default=1500, help="number of training steps")
@@ -44,9 +44,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--ffn-hidden", type=int, default=article.ffn_hidden, help="width of the FFN, 0 for none")
     add("--train-qkv", action=argparse.BooleanOptionalAction, default=article.train_qkv, help="train Wq, Wk, Wv (248 or 275?)")
     add("--input-file", type=Path, default=SENTENCES, help="UTF-8 text to learn from")
-    add("--errors", choices=("strict", "ignore", "replace"), default="strict", help="for characters outside the alphabet")
+    add(
+        "--errors",
+        choices=("strict", "ignore", "replace"),
+        default="strict",
+        help="for characters outside the alphabet, in the text and the prompt",
+    )
     add("--prompt", default="ali ata ", help="what the samples go on from")
-    add("--out-dir", type=Path, default=Path("out"), help="folder for the results")
+    add("--out-dir", type=Path, default=Path("out"), help="folder for the results; those of an earlier run are replaced")
     return parser.parse_args(arguments)
 
 
@@ -62,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     if args.seed < 0:
         raise ValueError(f"--seed must be at least 0, got {args.seed}")
+    if not args.learning_rate >= 0:
+        raise ValueError(f"--learning-rate must be at least 0, got {args.learning_rate}")
 
     tokenizer = npgpt.LetterTokenizer()
     config = dataclasses.replace(
@@ -76,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     inputs, targets = npgpt.sliding_windows(tokens, config.seq_len)
     batches = npgpt.random_batches(inputs, targets, args.batch_size, args.seed)
     try:
-        prompt = tokenizer.encode(args.prompt)
+        prompt = tokenizer.encode(args.prompt, args.errors)
     except ValueError as error:
         raise ValueError(f"--prompt: {error}") from None
     if not prompt:
@@ -101,7 +108,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     some = slice(None, None, max(1, len(inputs) // 2000))  # about 2,000 windows from all over the text
     final_loss = model.loss(inputs[some], targets[some])
-    print(f"\nfinal loss: {final_loss:.4f} nats a letter, over the whole text (ln V = {baseline:.4f})")
+    print(f"\nfinal loss: {final_loss:.4f} nats a letter, over windows from all of the text (ln V = {baseline:.4f})")
+    if not final_loss < baseline:
+        print("worse than guessing: a lower --learning-rate often helps")
     print(f"generated:  {sample(model, backend, tokenizer, prompt, 60)!r}\n")
     write_results(args.out_dir, model, backend, metrics, baseline, vectors_before)
 
@@ -124,9 +133,9 @@ def train_and_report(model, backend, batches, probe, args, tokenizer, prompt) ->
             metrics.append({"step": step, "loss": loss, "grad_norm": grad_norm})
             bar.update()
             if step == 1 or step % watched == 0:
-                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is reported by its next step
-                    seen = watch(model, probe, earlier) | {"sample": sample(model, backend, tokenizer, prompt, 16)}
-                metrics[-1]["watch"] = start | seen | {"prompt": args.prompt}
+                with np.errstate(over="ignore", invalid="ignore"):  # a run that blows up is stopped by the next step, in words
+                    text = sample(model, backend, tokenizer, prompt, 16)
+                    metrics[-1]["watch"] = start | watch(model, probe, earlier) | {"sample": text, "prompt": args.prompt}
                 start = {}
             if step % watched == watched - 1:
                 earlier = weights(model)  # the next step's update is measured from here
@@ -182,7 +191,7 @@ def token_vectors(model) -> np.ndarray:
 
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:
     """Metrics, weights and two pictures; prints each file's name."""
-    from npgpt.checkpoint import write_atomically
+    from npgpt.files import write_atomically
     from npgpt.plots import embedding_space, loss_curve
 
     lines = "".join(json.dumps(record) + "\n" for record in metrics)
@@ -200,6 +209,8 @@ if __name__ == "__main__":
         main()
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory: {error}")
     except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

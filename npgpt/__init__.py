@@ -4,34 +4,50 @@ Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and tra
 PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .config import GPTConfig
-from .data import random_batches, read_tokens, sliding_windows
+from .data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
 from .device import pick_device
 from .generation import generate
 from .model import GPTModel, get_position_encoding
-from .optim import AdamW, clip_grad_norm
-from .tokenizer import LetterTokenizer, detokenize, letters, tokenize
-from .training import TrainingDiverged, train
+from .optim import AdamW, clip_grad_norm, parameter_groups
+from .threads import get_num_threads, set_num_threads
+from .tokenizers import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
+from .training import TrainingDiverged, cosine_schedule, evaluate, train
 
 __all__ = [
     "AdamW",
+    "BPETokenizer",
+    "CharTokenizer",
+    "Checkpoint",
     "GPTConfig",
     "GPTModel",
     "LetterTokenizer",
+    "RandomWindows",
+    "Tokenizer",
     "TrainingDiverged",
+    "WordTokenizer",
     "check_backward",
     "clip_grad_norm",
+    "cosine_schedule",
     "detokenize",
+    "encode_file",
+    "evaluate",
     "generate",
+    "get_num_threads",
     "get_position_encoding",
     "letters",
     "load_checkpoint",
+    "parameter_groups",
     "pick_device",
     "random_batches",
+    "read_checkpoint",
+    "read_text",
     "read_tokens",
     "save_checkpoint",
+    "set_num_threads",
     "sliding_windows",
+    "split_tokens",
     "tokenize",
     "train",
 ]

@@ -1,79 +1,146 @@
-"""Weights on disk: a safetensors file with the config in its metadata. Either backend reads what either has written.
+"""Checkpoints: one safetensors file with the weights and, for a run that is to go on, all else that it needs. Either backend
+reads what either has written.
 
-json, tempfile and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
+The file's metadata has one entry, `npgpt`, a JSON object: the format's version, the config, the tokenizer, the step, whatever
+the run adds (its options, the states of its generators), and a SHA-256 of everything in the file. Loading runs no code.
+
+json, hashlib and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
 """
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .config import GPTConfig
+from .files import write_atomically
 from .model import GPTModel
+from .tokenizers import Tokenizer
 
-FORMAT = "npgpt-1"  # the metadata's one key; its value is the config as JSON
+KEY = "npgpt"  # the metadata's one entry
+VERSION = 2
+M, V = "optimizer.m.", "optimizer.v."  # before a parameter's name: its two moments
 
 
-def save_checkpoint(model: GPTModel, path: str | PathLike) -> None:
-    """Writes the model's state_dict and config. The file appears whole or not at all. Raises OSError where it cannot."""
-    write_weights(path, model.state_dict(), model.config)
+@dataclass
+class Checkpoint:
+    """What a checkpoint holds, as arrays and plain values.
+
+    weights : the state_dict. moments : name -> (m, v) of every parameter; empty where no optimiser was saved.
+    step : how many training steps were made. run : whatever a run adds to go on, ready for JSON.
+    tokenizer_options : `Tokenizer.to_dict()`, or None; `tokenizer()` makes the tokenizer.
+    """
+
+    weights: dict[str, Array]
+    config: GPTConfig
+    moments: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+    step: int = 0
+    run: dict = field(default_factory=dict)
+    tokenizer_options: dict | None = None
+
+    def tokenizer(self) -> Tokenizer:
+        """Raises ValueError where there is none, or where it is not this model's."""
+        if self.tokenizer_options is None:
+            raise ValueError("the checkpoint holds no tokenizer")
+        tokenizer = Tokenizer.from_dict(self.tokenizer_options)
+        check_tokenizer(tokenizer, self.config)
+        return tokenizer
+
+
+def check_tokenizer(tokenizer: Tokenizer, config: GPTConfig) -> None:
+    """Raises ValueError where the tokenizer and the model do not have the same number of tokens."""
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError(
+            f"the tokenizer ({tokenizer.kind}) has {tokenizer.vocab_size} tokens, the model's vocab_size is {config.vocab_size}"
+        )
+
+
+def save_checkpoint(
+    model: GPTModel,
+    path: str | PathLike,
+    *,
+    tokenizer: Tokenizer | None = None,
+    optimizer=None,
+    run: Mapping | None = None,
+) -> None:
+    """Writes the model's weights and config, and what else is given: enough to go on where it stands.
+
+    tokenizer : the one that the model was trained with. optimizer : the model's AdamW: its moments and steps are saved.
+    run : anything that JSON can hold, such as the state of the generator of the batches.
+    The file appears whole or not at all. Raises OSError where it cannot; ValueError where the tokenizer is not the model's.
+    """
+    weights = model.state_dict()
+    write_checkpoint(path, pack(weights, model, tokenizer, optimizer, run))
+
+
+def pack(weights: dict[str, Array], model, tokenizer, optimizer, run) -> Checkpoint:
+    """The parts of a run of either backend, put together."""
+    if tokenizer is not None:
+        check_tokenizer(tokenizer, model.config)
+    return Checkpoint(
+        weights,
+        model.config,
+        moments={} if optimizer is None else optimizer.get_moments(model.named_parameters()),
+        step=0 if optimizer is None else optimizer.steps,
+        run=dict(run or {}),
+        tokenizer_options=None if tokenizer is None else tokenizer.to_dict(),
+    )
 
 
 def load_checkpoint(
     path: str | PathLike, device: str = "cpu", *, config: GPTConfig | None = None, dtype: str = "float32"
 ) -> GPTModel:
-    """The model of a checkpoint.
+    """The model of a checkpoint. (`read_checkpoint` gives all that it holds.)
 
     config : what the checkpoint must have been made with; None takes whatever it says.
-    Raises FileNotFoundError; ValueError where the file is truncated, no checkpoint of this project, or of another config.
+    Raises FileNotFoundError; ValueError where the file is truncated or changed, no checkpoint of this project, one of a newer
+    version, or of another config.
     """
-    weights, config = read_weights(path, config)
-    model = GPTModel(config, device, dtype=dtype)
-    model.load_state_dict(weights)
+    checkpoint = read_checkpoint(path, config)
+    model = GPTModel(checkpoint.config, device, dtype=dtype)
+    model.load_state_dict(checkpoint.weights)
     return model
 
 
-def write_weights(path: str | PathLike, weights: dict[str, Array], config: GPTConfig) -> None:
+def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:
     """The file format's one writer, for both backends: a temporary file beside `path`, flushed to disk, then renamed."""
     import json
 
     from safetensors.numpy import save
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    tensors = {name: np.ascontiguousarray(array) for name, array in checkpoint.weights.items()}
+    for name, (m, v) in checkpoint.moments.items():
+        tensors[M + name], tensors[V + name] = np.ascontiguousarray(m), np.ascontiguousarray(v)
+    document = {
+        "version": VERSION,
+        "config": checkpoint.config.to_dict(),
+        "tokenizer": checkpoint.tokenizer_options,
+        "step": checkpoint.step,
+        "run": checkpoint.run,
+    }
+    document["sha256"] = digest(document, tensors)
     # One entry only: safetensors writes several in no fixed order, and the same weights should give the same bytes.
-    content = save(contiguous, metadata={FORMAT: json.dumps(config.to_dict())})
-    write_atomically(path, content)
+    write_atomically(path, save(tensors, metadata={KEY: json.dumps(document)}))
 
 
-def write_atomically(path: str | PathLike, content: bytes) -> None:
-    """Writes the whole content or leaves what was there: a power cut or Ctrl-C in between never leaves half a file."""
-    import tempfile
+def digest(document: dict, tensors: dict[str, Array]) -> str:
+    """SHA-256 of the metadata without its own hash, and of every tensor with its name, dtype and shape. It tells a changed
+    file, not an attacker: whoever can change the file can also change the hash."""
+    import hashlib
+    import json
 
-    folder_name, name = os.path.split(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder_name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    if os.name == "posix":  # the rename itself reaches the disk with its folder; Windows cannot open one
-        folder = os.open(folder_name, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sha = hashlib.sha256(json.dumps({k: v for k, v in document.items() if k != "sha256"}, sort_keys=True).encode())
+    for name in sorted(tensors):
+        sha.update(f"{name} {tensors[name].dtype.str} {tensors[name].shape} ".encode())
+        sha.update(tensors[name].tobytes())
+    return sha.hexdigest()
 
 
-def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tuple[dict[str, Array], GPTConfig]:
-    """The file format's one reader: (weights, config), checked. Raises what load_checkpoint raises."""
+def read_checkpoint(path: str | PathLike, config: GPTConfig | None = None) -> Checkpoint:
+    """The file format's one reader: everything a checkpoint holds, checked. Raises what load_checkpoint raises."""
     import json
 
     from safetensors import SafetensorError, safe_open
@@ -83,17 +150,39 @@ def read_weights(path: str | PathLike, expected: GPTConfig | None = None) -> tup
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, TypeError, AttributeError) as error:  # the latter two: a dtype that NumPy does not have
         raise ValueError(f"{path} is truncated or no safetensors file: {error}") from None
-    if FORMAT not in metadata:
-        raise ValueError(f"{path} is not a checkpoint of this format: its metadata {sorted(metadata)} do not hold {FORMAT!r}")
+    if KEY not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this format: its metadata {sorted(metadata)} do not hold {KEY!r}")
     try:
-        config = GPTConfig.from_dict(json.loads(metadata[FORMAT]))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} has an unusable config: {error}") from None
-    if expected is not None and config != expected:
-        theirs, ours = config.to_dict(), expected.to_dict()
-        differences = [f"{name} is {theirs[name]!r}, not {ours[name]!r}" for name in ours if theirs[name] != ours[name]]
-        raise ValueError(f"{path} is of another config: " + ", ".join(differences))
-    return weights, config
+        document = json.loads(metadata[KEY])
+        version = document["version"]
+    except (TypeError, ValueError, KeyError, RecursionError):
+        raise ValueError(f"{path} is not a checkpoint of this format: {KEY!r} holds no version") from None
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        advice = "it was written by a newer version of this project" if newer else "it cannot be read any more"
+        raise ValueError(f"{path} is of format {version!r}, this version reads {VERSION}: {advice}")
+    if document.get("sha256") != digest(document, tensors):
+        raise ValueError(f"{path} was changed after it was written, or is damaged: its content does not have its SHA-256")
+    try:
+        checkpoint = unpack(document, tensors)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} has unusable contents: {error!r}") from None
+    if config is not None and checkpoint.config != config:
+        raise ValueError(f"{path} is of another config: " + differences(checkpoint.config, config))
+    return checkpoint
+
+
+def unpack(document: dict, tensors: dict[str, Array]) -> Checkpoint:
+    weights = {name: array for name, array in tensors.items() if not name.startswith((M, V))}
+    moments = {name[len(M) :]: (m, tensors[V + name[len(M) :]]) for name, m in tensors.items() if name.startswith(M)}
+    config = GPTConfig.from_dict(document["config"])
+    return Checkpoint(weights, config, moments, document["step"], document["run"], document["tokenizer"])
+
+
+def differences(theirs: GPTConfig, ours: GPTConfig) -> str:
+    """What the file's config has, and what was expected."""
+    pairs = zip(theirs.to_dict().items(), ours.to_dict().values(), strict=True)
+    return ", ".join(f"{name} is {value!r}, not {expected!r}" for (name, value), expected in pairs if value != expected)

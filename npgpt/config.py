@@ -1,6 +1,7 @@
 """GPTConfig: every choice that shapes a model, checked when it is made."""
 
 import dataclasses
+import math
 import operator
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ class GPTConfig:
     head_bias : whether the head has a bias.
     train_qkv : whether query, key and value are trained. False keeps them at their initial values and out of the parameter
         count: this is how the article's model comes to have 248 parameters and not 275.
+    dropout : p, the share of numbers that training sets to 0 after the embeddings, in the attention pattern and at the end of
+        both residual branches (npgpt/ops/dropout.py); 0 for none.
+    init_std : the spread of the linear layers' initial weights (npgpt/weights.py). GPT-2's 0.02 is for 768 features and more;
+        narrow models learn faster from larger weights.
 
     Raises TypeError for a value of the wrong type and ValueError for one out of range; both name the option, what came and
     what is allowed.
@@ -41,6 +46,8 @@ class GPTConfig:
     tie_weights: bool = False
     head_bias: bool = True
     train_qkv: bool = True
+    dropout: float = 0.0
+    init_std: float = 0.02
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_layer", "n_head", "n_embd", "seq_len"):
@@ -52,6 +59,15 @@ class GPTConfig:
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.position not in POSITIONS:
             raise ValueError(f"position must be one of {', '.join(POSITIONS)}; got {self.position!r}")
+        for name in ("dropout", "init_std"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            object.__setattr__(self, name, float(value))
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if not 0 < self.init_std < math.inf:
+            raise ValueError(f"init_std must be above 0 and finite, got {self.init_std}")
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"n_embd must be divisible by n_head, so that every head gets the same number of features; "

@@ -1,7 +1,16 @@
-"""From a text file to batches: read it, cut it into windows, draw batches from a seed. Integers only: for both backends."""
+"""From a text file to batches: read it, cut it into windows, draw batches from a seed. Integers only: for both backends.
 
+Two ways. `read_tokens`, `sliding_windows` and `random_batches` hold a short text in memory. `encode_file`, `split_tokens` and
+`RandomWindows` are for real texts: encoded once into a file, which is mapped into memory and read where a window needs it, so
+that a text may be larger than memory.
+"""
+
+import codecs
+import math
+import os
 from collections.abc import Iterator
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from numpy import ndarray as Array
@@ -69,3 +78,186 @@ def _draw(inputs: Array, targets: Array, batch_size: int, rng: np.random.Generat
     while True:
         rows = rng.integers(len(inputs), size=batch_size)  # (B,)
         yield inputs[rows], targets[rows]
+
+
+# ------------------------------------------------------------------------------------------------------ texts of any length
+
+TOKENS_FORMAT = "npgpt-tokens-1"
+HEADER = 4096  # bytes: JSON padded with spaces, then the ids; a multiple of a page, so that the mapped ids are aligned
+CHUNK = 1 << 20  # bytes of text that are encoded at a time
+
+
+def read_text(path: str | PathLike) -> Iterator[str]:
+    """The text of a UTF-8 file in pieces of about a megabyte, cut where no word is: before a white-space character that follows
+    a visible one. Every tokenizer here starts a new token there, so the pieces can be encoded one by one. (A megabyte that ends
+    in 65,536 characters without white space is cut at its end.)
+
+    Line breaks stay as they are. Raises OSError where the file cannot be read, ValueError naming it where it is not UTF-8,
+    holds a NUL character (which no text does) or nothing visible.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no letter
+    rest, offset, empty = "", 0, True  # text read and not yet given out; bytes read before this chunk
+    with open(path, "rb") as file:
+        while True:
+            chunk = file.read(CHUNK)
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:  # error.object: the bytes that the decoder had kept, then the chunk
+                place = offset + len(chunk) - len(error.object) + error.start
+                raise ValueError(f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {place}") from None
+            if "\0" in text:
+                raise ValueError(f"{path} is no text: it holds a NUL character")
+            offset += len(chunk)
+            rest += text
+            empty = empty and not text.strip()
+            cut = last_word_end(rest) if chunk else len(rest)
+            if cut:
+                yield rest[:cut]
+            rest = rest[cut:]
+            if not chunk:
+                break
+    if empty:
+        raise ValueError(f"{path} holds no text")
+
+
+def last_word_end(text: str) -> int:
+    """The last place where a visible character is followed by white space; the end, where the last 65,536 have none."""
+    for place in range(len(text) - 1, max(0, len(text) - 65536), -1):
+        if text[place].isspace() and not text[place - 1].isspace():
+            return place
+    return len(text)
+
+
+def encode_file(
+    path: str | PathLike, tokenizer, *, cache_dir: str | PathLike | None = None, errors: str = "strict"
+) -> np.memmap:
+    """The ids of a text file, (N,) uint16 or uint32, mapped into memory.
+
+    They are written once, to `<name>.<tokenizer's fingerprint>.tokens` beside the text or in cache_dir, and used again as long
+    as the text, the tokenizer and `errors` (see `Tokenizer`) are the same: the file holds a hash of each. The text is read and
+    encoded a megabyte at a time, and the file appears whole or not at all.
+
+    Raises OSError where the text cannot be read or the ids cannot be written; ValueError naming the file where it is not UTF-8,
+    holds no text, or has something that the tokenizer does not know.
+    """
+    import hashlib
+
+    path = Path(path)
+    with open(path, "rb") as file:
+        text_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    made_from = {"format": TOKENS_FORMAT, "text": text_hash, "tokenizer": tokenizer.fingerprint(), "errors": errors}
+    folder = path.parent if cache_dir is None else Path(cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens_path = folder / f"{path.name}.{made_from['tokenizer'][:8]}.tokens"
+    dtype = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
+    header = read_header(tokens_path)
+    if header is not None and header | made_from == header:
+        count = header["tokens"]
+    else:
+        count = write_tokens(path, tokens_path, tokenizer, errors, dtype, made_from)
+    return np.memmap(tokens_path, dtype, mode="r", offset=HEADER, shape=(count,))
+
+
+def read_header(tokens_path: Path) -> dict | None:
+    """What a file of ids was made from; None where it is missing, damaged or not one."""
+    import json
+
+    try:
+        with open(tokens_path, "rb") as file:
+            header = json.loads(file.read(HEADER))
+            whole = os.fstat(file.fileno()).st_size == HEADER + header["tokens"] * np.dtype(header["dtype"]).itemsize
+            return header if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_tokens(path: Path, tokens_path: Path, tokenizer, errors: str, dtype: str, made_from: dict) -> int:
+    """Encodes the text into the file of ids, and gives their number."""
+    import json
+
+    from .files import atomic_file, remove_leftovers
+
+    remove_leftovers(tokens_path)
+    count, line = 0, 1
+    with atomic_file(tokens_path) as file:
+        file.write(b" " * HEADER)
+        for piece in read_text(path):
+            try:
+                ids = tokenizer.encode(piece, errors)
+            except ValueError as error:
+                raise ValueError(f"{path}, in the text from line {line} on: {error}") from None
+            file.write(np.array(ids, dtype).tobytes())
+            count += len(ids)
+            line += piece.count("\n")
+        if not count:
+            raise ValueError(f"{path} holds no text that the tokenizer knows")
+        file.seek(0)
+        file.write(json.dumps(made_from | {"dtype": dtype, "tokens": count}).encode().ljust(HEADER))
+    return count
+
+
+def split_tokens(ids: Array, validation: float = 0.1) -> tuple[Array, Array]:
+    """The first part of a text (N,) to train on, and the last to validate on: views, of the shares 1 - validation, validation.
+
+    The split is at one place: windows drawn at random from all of the text would let the model see validation text in training.
+    Raises ValueError where validation is not between 0 and 1.
+    """
+    if not 0 < validation < 1:
+        raise ValueError(f"validation must lie between 0 and 1, got {validation}")
+    cut = math.floor(len(ids) * (1 - validation))
+    return ids[:cut], ids[cut:]
+
+
+class RandomWindows:
+    """Endless batches (ids, targets), each (B, T) int64, from random places of a text; its state can be saved and set.
+
+    Parameters
+    ----------
+    tokens : (N,) integers, in memory or mapped.
+    seq_len : T. targets[n, t] is the token after ids[n, t].
+    batch_size : B, over all ranks.
+    seed : fixes the places.
+    rank, ranks : this process takes the rank-th of `ranks` equal parts of every batch. Every process draws all B places, so the
+        parts make up the batch of a single process, whatever their number.
+
+    Raises ValueError where the text is too short for a window and its last target, or a number is out of range.
+    """
+
+    def __init__(self, tokens: Array, seq_len: int, batch_size: int, seed: int = 0, *, rank: int = 0, ranks: int = 1):
+        for name, value in (("seq_len", seq_len), ("batch_size", batch_size), ("ranks", ranks)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if batch_size % ranks or not 0 <= rank < ranks:
+            raise ValueError(f"batch_size must be a multiple of ranks, and rank below it; got {batch_size}, {ranks}, {rank}")
+        if len(tokens) < seq_len + 1:
+            raise ValueError(
+                f"the text is too short: {len(tokens)} tokens, a window of {seq_len} and its target need {seq_len + 1}"
+            )
+        self.tokens, self.seq_len, self.batch_size = tokens, seq_len, batch_size
+        share = batch_size // ranks
+        self.rows = slice(rank * share, (rank + 1) * share)
+        self.rng = np.random.default_rng(seed)
+
+    def __iter__(self) -> "RandomWindows":
+        return self
+
+    def __next__(self) -> tuple[Array, Array]:
+        starts = self.rng.integers(len(self.tokens) - self.seq_len, size=self.batch_size)[self.rows]  # (B,)
+        windows = self.tokens[starts[:, None] + np.arange(self.seq_len + 1)].astype(np.int64)  # (B, T + 1)
+        return windows[:, :-1], windows[:, 1:]
+
+    def state(self) -> dict:
+        """The generator's state, ready for JSON: a RandomWindows with it set draws what this one would draw next."""
+        return self.rng.bit_generator.state
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from a state. Raises ValueError where it is none."""
+        set_generator_state(self.rng, state)
+
+
+def set_generator_state(rng: np.random.Generator, state: dict) -> None:
+    """Sets a NumPy generator's state, as it comes out of JSON. Raises ValueError where it is none."""
+    try:
+        rng.bit_generator.state = state
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ValueError(f"not the state of a {type(rng.bit_generator).__name__} generator: {error}") from None

@@ -25,6 +25,7 @@ def likely_mistake(
     factors: Mapping[str, float] | None = None,
     terms: Mapping[str, Array] | None = None,
     alternatives: Mapping[str, tuple[str, Array]] | None = None,
+    in_rows: Mapping[str, Array] | None = None,
 ) -> Mistake | None:
     """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape,
     real and floating; the wrong one's dtype says how many digits must fit.
@@ -32,6 +33,7 @@ def likely_mistake(
     factors : name -> size, such as {"B": 4, "sqrt(D)": 1.41}; a constant factor is named after them.
     terms : name -> an additive part of `right` (same shape), for "this term is missing" and "this term counts twice".
     alternatives : name -> (kind, what the array would be if that mistake had been made).
+    in_rows : name -> an array of the same shape of which each row may lack a multiple, a sum over the row times that array.
     """
     wrong, right = np.asarray(wrong), np.asarray(right)
     if wrong.shape != right.shape:
@@ -49,6 +51,7 @@ def likely_mistake(
         _partly_zero(wrong, right, fits),
         _slice_factors(wrong, right, fits) if everywhere_finite else (),
         _constant_difference(wrong, right, fits) if everywhere_finite else (),
+        _multiples_in_rows(wrong, right, in_rows or {}, fits) if everywhere_finite else (),
     )
     return next(hypotheses, None)
 
@@ -179,3 +182,14 @@ def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
             yield Mistake(
                 "missing term", f"the difference is constant along axis {axis}: a sum or mean over that axis is missing"
             )
+
+
+def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], fits) -> Iterator[Mistake]:
+    """In each row a multiple of some array is missing: what normalising a row leaves behind (softmax: the output)."""
+    if right.ndim == 0 or right.shape[-1] < 3:  # two numbers are too easily a multiple of two others
+        return
+    for name, array in arrays.items():
+        power = (array**2).sum(axis=-1, keepdims=True)
+        c = np.divide(((wrong - right) * array).sum(axis=-1, keepdims=True), power, out=np.zeros_like(power), where=power > 0)
+        if fits(right + c * array):
+            yield Mistake("missing term", f"each row lacks a multiple of {name}: a sum over the row, times {name}, is missing")

@@ -1,9 +1,13 @@
-"""Greedy generation: ask for the next token, append the likeliest, ask again."""
+"""Generation: ask for the logits of the next token, choose one (sampling.py), append it, ask again."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .ops.embedding import check_ids
+from .sampling import make_sampler
+from .threads import blas_for
 
 
 def checked_prompt(ids: Array, vocab_size: int) -> Array:
@@ -15,21 +19,74 @@ def checked_prompt(ids: Array, vocab_size: int) -> Array:
     return np.atleast_2d(prompt)
 
 
-def generate(model, ids: Array, max_new_tokens: int) -> Array:
+class Window:
+    """Which tokens the model is to be fed at each step, so that it has seen a window of the last ones, at most seq_len.
+
+    While all tokens fit into the context, a step feeds only what is new: keys and values of the rest are remembered. Past the
+    context the window's start moves on by `slide` tokens, every token gets another position, and what was remembered holds no
+    longer: the window is fed again, after which there is room for slide - 1 tokens more.
+    """
+
+    def __init__(self, seq_len: int, slide: int):
+        if not 1 <= slide <= seq_len:
+            raise ValueError(f"slide must lie in 1..{seq_len} (the model's seq_len), got {slide}")
+        self.seq_len, self.slide = seq_len, slide
+        self.start, self.fed = 0, 0
+
+    def next(self, end: int) -> tuple[slice, bool]:
+        """For tokens 0..end - 1: those to feed now, and whether what is remembered must be dropped first."""
+        moved = end - self.start > self.seq_len
+        if moved:
+            self.start = end - self.seq_len + self.slide - 1
+            self.fed = self.start
+        new = slice(self.fed, end)
+        self.fed = end
+        return new, moved
+
+
+def generate(
+    model,
+    ids: Array,
+    max_new_tokens: int,
+    *,
+    temperature: float = 0.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    slide: int = 1,
+    on_token: Callable[[Array], bool | None] | None = None,
+) -> Array:
     """The prompt and `max_new_tokens` more: ids (T,) or (B, T) -> (T + n,) or (B, T + n) int64.
 
-    A prompt may be shorter than the model's context, fill it, or be longer: the model always sees the last seq_len tokens. Of
-    equal logits the lowest id wins. Raises what the model raises, for all ids of the prompt, and ValueError for an empty
-    prompt or a negative max_new_tokens.
+    A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens. Of equal
+    logits the lowest id wins.
+
+    temperature, top_k, top_p : see npgpt/sampling.py; temperature 0, the default, always takes the likeliest.
+    seed : fixes what is drawn; None draws something else each time.
+    slide : within the context each token costs one position's work. Past it the whole window must be computed again whenever it
+        moves, which it does by `slide` tokens at a time: 1 keeps it full; seq_len // 2 moves seldom and is many times faster,
+        with a window between half and all of seq_len.
+    on_token : called with each new column of tokens (B,) as soon as it is there. Where it returns True, generation ends.
+
+    Raises what the model raises, for all ids of the prompt, and ValueError for an empty prompt, a negative max_new_tokens or
+    impossible options.
     """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be at least 0, got {max_new_tokens}")
+    choose = make_sampler(temperature, top_k, top_p, seed)
     prompt = checked_prompt(ids, model.config.vocab_size)  # (B, T)
-    seq_len = model.config.seq_len
-    T = prompt.shape[1]
-    tokens = np.empty((prompt.shape[0], T + max_new_tokens), np.int64)
+    B, T = prompt.shape
+    tokens = np.empty((B, T + max_new_tokens), np.int64)
     tokens[:, :T] = prompt
-    for end in range(T, T + max_new_tokens):
-        logits = model(tokens[:, max(0, end - seq_len) : end])  # (B, min(end, seq_len), V)
-        tokens[:, end] = logits[:, -1].argmax(axis=-1)
+    window = Window(model.config.seq_len, slide)
+    past = model.remember(B)
+    with blas_for(B * model.config.seq_len * model.num_parameters()):
+        for end in range(T, T + max_new_tokens):
+            new, moved = window.next(end)
+            if moved:
+                past = model.remember(B)
+            tokens[:, end] = choose(model.next_logits(tokens[:, new], past))
+            if on_token is not None and on_token(tokens[:, end]) is True:
+                tokens = tokens[:, : end + 1]
+                break
     return tokens if np.ndim(ids) == 2 else tokens[0]

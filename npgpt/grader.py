@@ -594,10 +594,19 @@ def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: 
         wrong, right = wrong.reshape(shape), right.reshape(shape)
     if np.abs(wrong - right).max() <= 1e-6 * np.abs(right).max():
         return None, PRECISION + "."
-    mistake = likely_mistake(wrong, right, sizes(pair, y))
+    mistake = likely_mistake(wrong, right, sizes(pair, y), in_rows=row_arrays(pair.inputs[pair.places[i]], y, right.shape))
     if mistake is None:
         return None, "none of the simple ones (sign, factor, transpose). Compare code and derivation term by term."
     return mistake, f"{mistake.kind}: {mistake.text.rstrip('.')}."
+
+
+def row_arrays(x: Array, y: Array, shape: tuple[int, ...]) -> dict[str, Array]:
+    """What a normalisation of x's rows has in its gradient: the output (softmax), or the normalised input (LayerNorm)."""
+    if x.shape != shape or x.ndim == 0:
+        return {}
+    centred = x - x.mean(axis=-1, keepdims=True)
+    arrays = {"the normalised input": centred / (centred.std(axis=-1, keepdims=True) + np.finfo(np.float64).tiny)}
+    return ({"the output": np.float64(y)} if y.shape == shape else {}) | arrays
 
 
 def sizes(pair: Pair, y: Array) -> dict[str, float]:

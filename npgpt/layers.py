@@ -7,6 +7,7 @@ many times before it runs backward.
 Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hidden size.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,18 @@ from numpy import ndarray as Array
 from . import ops
 from .ops.attention import Note, ignore
 from .parameters import Parameter
+
+Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
+
+
+def dropped(x: Array, masks: Masks | None):
+    """x with dropout, and what `undropped` needs; without masks x itself."""
+    return (x, None) if masks is None else ops.dropout(x, masks(x.shape))
+
+
+def undropped(dx: Array, cache) -> Array:
+    """The gradient before the dropout, from that after it."""
+    return dx if cache is None else ops.dropout_backward(dx, cache)
 
 
 class Linear:
@@ -103,8 +116,24 @@ class Head:
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         q, k, v = (W(x)[:, None] for W in (self.Wq, self.Wk, self.Wv))  # each (B, 1, T, D)
-        z, cache = ops.attention(q, k, v)
-        return z[:, 0], cache.pattern[:, 0]
+        z, cache = ops.attention(q, k, v, block=x.shape[1])
+        return z[:, 0], cache.patterns[0][:, 0]  # one block: the whole pattern
+
+
+class KeyValues:
+    """What one attention layer remembers while text is generated: the keys and values of the positions it has seen, up to
+    seq_len of them. A new position then asks them, and nothing that is known is computed again."""
+
+    def __init__(self, B: int, H: int, seq_len: int, D: int, dtype: np.dtype):
+        self.k, self.v = np.empty((2, B, H, seq_len, D), dtype)
+        self.length = 0
+
+    def extended_by(self, k: Array, v: Array) -> tuple[Array, Array]:
+        """k, v (B, H, R, D) of R new positions -> those of all positions so far, (B, H, length, D), views."""
+        new = slice(self.length, self.length + k.shape[2])
+        self.k[:, :, new], self.v[:, :, new] = k, v
+        self.length = new.stop
+        return self.k[:, :, : new.stop], self.v[:, :, : new.stop]
 
 
 class MultiHeadAttention:
@@ -127,13 +156,16 @@ class MultiHeadAttention:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
         qkv, Wqkv_cache = self.Wqkv.forward(x)  # (B, T, 3C)
         q, k, v = split_heads(qkv, self.n_head)  # each (B, H, T, D)
+        if past is not None:
+            k, v = past.extended_by(k, v)  # each (B, H, earlier + T, D)
         note("q", q)
         note("k", k)
         note("v", v)
-        z, attention_cache = ops.attention(q, k, v, note)  # (B, H, T, D)
+        B, H, T, _ = q.shape
+        z, attention_cache = ops.attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
         note("z", z)
         out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -196,6 +228,8 @@ class Block:
         mha: tuple
         ln2: tuple | None
         ffn: tuple | None
+        attn_dropout: tuple | None = None
+        ffn_dropout: tuple | None = None
 
     def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
         self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
@@ -203,31 +237,33 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
         note("resid_pre", x)
         normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
         note("ln1", normed)
-        attn_out, mha_cache = self.mha.forward(normed, note)  # (B, T, C)
+        attn_out, mha_cache = self.mha.forward(normed, note, masks, past)  # (B, T, C)
+        attn_out, attn_dropout = dropped(attn_out, masks)
         x = x + attn_out
         note("resid_mid", x)
-        ln2_cache = ffn_cache = None
+        ln2_cache = ffn_cache = ffn_dropout = None
         if self.ffn is not None:
             normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
             note("ln2", normed)
             ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
+            ffn_out, ffn_dropout = dropped(ffn_out, masks)
             x = x + ffn_out
         note("resid_post", x)
-        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache)
+        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache, attn_dropout, ffn_dropout)
 
     def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
         # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
         note("resid_post", dx)
         if self.ffn is not None:
-            dnormed = self.ffn.backward(dx, cache.ffn, note)
+            dnormed = self.ffn.backward(undropped(dx, cache.ffn_dropout), cache.ffn, note)
             note("ln2", dnormed)
             dx = dx + self.ln2.backward(dnormed, cache.ln2)
         note("resid_mid", dx)
-        dnormed = self.mha.backward(dx, cache.mha, note)
+        dnormed = self.mha.backward(undropped(dx, cache.attn_dropout), cache.mha, note)
         note("ln1", dnormed)
         dx = dx + self.ln1.backward(dnormed, cache.ln1)
         note("resid_pre", dx)

@@ -5,7 +5,10 @@
 `forward` reads from top to bottom, `backward` from bottom to top; both pass through the same names.
 """
 
+import copy
+import math
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +17,20 @@ from numpy import ndarray as Array
 from . import ops
 from .config import GPTConfig
 from .device import pick_device
-from .layers import Block, Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from .layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped, undropped
 from .memory import keep_freed_memory
 from .ops.attention import Note, ignore
+from .ops.dropout import dropout_mask
 from .ops.embedding import check_ids
-from .parameters import Parameter, Store
+from .parameters import BLOCK, Parameter, Store
+from .threads import WORK_OF_A_SHARE, run_together, shares
 from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
 
 DTYPES = ("float32", "float64")
+
+# A thread's share of a batch has at least so many positions: its gradients are as many numbers as the model has, whatever the
+# share, and they have to be added up.
+POSITIONS_OF_A_SHARE = 256
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
@@ -41,12 +50,18 @@ def checked_ids(ids: Array, config: GPTConfig, name: str = "ids") -> Array:
     return ids
 
 
+def shares_of_a_batch(B: int, T: int, parameters: int) -> list[slice]:
+    """Which of B sequences of T positions each thread gets."""
+    return shares(B, smallest=max(math.ceil(POSITIONS_OF_A_SHARE / T), math.ceil(WORK_OF_A_SHARE / (T * parameters))))
+
+
 class Cache(NamedTuple):
     token_embedding: tuple
     position: tuple
     blocks: list[tuple]
     ln_f: tuple
     head: tuple
+    dropout: tuple | None = None
 
 
 class GPTModel:
@@ -58,6 +73,9 @@ class GPTModel:
     device : "cpu" (or "auto"): NumPy computes on the CPU. The parameter stands here so that scripts need not know the backend.
     seed : the weights' seed. The torch twin draws the same weights from the same seed.
     dtype : "float32" or "float64".
+
+    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
+    NumPy generator that starts from the seed; the torch twin draws the same masks.
     """
 
     backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
@@ -66,6 +84,7 @@ class GPTModel:
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
+        self.dropout_rng = dropout_generator(seed)
         keep_freed_memory()
         self._build(np.dtype(dtype))
         self.load_state_dict(initial_weights(config, seed))
@@ -73,9 +92,14 @@ class GPTModel:
     def _build(self, dtype: np.dtype) -> None:
         config, shapes = self.config, weight_shapes(self.config)
         self.store = Store({name: s for name, s in shapes.items() if is_trainable(name, config)}, dtype)
-        buffers = Store({name: s for name, s in shapes.items() if not is_trainable(name, config)}, dtype, trainable=False)
-        tensors = self.store.parameters | buffers.parameters
-        self._tensors: dict[str, Parameter] = {name: tensors[name] for name in shapes}  # in the state_dict's order
+        self.buffers = Store({name: s for name, s in shapes.items() if not is_trainable(name, config)}, dtype, trainable=False)
+        self.replicas: list[GPTModel] = []
+        self._connect()
+
+    def _connect(self) -> None:
+        """Makes the module tree over the arrays in the two stores."""
+        config, dtype, tensors = self.config, self.store.data.dtype, self.store.parameters | self.buffers.parameters
+        self._tensors: dict[str, Parameter] = {name: tensors[name] for name in weight_shapes(config)}  # the state_dict's order
 
         def linear(name: str) -> Linear:
             return Linear(tensors[name + ".weight"], tensors.get(name + ".bias"))
@@ -110,21 +134,23 @@ class GPTModel:
 
     # ------------------------------------------------------------------------------------------------- forward, backward
 
-    def forward(self, ids: Array, note: Note = ignore) -> tuple[Array, Cache]:
-        """ids (B, T) -> logits (B, T, V) and what `backward` needs. `note(name, array)` is shown every intermediate."""
+    def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Cache]:
+        """ids (B, T) -> logits (B, T, V) and what `backward` needs. `note(name, array)` is shown every intermediate;
+        `masks(shape)` gives the dropout masks, None leaves dropout out."""
         embed, token_cache = self.token_embedding.forward(ids)  # (B, T, C)
         note("embed", embed)
         note("pos_embed", self.position_encoding[:, : ids.shape[1]])
         x, position_cache = ops.add_position(embed, self.position_encoding[0])  # (B, T, C)
+        x, dropout_cache = dropped(x, masks)
         block_caches = []
         for i, block in enumerate(self.blocks):
-            x, block_cache = block.forward(x, prefixed(note, f"blocks.{i}."))  # (B, T, C)
+            x, block_cache = block.forward(x, prefixed(note, f"blocks.{i}."), masks)  # (B, T, C)
             block_caches.append(block_cache)
         x, ln_f_cache = self.ln_f.forward(x)  # (B, T, C)
         note("ln_f", x)
         logits, head_cache = self.head.forward(x)  # (B, T, V)
         note("logits", logits)
-        return logits, Cache(token_cache, position_cache, block_caches, ln_f_cache, head_cache)
+        return logits, Cache(token_cache, position_cache, block_caches, ln_f_cache, head_cache, dropout_cache)
 
     def backward(self, dlogits: Array, cache: Cache, note: Note = ignore) -> None:
         """dlogits (B, T, V) -> adds to every parameter's gradient."""
@@ -134,12 +160,33 @@ class GPTModel:
         dx = self.ln_f.backward(dx, cache.ln_f)
         for i in reversed(range(len(self.blocks))):
             dx = self.blocks[i].backward(dx, cache.blocks[i], prefixed(note, f"blocks.{i}."))
+        dx = undropped(dx, cache.dropout)
         dembed, dposition = ops.add_position_backward(dx, cache.position)  # (B, T, C), (seq_len, C)
         note("pos_embed", dposition[None, : dx.shape[1]])
         if self.position_embedding is not None:
             self.position_embedding.dweight += dposition
         note("embed", dembed)
         self.token_embedding.backward(dembed, cache.token_embedding)
+
+    def remember(self, batch_size: int) -> list[KeyValues]:
+        """An empty memory for `next_logits`, one entry a block (in the field: a KV cache)."""
+        c = self.config
+        return [KeyValues(batch_size, c.n_head, c.seq_len, c.n_embd // c.n_head, self.store.data.dtype) for _ in self.blocks]
+
+    def next_logits(self, ids: Array, past: list[KeyValues]) -> Array:
+        """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them. `past` has then
+        seen them too.
+
+        Raises ValueError where the positions seen would be more than seq_len.
+        """
+        seen, R = past[0].length, ids.shape[1]
+        if seen + R > self.config.seq_len:
+            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        x, _ = self.token_embedding.forward(ids)  # (B, R, C)
+        x, _ = ops.add_position(x, self.position_encoding[0, seen:])  # (B, R, C)
+        for block, keys_and_values in zip(self.blocks, past, strict=True):
+            x, _ = block.forward(x, past=keys_and_values)  # (B, R, C)
+        return self.head(self.ln_f(x[:, -1]))  # (B, V): only the last position is asked
 
     def __call__(self, ids: Array) -> Array:
         """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model."""
@@ -149,12 +196,69 @@ class GPTModel:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         return float(ops.cross_entropy(self(ids), np.asarray(targets))[0])
 
-    def loss_and_grad(self, ids: Array, targets: Array) -> float:
-        """The loss; and adds its gradient to that of every parameter (`zero_grad` clears them)."""
-        logits, cache = self.forward(checked_ids(ids, self.config))
-        loss, loss_cache = ops.cross_entropy(logits, np.asarray(targets))
-        self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
+    def loss_and_grad(self, ids: Array, targets: Array, scale: float = 1.0) -> float:
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
+
+        A large batch is split between threads (see npgpt/threads.py). This is data parallelism: every thread runs forward and
+        backward over its own sequences, with gradients of its own, and since the loss is a mean over all positions, the whole
+        batch's gradient is the sum of theirs, each weighed by its share of the positions. (With dropout the batch stays whole:
+        its masks come from one generator, in one order, the same as in torchgpt.)
+        """
+        ids, targets = checked_ids(ids, self.config), np.asarray(targets)
+        B, T = ids.shape
+        parts = shares_of_a_batch(B, T, self.store.data.size)
+        if len(parts) == 1 or self.config.dropout:
+            return self._forward_and_backward(ids, targets, scale)
+        check_ids("targets", targets, self.config.vocab_size)
+        if targets.shape != ids.shape:
+            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
+        while len(self.replicas) < len(parts) - 1:
+            self.replicas.append(self._replica())
+        workers = [self, *self.replicas[: len(parts) - 1]]
+        weights = [(part.stop - part.start) / B for part in parts]
+        try:
+            losses = run_together(
+                [
+                    partial(worker._forward_and_backward, ids[part], targets[part], scale * weight)
+                    for worker, part, weight in zip(workers, parts, weights, strict=True)
+                ]
+            )
+        except BaseException:
+            self.replicas.clear()  # their gradients may be half filled
+            raise
+        self._add_gradients(workers[1:])
+        return sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
+
+    def _forward_and_backward(self, ids: Array, targets: Array, scale: float) -> float:
+        """The loss; adds scale times its gradient to every parameter's."""
+        logits, cache = self.forward(ids, masks=self.dropout_masks())
+        loss, loss_cache = ops.cross_entropy(logits, targets)
+        self.backward(ops.cross_entropy_backward(scale, loss_cache), cache)
         return float(loss)
+
+    def _replica(self) -> "GPTModel":
+        """The same model, over the same weights, with gradients of its own: what one more thread works on."""
+        replica = copy.copy(self)
+        replica.store = self.store.with_own_gradients()
+        replica._connect()
+        return replica
+
+    def _add_gradients(self, replicas: list["GPTModel"]) -> None:
+        """Moves the replicas' gradients over to this model's, and leaves theirs at 0."""
+
+        def move(part: slice) -> None:
+            for start in range(part.start, part.stop, BLOCK):
+                block = slice(start, min(start + BLOCK, part.stop))
+                for replica in replicas:
+                    self.store.grad[block] += replica.store.grad[block]
+                    replica.store.grad[block] = 0
+
+        run_together([partial(move, part) for part in shares(self.store.grad.size, smallest=2 * BLOCK)])
+
+    def dropout_masks(self) -> Masks | None:
+        """What draws the masks of one forward pass; None where the config drops nothing."""
+        p = self.config.dropout
+        return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
 
     def trace(self, ids: Array, targets: Array | None = None) -> dict[str, tuple[Array, Array | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
@@ -207,6 +311,11 @@ class GPTModel:
         arrays = {name: np.asarray(state_dict[name]) for name in self._tensors}
         for name, tensor in self._tensors.items():
             tensor.data[...] = arrays[name]
+
+
+def dropout_generator(seed: int) -> np.random.Generator:
+    """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
+    return np.random.default_rng([seed, 1])
 
 
 def prefixed(note: Note, prefix: str) -> Note:

@@ -17,13 +17,16 @@ regularization", arXiv:1711.05101, algorithm 2. Clipping: Pascanu, Mikolov, Beng
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
+from numpy import ndarray as Array
 
-from .parameters import Parameter, joined
+from .parameters import BLOCK, Parameter, joined
+from .threads import run_together, shares
 
-BLOCK = 16384  # elements: AdamW reads and writes five vectors; in pieces of this size they stay in the processor's cache
+SHARE = 2 * BLOCK  # elements: a thread's share of a long vector is at least so long, or starting the thread would cost more
 
 
 class AdamW:
@@ -31,7 +34,7 @@ class AdamW:
 
     Parameters
     ----------
-    params : the model's `parameters()`.
+    params : the model's `parameters()`; or groups, as torch takes them: [{"params": ..., "weight_decay": ...}, ...].
     lr : the learning rate; may be changed between steps.
     betas : (b1, b2), how slowly the two means forget, each in [0, 1).
     eps : keeps the division finite.
@@ -42,18 +45,27 @@ class AdamW:
 
     def __init__(
         self,
-        params: Iterable[Parameter],
+        params: Iterable[Parameter] | Iterable[dict],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ):
-        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+        params = list(params)
+        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        groups = [(list(group["params"]), group.get("weight_decay", weight_decay)) for group in groups]
+        decays = [("weight_decay", decay) for _, decay in groups]
+        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay), *decays):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, got {value}")
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas must lie in [0, 1), got {betas}")
-        self.vectors = joined(list(params))
+        self.params: list[Parameter] = []
+        self.vectors, self.decays = [], []  # one decay for each pair of vectors
+        for members, decay in groups:
+            self.params += members
+            self.vectors += joined(members)
+            self.decays += [decay] * (len(self.vectors) - len(self.decays))
         if not self.vectors:
             raise ValueError("params must hold at least one parameter")
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
@@ -66,12 +78,20 @@ class AdamW:
         b1, b2 = self.betas
         step_size = self.lr / (1 - b1**self.steps)
         root_correction = math.sqrt(1 - b2**self.steps)  # sqrt(vhat) = sqrt(v) / root_correction
-        for (data, grad), (m, v) in zip(self.vectors, self.moments, strict=True):
-            for start in range(0, data.size, BLOCK):
-                piece = slice(start, start + BLOCK)
-                self._update(data[piece], grad[piece], m[piece], v[piece], step_size, root_correction)
+        for (data, grad), (m, v), decay in zip(self.vectors, self.moments, self.decays, strict=True):
+            run_together(
+                [
+                    partial(self._update_share, data[share], grad[share], m[share], v[share], decay, step_size, root_correction)
+                    for share in shares(data.size, SHARE)
+                ]
+            )
 
-    def _update(self, w, g, m, v, step_size: float, root_correction: float) -> None:
+    def _update_share(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
+        for start in range(0, w.size, BLOCK):
+            piece = slice(start, start + BLOCK)
+            self._update(w[piece], g[piece], m[piece], v[piece], decay, step_size, root_correction)
+
+    def _update(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
         b1, b2 = self.betas
         term = g * (1 - b1)
         m *= b1
@@ -85,13 +105,60 @@ class AdamW:
         term += self.eps  # sqrt(vhat) + eps
         np.divide(m, term, out=term)
         term *= step_size  # lr mhat / (sqrt(vhat) + eps)
-        w *= 1 - self.lr * self.weight_decay
+        w *= 1 - self.lr * decay
         w -= term
 
     def zero_grad(self) -> None:
         """Sets the gradients to 0."""
         for _, grad in self.vectors:
             grad[:] = 0
+
+    def get_moments(self, named_parameters: Iterable[tuple[str, Parameter]]) -> dict[str, tuple[Array, Array]]:
+        """Name -> (m, v), each in the parameter's shape and a view: what a run must save to go on, with `steps`."""
+        views: dict[int, tuple[Array, Array]] = {}
+        vector, start = 0, 0
+        for parameter in self.params:  # they lie in the vectors one after the other
+            if start == self.moments[vector][0].size:
+                vector, start = vector + 1, 0
+            piece = slice(start, start + parameter.numel())
+            m, v = self.moments[vector]
+            views[id(parameter)] = m[piece].reshape(parameter.shape), v[piece].reshape(parameter.shape)
+            start = piece.stop
+        return {name: views[id(parameter)] for name, parameter in named_parameters if id(parameter) in views}
+
+    def set_moments(
+        self, named_parameters: Iterable[tuple[str, Parameter]], moments: Mapping[str, tuple[Array, Array]], steps: int
+    ) -> None:
+        """Goes on from saved moments. Raises ValueError where their names or shapes are not those of the parameters."""
+        own = self.get_moments(named_parameters)
+        check_moments({name: m.shape for name, (m, _) in own.items()}, moments, steps)
+        for name, (m, v) in own.items():
+            m[...], v[...] = moments[name]
+        self.steps = steps
+
+
+def check_moments(shapes: Mapping[str, tuple[int, ...]], moments: Mapping[str, tuple[Array, Array]], steps: int) -> None:
+    """Raises ValueError unless there is a pair of moments for each name, both in its shape."""
+    if steps < 0:
+        raise ValueError(f"steps must be at least 0, got {steps}")
+    faults = [f"{name} has none" for name in shapes if name not in moments]
+    faults += [f"{name} is no parameter" for name in moments if name not in shapes]
+    for name in shapes:
+        if name in moments and any(moment.shape != shapes[name] for moment in moments[name]):
+            faults.append(f"{name} has other shapes")
+    if faults:
+        raise ValueError("the optimiser's moments do not fit this model: " + "; ".join(faults))
+
+
+def parameter_groups(model, weight_decay: float) -> list[dict]:
+    """AdamW's groups: matrices decay, vectors (biases, LayerNorm's weights) do not. For a model of either backend.
+
+    Decay is a wish for small weights, which a matrix can grant in many ways. A bias or a LayerNorm's scale sets a level, and 0
+    is no better a level than another. Tables of embeddings count as matrices, as in nanoGPT.
+    """
+    matrices = [p for p in model.parameters() if len(p.shape) >= 2]
+    vectors = [p for p in model.parameters() if len(p.shape) < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
@@ -103,9 +170,15 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     gradients = [grad for _, grad in joined(list(params))]
-    norm = math.sqrt(sum(float(grad @ grad) for grad in gradients))
+    shared = [grad[share] for grad in gradients for share in shares(grad.size, SHARE)]
+    norm = math.sqrt(sum(run_together([partial(sum_of_squares, grad) for grad in shared])))
     factor = max_norm / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
-        for grad in gradients:
-            grad *= factor
+        run_together([partial(np.multiply, grad, factor, out=grad) for grad in shared])
     return norm
+
+
+def sum_of_squares(vector: Array) -> float:
+    """Block by block, the blocks' sums added in double precision: a float32 sum over millions of squares would lose digits."""
+    blocks = (vector[start : start + BLOCK] for start in range(0, vector.size, BLOCK))
+    return sum(float(block @ block) for block in blocks)

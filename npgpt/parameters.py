@@ -9,23 +9,36 @@ import math
 import numpy as np
 from numpy import ndarray as Array
 
+BLOCK = 2**17  # elements: whoever passes over a long vector several times does so in pieces that stay in the processor's cache
+
 
 class Store:
     """The two vectors, and the named parameters that lie in them.
 
     shapes : name -> shape, in the order in which they are laid out.
     trainable : False leaves out the gradients (`grad` is None): the arrays are buffers.
+    data : the vector of another store, to share its weights; by default one of zeros.
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: np.dtype | str, trainable: bool = True):
-        size = sum(math.prod(shape) for shape in shapes.values())
-        self.data = np.zeros(size, dtype)
-        self.grad = np.zeros(size, dtype) if trainable else None
+    def __init__(
+        self,
+        shapes: dict[str, tuple[int, ...]],
+        dtype: np.dtype | str,
+        trainable: bool = True,
+        data: Array | None = None,
+    ):
+        self.data = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype) if data is None else data
+        self.grad = np.zeros_like(self.data) if trainable else None
         self.parameters: dict[str, Parameter] = {}
         start = 0
         for name, shape in shapes.items():
             self.parameters[name] = parameter = Parameter(name, self, start, shape)
             start = parameter.stop
+
+    def with_own_gradients(self) -> "Store":
+        """A second store over the same weights, with gradients of its own."""
+        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
+        return Store(shapes, self.data.dtype, data=self.data)
 
 
 class Parameter:

@@ -3,11 +3,15 @@
 batch -> loss_and_grad -> clip_grad_norm -> AdamW.step -> zero_grad, and again.
 """
 
+import contextlib
+import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+
+from .optim import parameter_groups
 
 
 class TrainingDiverged(ArithmeticError):
@@ -26,40 +30,49 @@ def train(
     batches: Iterable,
     *,
     steps: int,
-    learning_rate: float = 1e-3,
+    learning_rate: float | Callable[[int], float] = 1e-3,
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     max_norm: float = 1.0,
-    on_step: Callable[[int, float, float], None] | None = None,
+    accumulate: int = 1,
+    optimizer=None,
+    start: int = 0,
+    on_step: Callable[[int, float, float], bool | None] | None = None,
 ) -> list[float]:
-    """Trains the model for `steps` batches and returns the loss of each, in nats.
+    """Trains the model up to step `steps` and returns the loss of each step, in nats.
 
     Parameters
     ----------
     model : a GPTModel of either backend.
-    batches : yields (ids, targets), both (B, T) integers; see `random_batches`.
-    learning_rate, betas, weight_decay : see AdamW.
+    batches : yields (ids, targets), both (B, T) integers; see `random_batches` and `RandomWindows`.
+    learning_rate : a number, or a function of the step (from 1), such as `cosine_schedule`.
+    betas, weight_decay : see AdamW; the decay is that of the matrices (`parameter_groups`).
     max_norm : the gradient's norm is clipped to it.
-    on_step : called after each update with (step from 1, loss, gradient norm before clipping).
+    accumulate : how many batches make one step. Their gradients are averaged, so a step is that of one batch `accumulate` times
+        as large, in the memory of a small one; the loss of the step is the mean of theirs.
+    optimizer : an AdamW to go on with (betas and weight_decay are then its own); None makes one.
+    start : how many steps have been made before; the first is then start + 1.
+    on_step : called after each update with (step, loss, gradient norm before clipping). Where it returns True, the run ends.
 
     Raises TrainingDiverged where a loss or a gradient is nan or inf, before it reaches the weights; ValueError where `batches`
-    ends early.
+    ends early, or an argument is out of range.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    for name, value, least in (("steps", steps, 1), ("accumulate", accumulate, 1), ("start", start, 0)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
     backend = sys.modules[model.backend]  # npgpt or torchgpt: whichever package made the model
+    rate_at = learning_rate if callable(learning_rate) else lambda step: learning_rate
     parameters = list(model.parameters())
-    optimizer = backend.AdamW(parameters, lr=learning_rate, betas=betas, weight_decay=weight_decay)
+    if optimizer is None:
+        groups = parameter_groups(model, weight_decay) if weight_decay else parameters
+        optimizer = backend.AdamW(groups, lr=rate_at(start + 1), betas=betas, weight_decay=weight_decay)
     optimizer.zero_grad()
     losses: list[float] = []
     batches = iter(batches)
-    for step in range(1, steps + 1):
-        try:
-            ids, targets = next(batches)
-        except StopIteration:
-            raise ValueError(f"batches ended after {step - 1} of {steps} steps") from None
+    for step in range(start + 1, steps + 1):
+        optimizer.lr = rate_at(step)
         with np.errstate(over="ignore", invalid="ignore"):  # nan and inf are looked for below, in words of our own
-            loss = model.loss_and_grad(ids, targets)
+            loss = accumulated_loss_and_grad(model, batches, accumulate, step, steps)
             norm = backend.clip_grad_norm(parameters, max_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
@@ -67,9 +80,57 @@ def train(
             optimizer.step()
         optimizer.zero_grad()
         losses.append(loss)
-        if on_step is not None:
-            on_step(step, loss, norm)
+        if on_step is not None and on_step(step, loss, norm) is True:
+            break
     return losses
+
+
+def accumulated_loss_and_grad(model, batches: Iterator, count: int, step: int, steps: int) -> float:
+    """The mean loss of the next `count` batches; its gradient is added to the parameters'.
+
+    The loss of one batch is a mean over its positions. The mean of `count` such means is the mean over all positions, so each
+    batch's gradient enters with the factor 1 / count.
+    """
+    no_sync = getattr(model, "no_sync", contextlib.nullcontext)  # torchgpt's, for runs of several processes
+    total = 0.0
+    for number in range(1, count + 1):
+        try:
+            ids, targets = next(batches)
+        except StopIteration:
+            raise ValueError(f"batches ended after {step - 1} of {steps} steps") from None
+        with contextlib.nullcontext() if number == count else no_sync():  # gradients travel once a step
+            total += model.loss_and_grad(ids, targets) if count == 1 else model.loss_and_grad(ids, targets, 1 / count)
+    mean = total / count
+    return model.mean_over_ranks(mean) if hasattr(model, "mean_over_ranks") else mean
+
+
+def cosine_schedule(step: int, *, learning_rate: float, min_learning_rate: float, warmup_steps: int, decay_steps: int) -> float:
+    """The learning rate of a step (from 1): a straight rise, then half a cosine wave down.
+
+    It rises over the first warmup_steps, while Adam's means know little yet, to learning_rate; falls to min_learning_rate until
+    step decay_steps + 1; and stays there. The shape, to the number, of nanoGPT's `get_lr` (whose iterations count from 0).
+    Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
+    """
+    done = step - 1
+    if done < warmup_steps:
+        return learning_rate * (done + 1) / (warmup_steps + 1)
+    if done > decay_steps:
+        return min_learning_rate
+    share = (done - warmup_steps) / max(1, decay_steps - warmup_steps)  # 0 .. 1 of the way down
+    return min_learning_rate + (learning_rate - min_learning_rate) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def evaluate(model, batches: Iterable, count: int) -> float:
+    """The mean loss of the first `count` batches, in nats. Nothing is trained.
+
+    Raises ValueError where count is below 1 or there are fewer batches.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    losses = [model.loss(ids, targets) for ids, targets in itertools.islice(batches, count)]
+    if len(losses) < count:
+        raise ValueError(f"batches ended after {len(losses)} of {count}")
+    return sum(losses) / count
 
 
 def largest_gradient(model) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from numpy import ndarray as Array
 
 from .config import GPTConfig
 
-INIT_STD = 0.02
+INIT_STD = 0.02  # of the embeddings
 
 
 def weight_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
@@ -49,7 +49,8 @@ def is_trainable(name: str, config: GPTConfig) -> bool:
 
 
 def initial_weights(config: GPTConfig, seed: int) -> dict[str, Array]:
-    """Name -> float32 array. LayerNorm starts as the identity, biases at 0, everything else at N(0, 0.02^2).
+    """Name -> float32 array. LayerNorm starts as the identity, biases at 0, embeddings (a tied head among them) at
+    N(0, 0.02^2), linear layers at N(0, init_std^2).
 
     The two matrices of a block that write into the residual stream start smaller by 1 / sqrt(number of such writes), so that
     the stream's variance does not grow with depth (Radford et al. 2019, section 2.3). Drawn in float32 for every dtype: a
@@ -57,7 +58,7 @@ def initial_weights(config: GPTConfig, seed: int) -> dict[str, Array]:
     """
     rng = np.random.default_rng(seed)
     writes_per_block = 2 if config.ffn_size else 1
-    residual_std = INIT_STD / math.sqrt(writes_per_block * config.n_layer)
+    residual_std = config.init_std / math.sqrt(writes_per_block * config.n_layer)
     weights = {}
     for name, shape in weight_shapes(config).items():
         if name.endswith(".bias"):
@@ -66,7 +67,10 @@ def initial_weights(config: GPTConfig, seed: int) -> dict[str, Array]:
             weights[name] = np.ones(shape, np.float32)
         else:
             weights[name] = rng.standard_normal(shape, dtype=np.float32)
-            weights[name] *= residual_std if name.endswith(("projection.weight", "down.weight")) else INIT_STD
+            if "embedding" in name:
+                weights[name] *= INIT_STD
+            else:
+                weights[name] *= residual_std if name.endswith(("projection.weight", "down.weight")) else config.init_std
     return weights
 
 

@@ -22,7 +22,7 @@ from .test_model import loss_derivative
 from .tolerances import LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
 
 CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
-SHAPES = {2: (3, 5), 3: (2, 3, 7), 4: (2, 2, 5, 3)}  # number of sizes -> the sizes
+SHAPES = {2: (3, 5), 3: (2, 3, 7), 4: (2, 2, 5, 3), 5: (2, 2, 5, 3, 4)}  # number of sizes -> the sizes
 
 
 def op_cases(op, seed: int) -> list[Case]:

@@ -35,15 +35,40 @@ TESTS = "parity_tests/test_"
 # Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
 # mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
 PARTS = {
-    "ops": (["npgpt/ops/*.py"], [TESTS + "ops.py", TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper"]),
+    "ops": (
+        ["npgpt/ops/*.py"],
+        [
+            TESTS + "ops.py",
+            TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper",
+            TESTS + "dropout.py::test_a_mask_holds_two_values_and_keeps_the_mean",
+            TESTS + "dropout.py::test_a_number_is_dropped_where_its_uniform_float32_is_below_p",
+            TESTS + "dropout.py::test_a_mask_of_another_shape_is_refused",
+        ],
+    ),
     "model": (
         ["npgpt/layers.py", "npgpt/model.py", "npgpt/parameters.py"],
         [
-            *(TESTS + name for name in ("model.py", "properties.py", "optim.py")),
+            *(TESTS + name for name in ("model.py", "properties.py", "optim.py", "dropout.py")),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
+            TESTS + "generation.py::test_what_is_remembered_gives_the_logits_of_the_full_forward",
+            TESTS + "generation.py::test_a_window_that_slides_by_more_sees_what_is_left_of_it",
+            TESTS + "threads.py::test_the_shares_add_up_to_the_whole_batch",
+            TESTS + "threads.py::test_a_small_batch_is_not_split",
+            TESTS + "threads.py::test_bad_targets_are_named_and_leave_no_gradient",
+            TESTS + "threads.py::test_a_thread_that_fails_leaves_nothing_behind",
         ],
     ),
-    "optim": (["npgpt/optim.py"], [TESTS + "optim.py"]),
+    "optim": (
+        ["npgpt/optim.py"],
+        [
+            TESTS + "optim.py",
+            TESTS + "threads.py::test_the_optimiser_and_clipping_give_the_same_in_threads",
+            TESTS + "training.py::test_only_matrices_decay",
+            TESTS + "training.py::test_groups_are_those_of_torch",
+            TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
+            TESTS + "training.py::test_moments_that_do_not_fit_are_refused",
+        ],
+    ),
 }
 
 KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time

@@ -7,6 +7,7 @@ tolerances.py: it gets float64 inputs and the cotangent, and gives one array for
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 import npgpt.ops as ops
+from npgpt.ops.dropout import dropout_mask
 
 from .strategies import array, sizes, structures
 from .tolerances import COMPLEX_STEP_FACTOR, eps, local_error
@@ -28,6 +30,7 @@ class Op:
     dims: int  # how many sizes a shape is made of
     inputs: Callable  # (rng, structure, dtype, *sizes) -> list of arrays
     magnitude: Callable  # (dy, *inputs) -> (output's, [each gradient's])
+    constant: tuple[int, ...] = ()  # the places of the inputs without a gradient, besides ids
     xfail: dict = field(default_factory=dict)  # (device, dtype) -> the reason why parity cannot hold there
 
 
@@ -51,9 +54,21 @@ def cases(op: Op, dtypes: st.SearchStrategy[str]) -> st.SearchStrategy[Case]:
     return st.builds(Case, st.just(op.name), st.integers(0, 2**32 - 1), structures, dtypes, shape)
 
 
-def real(inputs: list[np.ndarray]) -> list[int]:
-    """The places of the inputs that have a gradient (ids have none)."""
-    return [i for i, x in enumerate(inputs) if x.dtype.kind != "i"]
+def real(op: Op, inputs: list[np.ndarray]) -> list[int]:
+    """The places of the inputs that have a gradient (ids and constants have none)."""
+    return [i for i, x in enumerate(inputs) if x.dtype.kind != "i" and i not in op.constant]
+
+
+def with_constants(op: Op, function: Callable, inputs: list[np.ndarray]) -> tuple[Callable, list[np.ndarray]]:
+    """The function with the constants filled in, and the other inputs: for whoever expects a gradient of every float array."""
+    if not op.constant:
+        return function, inputs
+
+    def filled(*rest):
+        left = iter(rest)
+        return function(*[x if i in op.constant else next(left) for i, x in enumerate(inputs)])
+
+    return filled, [x for i, x in enumerate(inputs) if i not in op.constant]
 
 
 def cotangent(rng: np.random.Generator, y: np.ndarray, dtype: str) -> np.ndarray:
@@ -163,6 +178,10 @@ def cross_entropy_magnitude(dy, logits, targets):
     return loss, [dlogits.reshape(logits.shape)]
 
 
+def dropout_magnitude(dy, x, mask):
+    return np.abs(x) * mask, [np.abs(dy) * mask]
+
+
 def embedding_magnitude(dy, ids, weight):
     dweight = np.zeros(weight.shape)
     np.add.at(dweight, ids, np.abs(dy))
@@ -177,8 +196,8 @@ def add_position_magnitude(dy, x, table):
 
 
 def attention_magnitude(dy, q, k, v):
-    T, D = q.shape[-2:]
-    future = np.triu(np.ones((T, T), dtype=bool), 1)
+    (R, D), T = q.shape[-2:], k.shape[-2]
+    future = np.triu(np.ones((T, T), dtype=bool), 1)[-R:]
     q, scale = q / math.sqrt(D), 1 / math.sqrt(D)
     scores = np.where(future, -np.inf, q @ k.swapaxes(-1, -2))
     score_error = np.where(future, 0, np.abs(q) @ np.abs(k).swapaxes(-1, -2))
@@ -195,7 +214,11 @@ def attention_magnitude(dy, q, k, v):
 
 
 def torch_attention(q, k, v):
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    R, T = q.shape[-2], k.shape[-2]
+    if R == T:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    past = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()[-R:]  # the queries are those of the last R positions
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=past)
 
 
 def torch_cross_entropy(logits, targets):
@@ -268,6 +291,19 @@ TABLE = {
             magnitude=attention_magnitude,
         ),
         Op(
+            "attention_in_blocks",
+            partial(ops.attention, block=2),
+            ops.attention_backward,
+            torch_attention,
+            dims=5,
+            inputs=lambda rng, s, dt, B, H, T, D, R: [
+                array(rng, "normal" if s == "far_apart" else s, (B, H, min(R, T), D), dt),
+                array(rng, "normal", (B, H, T, D), dt),
+                array(rng, s, (B, H, T, D), dt),
+            ],
+            magnitude=attention_magnitude,
+        ),
+        Op(
             "cross_entropy",
             ops.cross_entropy,
             ops.cross_entropy_backward,
@@ -275,6 +311,16 @@ TABLE = {
             dims=3,
             inputs=lambda rng, s, dt, B, T, V: [array(rng, s, (B, T, V), dt), ids(rng, V, B, T)],
             magnitude=cross_entropy_magnitude,
+        ),
+        Op(
+            "dropout",
+            ops.dropout,
+            ops.dropout_backward,
+            lambda x, mask: x * torch.as_tensor(mask),
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt), dropout_mask(rng, shape, rng.random(), dt)],
+            magnitude=dropout_magnitude,
+            constant=(1,),
         ),
         Op(
             "embedding",
@@ -301,7 +347,7 @@ TABLE = {
 def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> tuple[np.ndarray, list[np.ndarray]]:
     """torch's output, and its gradients of the real inputs under the cotangent dy."""
     tensors = [torch.from_numpy(np.array(x)).to(device) for x in inputs]
-    leaves = [tensors[i].requires_grad_() for i in real(inputs)]
+    leaves = [tensors[i].requires_grad_() for i in real(op, inputs)]
     y = op.torch_fn(*tensors)
     gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
     return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]
@@ -330,11 +376,12 @@ def complex_step_error(op: Op, case: Case) -> float:
     dy = cotangent(rng, y, "float64")
     _, magnitudes = op.magnitude(dy, *in_float64(inputs))
     worst = 0.0
-    for place, gradient, magnitude in zip(real(inputs), as_tuple(op.backward(dy, cache)), magnitudes, strict=True):
+    for place, gradient, magnitude in zip(real(op, inputs), as_tuple(op.backward(dy, cache)), magnitudes, strict=True):
         direction = rng.standard_normal(inputs[place].shape)
         moved = [x if x.dtype.kind == "i" else x.astype(np.complex128) for x in inputs]
         moved[place] += 1j * H * direction
         error = abs((np.imag(op.forward(*moved)[0]) / H * dy).sum() - (gradient * direction).sum())
         bound = COMPLEX_STEP_FACTOR * eps("float64") * (magnitude * np.abs(direction)).sum()
-        worst = max(worst, error / bound if np.isfinite(error) else np.inf)
+        if error:  # a mask of zeros has a gradient and a bound of 0
+            worst = max(worst, error / bound if np.isfinite(error) else np.inf)
     return worst

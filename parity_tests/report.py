@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 import npgpt
+import npgpt.files
 import torchgpt
 from npgpt import GPTConfig
 from npgpt.weights import weight_shapes
@@ -165,7 +166,7 @@ def headline(report: Report) -> list[str]:
     ]
     if report.device.startswith("cuda"):
         lines.append(f"{torch.cuda.get_device_name(report.device)}, tf32 products: {torch.backends.cuda.matmul.allow_tf32}")
-    lines.append(f"{len(report.rows)} tensors, {wrong} wrong")
+    lines.append(f"{len(report.rows)} tensors of one forward and backward pass, {wrong} wrong")
     if report.divergence:
         lines.append(str(report.divergence))
     return lines
@@ -269,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         for path, content in ((args.json, as_json), (args.html, as_html)):
             if path and path != "-":
-                npgpt.checkpoint.write_atomically(path, content(report).encode())
+                npgpt.files.write_atomically(path, content(report).encode())
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     print(as_json(report) if args.json == "-" else as_text(report))

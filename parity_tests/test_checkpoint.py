@@ -1,10 +1,13 @@
 """Weights on disk: the same file for both backends, whole or not at all, and clear about what is wrong with it."""
 
+import json
 import os
+import subprocess
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import npgpt
@@ -56,12 +59,81 @@ def test_files_of_other_origin_are_refused(backend, tmp_path):
     with pytest.raises(ValueError, match="no safetensors file"):
         backend.load_checkpoint(path)
     save_file({"weight": np.zeros(3)}, path)
-    with pytest.raises(ValueError, match="is not a checkpoint of this format"):
+    with pytest.raises(ValueError, match="is not a checkpoint of this format: its metadata"):
         backend.load_checkpoint(path)
-    for config in ("{}", "[]", "3", "not json", '{"vocab_size": 0, "n_layer": 1, "n_head": 1, "n_embd": 1, "seq_len": 1}'):
-        save_file({"weight": np.zeros(3)}, path, metadata={"npgpt-1": config})
-        with pytest.raises(ValueError, match="unusable config"):
+    for document in ("{}", "[]", "3", "not json"):
+        save_file({"weight": np.zeros(3)}, path, metadata={"npgpt": document})
+        with pytest.raises(ValueError, match="is not a checkpoint of this format: 'npgpt' holds no version"):
             backend.load_checkpoint(path)
+
+
+def rewrite(path, change, seal=False):
+    """Changes a checkpoint behind its back: change(document, tensors); with `seal` the hash is made to fit again."""
+    with safe_open(path, framework="numpy") as file:
+        document = json.loads(file.metadata()["npgpt"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(document, tensors)
+    if seal:
+        document["sha256"] = npgpt.checkpoint.digest(document, tensors)
+    save_file(tensors, path, metadata={"npgpt": json.dumps(document)})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_of_another_version_is_refused(backend, checkpoint):
+    for version, message in [
+        (3, "is of format 3, this version reads 2: it was written by a newer version of this project"),
+        (1, "is of format 1, this version reads 2: it cannot be read any more"),
+        ("x", "is of format 'x', this version reads 2"),
+    ]:
+        rewrite(checkpoint, lambda document, tensors, version=version: document.update(version=version), seal=True)
+        with pytest.raises(ValueError, match=message):
+            backend.load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document, tensors: tensors["ln_f.weight"].__setitem__(0, 1.5),
+        lambda document, tensors: tensors.update(more=np.zeros(2)),
+        lambda document, tensors: tensors.pop("ln_f.bias"),
+        lambda document, tensors: document["config"].update(n_head=3),
+        lambda document, tensors: document.update(step=7),
+        lambda document, tensors: document.update(tokenizer={"kind": "letters"}),
+        lambda document, tensors: document.pop("sha256"),
+    ],
+)
+def test_a_changed_file_is_refused(checkpoint, change):
+    rewrite(checkpoint, change)
+    for backend in BACKENDS:
+        with pytest.raises(ValueError, match="was changed after it was written, or is damaged"):
+            backend.load_checkpoint(checkpoint)
+
+
+def test_every_flipped_bit_is_noticed(checkpoint):
+    content = checkpoint.read_bytes()
+    for place in np.random.default_rng(0).integers(len(content), size=300).tolist() + list(range(64)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"model\.safetensors "):
+            npgpt.load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document, tensors: document.update(config={}),
+        lambda document, tensors: document["config"].update(vocab_size=0),
+        lambda document, tensors: document.pop("config"),
+        lambda document, tensors: document.pop("run"),
+        lambda document, tensors: tensors.update({"optimizer.m.ln_f.weight": np.zeros(3, np.float32)}),
+    ],
+)
+def test_contents_that_make_no_sense_are_refused(checkpoint, change):
+    rewrite(checkpoint, change, seal=True)
+    for backend in BACKENDS:
+        with pytest.raises(ValueError, match="has unusable contents"):
+            backend.load_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -72,9 +144,7 @@ def test_another_config_is_refused_with_the_difference(backend, checkpoint):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tensors_that_do_not_fit_the_config_are_refused(backend, checkpoint):
-    weights, config = npgpt.checkpoint.read_weights(checkpoint)
-    del weights["ln_f.weight"]
-    npgpt.checkpoint.write_weights(checkpoint, weights, config)
+    rewrite(checkpoint, lambda document, tensors: tensors.pop("ln_f.weight"), seal=True)
     with pytest.raises(ValueError, match=r"missing ln_f\.weight"):
         backend.load_checkpoint(checkpoint)
 
@@ -96,3 +166,131 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(backend, checkpoint,
 def test_a_missing_folder_is_an_os_error(backend, tmp_path):
     with pytest.raises(FileNotFoundError):
         backend.save_checkpoint(backend.GPTModel(GPTConfig.article()), tmp_path / "nowhere" / "model.safetensors")
+
+
+# ------------------------------------------------------------------------------------------------------ a run that is to go on
+
+TEXT = "ali ata bak. ela eve gel. oya ip atla. nil okula koş. " * 8
+CONFIG = GPTConfig(32, 2, 2, 12, 8, tie_weights=True, position="learned", train_qkv=False)
+
+
+def a_run(backend, seed, dtype="float64"):
+    model = backend.GPTModel(CONFIG, seed=seed, dtype=dtype)
+    optimizer = backend.AdamW(backend.parameter_groups(model, 0.1))
+    return model, optimizer, npgpt.RandomWindows(np.array(npgpt.tokenize(TEXT)), 8, 4, seed)
+
+
+def go_on(backend, path, dtype="float64"):
+    """The run of a checkpoint, made anew on a backend."""
+    checkpoint = backend.read_checkpoint(path, CONFIG)
+    model, optimizer, windows = a_run(backend, seed=99, dtype=dtype)
+    model.load_state_dict(checkpoint.weights)
+    optimizer.set_moments(model.named_parameters(), checkpoint.moments, checkpoint.step)
+    windows.set_state(checkpoint.run["windows"])
+    return model, optimizer, windows
+
+
+@pytest.mark.parametrize("first", BACKENDS)
+@pytest.mark.parametrize("second", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_run_goes_on_from_its_file_on_either_backend_and_back(first, second, dtype, tmp_path):
+    path = tmp_path / "run.safetensors"
+    options = {"learning_rate": lambda step: 0.01 / step**0.5}
+    model, optimizer, windows = a_run(first, 3, dtype)
+    whole = first.train(model, windows, steps=60, optimizer=optimizer, **options)
+
+    model, optimizer, windows = a_run(first, 3, dtype)
+    losses = first.train(model, windows, steps=20, optimizer=optimizer, **options)
+    for backend, writer, step in ((second, first, 20), (first, second, 40)):
+        writer.save_checkpoint(
+            model, path, tokenizer=npgpt.LetterTokenizer(), optimizer=optimizer, run={"windows": windows.state()}
+        )
+        model, optimizer, windows = go_on(backend, path, dtype)
+        assert optimizer.steps == step
+        losses += backend.train(model, windows, steps=step + 20, optimizer=optimizer, start=step, **options)
+    if first is second:
+        assert losses == whole
+    else:
+        assert np.abs(np.subtract(losses, whole)).max() < {"float32": 1e-3, "float64": 1e-11}[dtype]
+
+
+def test_the_tokenizer_travels_with_the_model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    tokenizer = npgpt.CharTokenizer.from_text(TEXT)
+    model = npgpt.GPTModel(GPTConfig(tokenizer.vocab_size, 1, 1, 4, 4))
+    for backend, each in ((npgpt, model), (torchgpt, torchgpt.from_numpy(model))):
+        backend.save_checkpoint(each, path, tokenizer=tokenizer)
+        assert backend.read_checkpoint(path).tokenizer() == tokenizer
+        with pytest.raises(ValueError, match=r"the tokenizer \(letters\) has 32 tokens, the model's vocab_size is 17"):
+            backend.save_checkpoint(each, path, tokenizer=npgpt.LetterTokenizer())
+        backend.save_checkpoint(each, path)
+        with pytest.raises(ValueError, match="holds no tokenizer"):
+            backend.read_checkpoint(path).tokenizer()
+    for options, message in [
+        ({"kind": "letters"}, "has 32 tokens"),
+        ({"kind": "x"}, "not a tokenizer"),
+        ([], "not a tokenizer"),
+    ]:
+        rewrite(path, lambda document, tensors, options=options: document.update(tokenizer=options), seal=True)
+        with pytest.raises(ValueError, match=message):
+            npgpt.read_checkpoint(path).tokenizer()
+
+
+def test_the_same_run_makes_the_same_bytes(tmp_path):
+    for name in "ab":
+        model, optimizer, windows = a_run(npgpt, 5)
+        npgpt.train(model, windows, steps=3, optimizer=optimizer)
+        npgpt.save_checkpoint(model, tmp_path / name, optimizer=optimizer, run={"windows": windows.state()})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    for name in (".a.x1.tmp", ".a.x2.tmp", ".b.x.tmp", "a", "a.tmp"):
+        (tmp_path / name).write_bytes(b"")
+    npgpt.files.remove_leftovers(tmp_path / "a")
+    assert sorted(os.listdir(tmp_path)) == [".b.x.tmp", "a", "a.tmp"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 64 KiB, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("no right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_on_a_full_disk_the_previous_checkpoint_stays(backend, small_disk):
+    path = small_disk / "model.safetensors"
+    backend.save_checkpoint(backend.GPTModel(GPTConfig.article()), path)
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="No space left"):
+        backend.save_checkpoint(backend.GPTModel(GPTConfig(32, 2, 2, 32, 8)), path)
+    assert path.read_bytes() == before and os.listdir(small_disk) == [path.name]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_on_a_read_only_file_system_the_previous_checkpoint_stays(backend, small_disk):
+    path = small_disk / "model.safetensors"
+    backend.save_checkpoint(backend.GPTModel(GPTConfig.article()), path)
+    before = path.read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(OSError, match="Read-only file system"):
+        backend.save_checkpoint(backend.GPTModel(GPTConfig.article(), seed=9), path)
+    assert path.read_bytes() == before and os.listdir(small_disk) == [path.name]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="a read-only folder stops everybody but root")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_in_a_read_only_folder_the_previous_checkpoint_stays(backend, checkpoint):
+    before = checkpoint.read_bytes()
+    checkpoint.parent.chmod(0o555)
+    try:
+        with pytest.raises(PermissionError):
+            backend.save_checkpoint(backend.GPTModel(GPTConfig.article(), seed=9), checkpoint)
+        assert checkpoint.read_bytes() == before and os.listdir(checkpoint.parent) == [checkpoint.name]
+    finally:
+        checkpoint.parent.chmod(0o755)

@@ -29,6 +29,9 @@ GOOD = {"vocab_size": 32, "n_layer": 1, "n_head": 2, "n_embd": 4, "seq_len": 8}
         ({"head_bias": "yes"}, TypeError, "head_bias must be True or False"),
         ({"train_qkv": 0}, TypeError, "train_qkv must be True or False"),
         ({"n_heads": 2}, TypeError, "n_heads"),
+        ({"init_std": 0}, ValueError, "init_std must be above 0 and finite, got 0.0"),
+        ({"init_std": float("inf")}, ValueError, "init_std must be above 0 and finite, got inf"),
+        ({"init_std": "0.1"}, TypeError, "init_std must be a number, got '0.1'"),
     ],
 )
 def test_a_bad_option_is_named_with_what_came_and_what_is_allowed(change, error, message):

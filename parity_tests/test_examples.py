@@ -101,7 +101,7 @@ def test_a_readers_own_text(monkeypatch, capsys, tmp_path):
         (["--backend", "torch", "--device", "gpu"], "device must be"),
         (["--prompt", "quo vadis"], "character 'q'"),
         (["--prompt", ""], "--prompt must hold at least one letter"),
-        (["--learning-rate", "-1"], "lr must be at least 0"),
+        (["--learning-rate", "-1"], "--learning-rate must be at least 0"),
         (["--out-dir", "file/inside"], "file"),
     ],
 )

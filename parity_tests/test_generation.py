@@ -10,6 +10,7 @@ import torchgpt
 from npgpt.weights import weight_shapes
 
 from .strategies import configs, random_weights, seeds
+from .tolerances import as_numpy, assert_model_parity
 
 
 @given(configs(), seeds)
@@ -34,6 +35,44 @@ def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
     assert tokens.ndim == 1
     for end in range(config.seq_len + 2, len(tokens)):
         assert tokens[end] == model(tokens[None, max(0, end - config.seq_len) : end])[0, -1].argmax()
+
+
+@given(configs(), seeds)
+def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
+    rng = np.random.default_rng(seed)
+    ours = npgpt.GPTModel(config, dtype="float64")
+    ours.load_state_dict(random_weights(rng, weight_shapes(config), 0.5))
+    tokens = rng.integers(config.vocab_size, size=(2, config.seq_len))
+    first = int(rng.integers(1, config.seq_len + 1))  # how many are fed at once; the others follow one by one
+    theirs, single = torchgpt.from_numpy(ours), torchgpt.GPTModel(config)
+    single.load_state_dict(ours.state_dict())
+    for model in (ours, theirs):
+        past = model.remember(2)
+        for start, end in [(0, first), *((end - 1, end) for end in range(first + 1, config.seq_len + 1))]:
+            logits = as_numpy(model.next_logits(tokens[:, start:end], past))
+            full, full32 = (as_numpy(torch_model(tokens[:, :end]))[:, -1] for torch_model in (theirs, single))
+            assert_model_parity({"logits": logits}, {"logits": full32}, {"logits": full}, "float64")
+        with pytest.raises(ValueError, match=rf"^{config.seq_len} positions seen and 1 more are more than the model's seq_len"):
+            model.next_logits(tokens[:, :1], past)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend):
+    config = npgpt.GPTConfig(11, 2, 2, 8, 6, position="learned")
+    model = backend.GPTModel(config, seed=4, dtype="float64")
+    weights = random_weights(np.random.default_rng(4), weight_shapes(config), 1.0)
+    model.load_state_dict(weights)
+    for slide in range(1, 7):
+        for length in (1, 6, 9):
+            tokens = as_numpy(backend.generate(model, np.arange(length), 20, slide=slide))
+            start = 0
+            for end in range(length, len(tokens)):
+                if end - start > 6:
+                    start = end - 6 + slide - 1
+                assert tokens[end] == as_numpy(model(tokens[None, start:end]))[0, -1].argmax(), (slide, length, end)
+    for slide in (0, 7):
+        with pytest.raises(ValueError, match=rf"^slide must lie in 1\.\.6 .*, got {slide}$"):
+            backend.generate(model, [1], 1, slide=slide)
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

@@ -18,7 +18,7 @@ import npgpt.ops as ops
 from npgpt import GPTConfig, GPTModel, check_backward
 from npgpt.numerical import complex_step, finite_differences, one_hot
 
-from .op_table import TABLE
+from .op_table import TABLE, with_constants
 from .strategies import STRUCTURES
 
 CHECKS = ["forward runs", "output", "backward runs", "number of gradients", "shapes", "dtypes", "nothing changed", "linearity"]
@@ -54,7 +54,8 @@ def test_every_operation_passes_with_torch_as_reference(op, structure):
         draw = np.random.default_rng(seed)
         shape = [int(draw.choice([1, 2, 3, 5])) for _ in range(op.dims)]
         inputs = op.inputs(draw, structure, dtype, *shape)
-        verdict = check_backward(op.forward, op.backward, *inputs, reference=op.torch_fn, seed=seed)
+        forward, rest = with_constants(op, op.forward, inputs)
+        verdict = check_backward(forward, op.backward, *rest, reference=with_constants(op, op.torch_fn, inputs)[0], seed=seed)
         assert passes(verdict) and "equal the reference's" in str(verdict)
 
 
@@ -69,8 +70,8 @@ def test_rounding_in_the_forward_is_no_mistake_of_the_backward():
 
 def test_normal_inputs_are_judged_by_the_complex_step():
     for op in TABLE.values():
-        inputs = op.inputs(rng, "normal", "float64", *[3] * op.dims)
-        verdict = check_backward(op.forward, op.backward, *inputs)
+        forward, rest = with_constants(op, op.forward, op.inputs(rng, "normal", "float64", *[3] * op.dims))
+        verdict = check_backward(forward, op.backward, *rest)
         assert passes(verdict) and "by the complex step" in str(verdict) and "Note" not in str(verdict)
 
 

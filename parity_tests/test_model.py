@@ -15,7 +15,7 @@ from npgpt import GPTConfig
 from npgpt.model import prefixed
 from npgpt.ops import cross_entropy
 from npgpt.ops.attention import ignore
-from npgpt.weights import INIT_STD, is_trainable, weight_shapes
+from npgpt.weights import INIT_STD, initial_weights, is_trainable, weight_shapes
 
 from .strategies import configs, dtypes, random_weights, seeds, tokens
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
@@ -216,6 +216,15 @@ def test_gpt2_has_124439808_parameters_on_both_sides():
         assert backend.GPTModel(GPTConfig.gpt2()).num_parameters() == 124_439_808
 
 
+def test_linear_layers_start_as_widely_as_the_config_says():
+    config = GPTConfig(50, 2, 2, 64, 8, position="learned")
+    plain, wide = (initial_weights(dataclasses.replace(config, init_std=std), seed=1) for std in (0.02, 0.1))
+    for name, value in plain.items():
+        linear = value.ndim == 2 and "embedding" not in name
+        assert np.allclose(wide[name], value * 5 if linear else value, rtol=1e-6), name
+    assert abs(wide["head.weight"].std() - 0.1) < 0.01 and abs(wide["blocks.1.ffn.down.weight"].std() - 0.05) < 0.005
+
+
 @given(configs(), seeds, dtypes)
 def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
     ours, theirs = npgpt.GPTModel(config, seed=seed, dtype=dtype), torchgpt.GPTModel(config, seed=seed, dtype=dtype)
@@ -404,5 +413,5 @@ def test_a_state_dict_that_does_not_fit_is_refused_whole(backend):
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_unknown_dtypes_are_refused(backend):
-    with pytest.raises(ValueError, match="dtype must be one of float32, float64; got 'float16'"):
+    with pytest.raises(ValueError, match=r"dtype must be one of float32, float64.*; got 'float16'"):
         backend.GPTModel(GPTConfig.article(), dtype="float16")

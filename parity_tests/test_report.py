@@ -173,6 +173,10 @@ def test_each_kind_of_mistake_is_recognised(seed, dtype):
     assert likely_mistake(term, right, SIZES, None, {"the other": ("transpose", term)}) == ("transpose", "the other")
     assert likely_mistake(zeros, right, SIZES).kind == "missing term"
     assert likely_mistake(slices, right, SIZES).kind == "factor"
+    rows = (right + rng.standard_normal((3, 5, 1)) * term).astype(dtype)
+    found = likely_mistake(rows, right, SIZES, in_rows={"another": right**3, "the output": term})
+    assert found.kind == "missing term" and "a multiple of the output" in found.text
+    assert likely_mistake(rows, right, SIZES, in_rows={"another": right**3}) is None
     assert likely_mistake(right + part, right, SIZES).kind == "missing term"
     for name, value in SIZES.items():
         assert likely_mistake((value * right).astype(dtype), right, SIZES).text.endswith(f"which is {name}")

@@ -1,6 +1,7 @@
 """One training loop, two backends: the same run gives the same losses; a run that blows up says where."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -117,3 +118,170 @@ def test_bad_arguments_are_named():
         npgpt.train(model, batches(8), steps=0)
     with pytest.raises(ValueError, match="batches ended after 1 of 2 steps"):
         npgpt.train(model, [next(batches(8))], steps=2)
+
+
+# ------------------------------------------------------------------------------- schedules, groups, accumulation, evaluation
+
+
+def test_the_schedule_is_nanogpts():
+    """Its get_lr, written down again from its definition: iterations from 0, warm-up by (it + 1) / (warm-up + 1)."""
+
+    def get_lr(it, peak=1e-3, floor=1e-4, warmup=100, last=2000):
+        if it < warmup:
+            return peak * (it + 1) / (warmup + 1)
+        if it > last:
+            return floor
+        return floor + 0.5 * (1 + math.cos(math.pi * (it - warmup) / (last - warmup))) * (peak - floor)
+
+    options = {"learning_rate": 1e-3, "min_learning_rate": 1e-4, "warmup_steps": 100, "decay_steps": 2000}
+    rates = [npgpt.cosine_schedule(step, **options) for step in range(1, 2201)]
+    assert rates == pytest.approx([get_lr(it) for it in range(2200)], rel=1e-12)
+    assert max(rates) == rates[100] == 1e-3 and rates[2000] == rates[-1] == 1e-4
+    constant = options | {"warmup_steps": 0, "decay_steps": 0, "min_learning_rate": 1e-3}
+    assert [npgpt.cosine_schedule(step, **constant) for step in (1, 2, 9)] == [1e-3] * 3
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_the_learning_rate_may_be_a_function_of_the_step(backend):
+    models = [backend.GPTModel(SMALL, seed=1) for _ in range(3)]
+    backend.train(models[0], batches(8), steps=4, learning_rate=lambda step: 0.01)
+    backend.train(models[1], batches(8), steps=4, learning_rate=0.01)
+    backend.train(models[2], batches(8), steps=4, learning_rate=lambda step: 0.01 if step == 1 else 0.0)
+    weights = [as_numpy(model.state_dict()["ln_f.weight"]) for model in models]
+    assert np.array_equal(weights[0], weights[1])
+    assert np.allclose(np.abs(weights[2] - 1), 0.01, rtol=1e-3)  # Adam's first step is the learning rate; then none
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_only_matrices_decay(backend):
+    model = backend.GPTModel(SMALL, seed=1)
+    before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
+    optimizer = backend.AdamW(backend.parameter_groups(model, 0.5), lr=0.1)
+    model.loss_and_grad(*next(batches(8)))
+    for parameter in model.parameters():
+        parameter.grad[...] = 0
+    optimizer.step()
+    for name, value in model.state_dict().items():
+        factor = 1 - 0.1 * 0.5 if value.ndim >= 2 else 1
+        assert np.allclose(as_numpy(value), before[name] * factor, rtol=1e-6, atol=0), name
+    assert [name for name, value in before.items() if value.ndim >= 2 and "embedding" in name]  # embeddings are matrices
+
+
+def test_groups_are_those_of_torch():
+    ours = npgpt.GPTModel(SMALL, seed=1, dtype="float64")
+    theirs = torchgpt.from_numpy(ours)
+    for _ in range(3):
+        pair = [
+            backend.AdamW(backend.parameter_groups(model, 0.3), lr=0.02, betas=(0.9, 0.99))
+            for backend, model in ((npgpt, ours), (torchgpt, theirs))
+        ]
+        ids, targets = next(batches(8))
+        for model, optimizer in zip((ours, theirs), pair, strict=True):
+            optimizer.zero_grad()
+            model.loss_and_grad(ids, targets)
+            optimizer.step()
+    for name, value in ours.state_dict().items():
+        assert np.abs(value - as_numpy(theirs.state_dict()[name])).max() < 1e-12
+    with pytest.raises(ValueError, match="weight_decay must be at least 0, got -1"):
+        npgpt.AdamW(npgpt.parameter_groups(ours, -1))
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize("count", [2, 3])
+def test_accumulated_batches_are_one_large_batch(backend, count):
+    small = [next(source) for source in [batches(8, seed=4)] for _ in range(4 * count)]
+    large = [
+        tuple(np.concatenate(parts) for parts in zip(*small[i : i + count], strict=True)) for i in range(0, len(small), count)
+    ]
+    runs, models = [], [backend.GPTModel(SMALL, seed=1, dtype="float64") for _ in range(2)]
+    norms = []
+    for model, source, accumulate in ((models[0], large, 1), (models[1], small, count)):
+        losses = backend.train(
+            model,
+            source,
+            steps=4,
+            accumulate=accumulate,
+            weight_decay=0.1,
+            on_step=lambda step, loss, norm: norms.append(norm),
+        )
+        runs.append(losses)
+    assert np.allclose(*runs, rtol=1e-12) and np.allclose(norms[:4], norms[4:], rtol=1e-11)
+    for name, value in models[0].state_dict().items():
+        assert np.abs(as_numpy(value) - as_numpy(models[1].state_dict()[name])).max() < 1e-9, name
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_evaluation_is_the_mean_over_batches_and_changes_nothing(backend):
+    model = backend.GPTModel(SMALL, seed=1)
+    before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
+    source = batches(8)
+    expected = np.mean([model.loss(*next(source)) for _ in range(5)])
+    assert backend.evaluate(model, batches(8), 5) == pytest.approx(expected, rel=1e-6)
+    assert all(np.array_equal(before[name], as_numpy(value)) for name, value in model.state_dict().items())
+    assert all(not gradient.any() for gradient in model.gradients().values())
+    with pytest.raises(ValueError, match="batches ended after 2 of 3"):
+        backend.evaluate(model, [next(source)] * 2, 3)
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        backend.evaluate(model, batches(8), 0)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_on_step_may_end_the_run(backend):
+    losses = backend.train(backend.GPTModel(SMALL), batches(8), steps=9, on_step=lambda step, loss, norm: step == 3)
+    assert len(losses) == 3
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_run_in_two_parts_is_the_run_in_one(backend):
+    """The same weights, moments, places in the text, to the last bit."""
+    tokens = np.array(npgpt.tokenize(TEXT))
+    options = {"learning_rate": lambda step: 0.01 / step, "max_norm": 0.5, "accumulate": 2}
+    whole, first, second = (backend.GPTModel(SMALL, seed=seed) for seed in (1, 1, 2))
+    losses = backend.train(whole, npgpt.RandomWindows(tokens, 8, 4), steps=7, weight_decay=0.1, betas=(0.8, 0.9), **options)
+
+    def adamw(model):
+        return backend.AdamW(backend.parameter_groups(model, 0.1), betas=(0.8, 0.9))
+
+    windows, optimizer = npgpt.RandomWindows(tokens, 8, 4), adamw(first)
+    parts = backend.train(first, windows, steps=3, optimizer=optimizer, **options)
+    moments = optimizer.get_moments(first.named_parameters())
+    second.load_state_dict(first.state_dict())
+    windows_again, optimizer_again = npgpt.RandomWindows(tokens, 8, 4, seed=9), adamw(second)
+    optimizer_again.set_moments(second.named_parameters(), moments, optimizer.steps)
+    windows_again.set_state(windows.state())
+    parts += backend.train(second, windows_again, steps=7, optimizer=optimizer_again, start=3, **options)
+    assert parts == losses and optimizer_again.steps == 7
+    for name, value in whole.state_dict().items():
+        assert np.array_equal(as_numpy(value), as_numpy(second.state_dict()[name])), name
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_moments_that_do_not_fit_are_refused(backend):
+    model = backend.GPTModel(SMALL)
+    optimizer = backend.AdamW(model.parameters())
+    moments = optimizer.get_moments(model.named_parameters())
+    optimizer.set_moments(model.named_parameters(), moments, 0)
+    assert all(m.shape == v.shape == tuple(p.shape) for p, (m, v) in zip(model.parameters(), moments.values(), strict=True))
+    assert optimizer.steps == 0 and not any(m.any() or v.any() for m, v in moments.values())
+    fewer = {name: pair for name, pair in moments.items() if name != "ln_f.weight"}
+    for wrong, message in [
+        (fewer, r"ln_f\.weight has none"),
+        (moments | {"x": moments["ln_f.weight"]}, "x is no parameter"),
+        (moments | {"ln_f.weight": (np.zeros(3), np.zeros(12))}, r"ln_f\.weight has other shapes"),
+        (moments | {"ln_f.weight": (np.zeros(12), np.zeros(3))}, r"ln_f\.weight has other shapes"),
+        (
+            fewer | {"x": moments["ln_f.weight"]},
+            r"^the optimiser's moments do not fit this model: ln_f.weight has none; x is no p",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            optimizer.set_moments(model.named_parameters(), wrong, 3)
+    with pytest.raises(ValueError, match="steps must be at least 0, got -1"):
+        optimizer.set_moments(model.named_parameters(), moments, -1)
+    assert optimizer.steps == 0
+
+
+def test_bad_numbers_of_a_run_are_named():
+    for options, message in [({"accumulate": 0}, "accumulate must be at least 1"), ({"start": -1}, "start must be at least 0")]:
+        with pytest.raises(ValueError, match=message):
+            npgpt.train(npgpt.GPTModel(SMALL), batches(8), steps=2, **options)

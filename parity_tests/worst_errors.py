@@ -26,7 +26,9 @@ GRADIENTS = {
     "layer_norm": ("dx", "dweight", "dbias"),
     "gelu": ("dx",),
     "attention": ("dq", "dk", "dv"),
+    "attention_in_blocks": ("dq", "dk", "dv"),
     "cross_entropy": ("dlogits",),
+    "dropout": ("dx",),
     "embedding": ("dweight",),
     "add_position": ("dx", "dtable"),
 }

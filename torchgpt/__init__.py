@@ -3,27 +3,50 @@
 A script that says `backend = importlib.import_module("torchgpt")` instead of "npgpt" runs on a GPU or an Apple chip.
 """
 
-from npgpt import GPTConfig, TrainingDiverged, train
+from npgpt import (
+    Checkpoint,
+    GPTConfig,
+    TrainingDiverged,
+    cosine_schedule,
+    evaluate,
+    parameter_groups,
+    read_checkpoint,
+    train,
+)
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .device import pick_device
+from .device import pick_device, use_tf32
+from .distributed import distribute, join_ranks, leave_ranks, wait_for_all
 from .generation import generate
 from .model import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
+from .threads import get_num_threads, set_num_threads
 from .transfer import from_numpy, to_numpy
 
 __all__ = [
     "AdamW",
+    "Checkpoint",
     "GPTConfig",
     "GPTModel",
     "TrainingDiverged",
     "clip_grad_norm",
+    "cosine_schedule",
+    "distribute",
+    "evaluate",
     "from_numpy",
     "generate",
+    "get_num_threads",
     "get_position_encoding",
+    "join_ranks",
+    "leave_ranks",
     "load_checkpoint",
+    "parameter_groups",
     "pick_device",
+    "read_checkpoint",
     "save_checkpoint",
+    "set_num_threads",
     "to_numpy",
     "train",
+    "use_tf32",
+    "wait_for_all",
 ]

@@ -1,28 +1,41 @@
-"""Weights on disk, in the one format that npgpt/checkpoint.py defines: either backend reads what either has written."""
+"""Checkpoints, in the one format that npgpt/checkpoint.py defines: either backend reads what either has written."""
 
+from collections.abc import Mapping
 from os import PathLike
 
-from npgpt.checkpoint import read_weights, write_weights
+from npgpt.checkpoint import pack, read_checkpoint, write_checkpoint
 from npgpt.config import GPTConfig
+from npgpt.tokenizers import Tokenizer
 
+from .distributed import whole
 from .model import GPTModel
 
 
-def save_checkpoint(model: GPTModel, path: str | PathLike) -> None:
-    """Writes the model's state_dict and config. The file appears whole or not at all. Raises OSError where it cannot."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-    write_weights(path, weights, model.config)
+def save_checkpoint(
+    model: GPTModel,
+    path: str | PathLike,
+    *,
+    tokenizer: Tokenizer | None = None,
+    optimizer=None,
+    run: Mapping | None = None,
+) -> None:
+    """Writes the model's weights and config, and what else is given. See npgpt.save_checkpoint.
+
+    In a distributed run every rank calls it, and the first one writes.
+    """
+    if model.ranks.rank and not model.sharded:
+        return
+    weights = {name: whole(tensor).detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    checkpoint = pack(weights, model, tokenizer, optimizer, run)
+    if model.ranks.rank == 0:
+        write_checkpoint(path, checkpoint)
 
 
 def load_checkpoint(
     path: str | PathLike, device: str = "cpu", *, config: GPTConfig | None = None, dtype: str = "float32"
 ) -> GPTModel:
-    """The model of a checkpoint.
-
-    config : what the checkpoint must have been made with; None takes whatever it says.
-    Raises FileNotFoundError; ValueError where the file is truncated, no checkpoint of this project, or of another config.
-    """
-    weights, config = read_weights(path, config)
-    model = GPTModel(config, device, dtype=dtype)
-    model.load_state_dict(weights)
+    """The model of a checkpoint. See npgpt.load_checkpoint."""
+    checkpoint = read_checkpoint(path, config)
+    model = GPTModel(checkpoint.config, device, dtype=dtype)
+    model.load_state_dict(checkpoint.weights)
     return model

@@ -4,12 +4,20 @@ Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hi
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from npgpt.ops.attention import Note, ignore
+
+Masks = Callable[[tuple[int, ...]], Tensor]  # gives the next dropout mask of a shape; None where nothing is dropped
+
+
+def dropped(x: Tensor, masks: Masks | None) -> Tensor:
+    """x with dropout; without masks x itself."""
+    return x if masks is None else x * masks(tuple(x.shape))
 
 
 class Linear(nn.Module):
@@ -66,7 +74,7 @@ def join_heads(z: Tensor) -> Tensor:
     return z.transpose(1, 2).reshape(B, T, H * D)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore) -> tuple[Tensor, Tensor]:
+def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """q, k, v (B, H, T, D) -> (z (B, H, T, D), pattern (B, H, T, T)), step by step, for whoever asks for the weights."""
     T, D = q.shape[-2:]
     future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
@@ -74,7 +82,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore) -> tuple[Ten
     note("scores", scores)
     pattern = scores.softmax(dim=-1)  # (B, H, T, T)
     note("pattern", pattern)
-    return pattern @ v, pattern
+    return (pattern if mask is None else pattern * mask) @ v, pattern
 
 
 class LinearView:
@@ -113,6 +121,22 @@ class Head:
         return z[:, 0], pattern[:, 0]
 
 
+class KeyValues:
+    """What one attention layer remembers while text is generated: the keys and values of the positions it has seen, up to
+    seq_len of them. A new position then asks them, and nothing that is known is computed again."""
+
+    def __init__(self, B: int, H: int, seq_len: int, D: int, like: Tensor):
+        self.k, self.v = like.new_empty((2, B, H, seq_len, D))
+        self.length = 0
+
+    def extended_by(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """k, v (B, H, R, D) of R new positions -> those of all positions so far, (B, H, length, D), views."""
+        new = slice(self.length, self.length + k.shape[2])
+        self.k[:, :, new], self.v[:, :, new] = k, v
+        self.length = new.stop
+        return self.k[:, :, : new.stop], self.v[:, :, : new.stop]
+
+
 class MultiHeadAttention(nn.Module):
     """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
     (C, C) mixes what the heads bring back."""
@@ -123,15 +147,20 @@ class MultiHeadAttention(nn.Module):
         self.Wqkv, self.projection = Wqkv, projection
         self.attn_heads = [Head(Wqkv, head, n_head) for head in range(n_head)]
 
-    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+    def forward(self, x: Tensor, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None) -> Tensor:
         q, k, v = split_heads(self.Wqkv(x), self.n_head)  # each (B, H, T, D)
+        if past is not None:
+            k, v = past.extended_by(k, v)  # each (B, H, earlier + T, D)
         note("q", q)
         note("k", k)
         note("v", v)
-        if note is ignore:  # nobody asks for the weights: torch's fused kernel, which never builds them
-            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+        if note is ignore and masks is None:  # nobody asks for the weights: torch's fused kernel, which never builds them
+            z = F.scaled_dot_product_attention(
+                q, k, v, is_causal=q.shape == k.shape
+            )  # (B, H, T, D); a lone query sees all keys
         else:
-            z, _ = attention(q, k, v, note)  # (B, H, T, D)
+            B, H, T, _ = q.shape
+            z, _ = attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
         note("z", z)
         out = self.projection(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -163,15 +192,15 @@ class Block(nn.Module):
         super().__init__()
         self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
 
-    def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
+    def forward(self, x: Tensor, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None) -> Tensor:
         note("resid_pre", x)
         normed = self.ln1(x)  # (B, T, C)
         note("ln1", normed)
-        x = x + self.mha(normed, note)  # (B, T, C)
+        x = x + dropped(self.mha(normed, note, masks, past), masks)  # (B, T, C)
         note("resid_mid", x)
         if self.ffn is not None:
             normed = self.ln2(x)  # (B, T, C)
             note("ln2", normed)
-            x = x + self.ffn(normed, note)  # (B, T, C)
+            x = x + dropped(self.ffn(normed, note), masks)  # (B, T, C)
         note("resid_post", x)
         return x

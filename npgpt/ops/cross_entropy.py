@@ -25,6 +25,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .embedding import check_ids
+from .sums import sum_of_each_row
 
 
 class Cache(NamedTuple):
@@ -44,14 +45,14 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Cache]:
         raise ValueError(f"targets have the shape {targets.shape}, the logits' positions {logits.shape[:-1]}")
     V = logits.shape[-1]
     check_ids("targets", targets, V)
+    N = targets.size
     y = targets.reshape(-1)  # (N,)
-    N = y.size
 
     rows = logits.reshape(-1, V)  # (N, V)
     p = rows - rows.real.max(axis=-1, keepdims=True)  # (N, V): logits - m
     target_logits = p[np.arange(N), y]  # (N,): a copy, so p may be overwritten now
     np.exp(p, out=p)
-    sums = p.sum(axis=-1, keepdims=True)  # (N, 1)
+    sums = sum_of_each_row(p)  # (N, 1)
     p /= sums
     loss = (np.log(sums[:, 0]) - target_logits).sum() / N
     return loss, Cache(p, y, logits.shape)

@@ -29,6 +29,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
 
 class Cache(NamedTuple):
     ids: Array  # (...) integers
@@ -44,9 +46,8 @@ def check_ids(name: str, ids: Array, vocab_size: int) -> None:
         raise TypeError(f"{name} must be integers, got dtype {ids.dtype}")
     if ids.size == 0:
         raise ValueError(f"{name} must hold at least one id, got the shape {ids.shape}")
-    low, high = ids.min(), ids.max()
-    if low < 0 or high >= vocab_size:
-        wrong = int(low if low < 0 else high)
+    if ids.view(UNSIGNED[ids.itemsize]).max() >= vocab_size:  # read as unsigned, a negative id is a huge one: one pass, not two
+        wrong = int(ids.min() if ids.min() < 0 else ids.max())
         raise ValueError(f"{name} must lie in 0..{vocab_size - 1} (the vocabulary), got {wrong}")
 
 
@@ -54,7 +55,7 @@ def embedding(ids: Array, weight: Array) -> tuple[Array, Cache]:
     """ids (...) integers, weight (V, C) -> y (..., C) in weight's dtype. Raises what check_ids raises."""
     ids = np.asarray(ids)
     check_ids("ids", ids, weight.shape[0])
-    return weight[ids], Cache(ids, weight.shape)
+    return weight.take(ids, axis=0), Cache(ids, weight.shape)  # weight[ids], with less of a start
 
 
 def embedding_backward(dy: Array, cache: Cache) -> Array:
@@ -64,11 +65,13 @@ def embedding_backward(dy: Array, cache: Cache) -> Array:
     # Sorted by id, the rows of dy that belong to one token stand in one run, and reduceat sums every run in one call.
     # (np.add.at does the same a row at a time, which is many times slower.)
     order = flat_ids.argsort(kind="stable")
-    counts = np.bincount(flat_ids)  # the runs' lengths, by id up to the largest that occurs
-    present = np.flatnonzero(counts)  # the tokens that occur
-    starts = counts[present].cumsum() - counts[present]  # where their runs begin
+    sorted_ids = flat_ids[order]
+    begins = np.empty(sorted_ids.size, dtype=bool)  # True where a run begins
+    begins[0] = True
+    np.not_equal(sorted_ids[1:], sorted_ids[:-1], out=begins[1:])
+    starts = begins.nonzero()[0]
     dweight = np.zeros((V, C), dy.dtype)
-    dweight[present] = np.add.reduceat(dy.reshape(-1, C)[order], starts, axis=0)
+    dweight[sorted_ids[starts]] = np.add.reduceat(dy.reshape(-1, C)[order], starts, axis=0)
     return dweight
 
 

@@ -1,4 +1,4 @@
-"""LayerNorm: gives every position the same scale, whatever came before.
+"""LayerNorm: gives every position the same scale, whatever the layers below did to it.
 
 Each row of C features is centred, divided by its standard deviation, then stretched and shifted by learned w and b:
 
@@ -13,7 +13,7 @@ Backward. From dy, the last line gives at once (w and b serve every row n, so th
 
 x enters xhat on three paths: directly, through the mean, and through the variance. Write c[i] = x[i] - mean, xhat = c rstd.
 
-1. Through rstd. rstd = (var + eps)^(-1/2), so drstd/dvar = -rstd^3 / 2, and dvar/dc[i] = 2 c[i] / C. Each xhat[j] holds
+1. Through rstd. rstd = (var + eps)^(-1/2), so ∂rstd/∂var = -rstd^3 / 2, and ∂var/∂c[i] = 2 c[i] / C. Each xhat[j] holds
    rstd times c[j], so this path brings to c[i]
        sum_j dxhat[j] c[j] * (-rstd^3 / 2) * (2 c[i] / C) = -rstd * xhat[i] * (1/C) sum_j dxhat[j] xhat[j]
    (two of the three rstd went into turning c[j] and c[i] into xhat[j] and xhat[i]).
@@ -35,6 +35,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from .sums import mean_of_each_row, sum_over_rows
+
 
 class Cache(NamedTuple):
     xhat: Array  # (..., C)
@@ -44,9 +46,8 @@ class Cache(NamedTuple):
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple[Array, Cache]:
     """x (..., C), weight (C,), bias (C,) -> y (..., C) in their dtype; eps is added to the variance."""
-    C = x.shape[-1]
-    xhat = x - x.sum(axis=-1, keepdims=True) / C  # (..., C): centred here, scaled three lines below
-    var = (xhat * xhat).sum(axis=-1, keepdims=True) / C  # (..., 1); np.var would drop a complex step's imaginary part
+    xhat = x - mean_of_each_row(x)  # (..., C): centred here, scaled three lines below
+    var = mean_of_each_row(xhat * xhat)  # (..., 1); np.var takes |.|^2, which is not the square of a complex number
     rstd = 1 / np.sqrt(var + eps)  # (..., 1)
     xhat *= rstd
     y = xhat * weight  # (..., C)
@@ -58,12 +59,12 @@ def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """dy (..., C) -> dx (..., C), dweight (C,), dbias (C,)."""
     xhat, rstd, weight = cache
     C = dy.shape[-1]
-    dweight = (dy * xhat).reshape(-1, C).sum(axis=0)  # (C,): w was broadcast over every row, so its gradient sums over them
-    dbias = dy.reshape(-1, C).sum(axis=0)  # (C,): b likewise
+    dweight = sum_over_rows((dy * xhat).reshape(-1, C))  # (C,): w serves every row, so its gradient sums over them
+    dbias = sum_over_rows(dy.reshape(-1, C))  # (C,): b likewise
 
     dxhat = dy * weight  # (..., C)
-    through_mean = dxhat.sum(axis=-1, keepdims=True) / C  # (..., 1): m(dxhat)
-    through_rstd = xhat * ((dxhat * xhat).sum(axis=-1, keepdims=True) / C)  # (..., C): xhat m(dxhat xhat)
+    through_mean = mean_of_each_row(dxhat)  # (..., 1): m(dxhat)
+    through_rstd = xhat * mean_of_each_row(dxhat * xhat)  # (..., C): xhat m(dxhat xhat)
     dx = dxhat  # from here on in the same buffer, which is ours
     dx -= through_mean
     dx -= through_rstd

@@ -7,7 +7,7 @@ largest exponent becomes exp(0) = 1: nothing overflows. exp(-inf) = 0 is what a 
 
 Backward. With s = sum_j exp(x[j]), the quotient rule gives, for i = j and for i != j,
 
-    dp[j]/dx[i] = p[j] ([i = j] - p[i])
+    ∂p[j]/∂x[i] = p[j] ([i = j] - p[i])            ([i = j] is 1 if i = j, else 0)
 
 because exp(x[j])/s differentiates to p[j] through its numerator (only if i = j) and to -exp(x[j]) exp(x[i]) / s^2 =
 -p[j] p[i] through s. Summed over the outputs, each weighed by its incoming gradient dp[j]:
@@ -25,23 +25,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from .sums import sum_of_each_row
+
 
 class Cache(NamedTuple):
-    p: Array  # (..., N)
+    p: Array  # (..., C)
 
 
 def softmax(x: Array) -> tuple[Array, Cache]:
-    """x (..., N) -> p (..., N), each row summing to 1. A row of only -inf has no distribution and gives nan (as torch's)."""
-    p = x - x.real.max(axis=-1, keepdims=True)  # (..., N), at most 0; .real orders complex numbers too
+    """x (..., C) -> p (..., C), each row summing to 1. A row of only -inf has no distribution and gives nan (as torch's)."""
+    p = x - x.real.max(axis=-1, keepdims=True)  # (..., C), at most 0; .real: complex ones (see __init__.py) have no order
     np.exp(p, out=p)
-    p /= p.sum(axis=-1, keepdims=True)
+    p /= sum_of_each_row(p)
     return p, Cache(p)
 
 
 def softmax_backward(dp: Array, cache: Cache) -> Array:
-    """dp (..., N) -> dx (..., N)."""
+    """dp (..., C) -> dx (..., C)."""
     p = cache.p
-    dx = p * dp  # (..., N)
-    mean_dp = dx.sum(axis=-1, keepdims=True)  # (..., 1): sum_j p[j] dp[j]
-    dx -= p * mean_dp
+    mean_dp = sum_of_each_row(p * dp)  # (..., 1): sum_j p[j] dp[j]
+    dx = dp - mean_dp  # (..., C)
+    dx *= p
     return dx

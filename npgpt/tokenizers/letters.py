@@ -7,10 +7,11 @@ and two characters for İ).
 import unicodedata
 from collections.abc import Iterable
 
+from .base import Tokenizer, check_errors, checked_token_ids
+
 letters = "abcçdefgğhıijklmnoöprsştuüvyz .,"  # the id of a letter is its place in here
 IDS = {letter: i for i, letter in enumerate(letters)}
 REPLACEMENT = " "  # what errors="replace" puts in the place of a character outside the alphabet
-ERRORS = ("strict", "ignore", "replace")
 
 
 def turkish_lower(text: str) -> str:
@@ -25,8 +26,7 @@ def tokenize(text: str, errors: str = "strict") -> list[int]:
         character, its position (counted from 0, in the NFC form) and the alphabet; "ignore" leaves it out; "replace" puts a
         space in its place.
     """
-    if errors not in ERRORS:
-        raise ValueError(f"errors must be one of {', '.join(ERRORS)}; got {errors!r}")
+    check_errors(errors)
     ids = []
     for position, character in enumerate(turkish_lower(text)):
         if character in IDS:
@@ -42,16 +42,13 @@ def tokenize(text: str, errors: str = "strict") -> list[int]:
 
 def detokenize(ids: Iterable[int]) -> str:
     """The text of the ids (a sequence of integers, an array or a tensor (T,)). Raises ValueError for an id without a letter."""
-    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-    for position, token in enumerate(ids):
-        if not (isinstance(token, int) and 0 <= token < len(letters)):
-            raise ValueError(f"id {token!r} at position {position} is not an integer in 0..{len(letters) - 1}")
-    return "".join(letters[token] for token in ids)
+    return "".join(letters[token] for token in checked_token_ids(ids, len(letters)))
 
 
-class LetterTokenizer:
+class LetterTokenizer(Tokenizer):
     """tokenize and detokenize as an object, for code that is given a tokenizer."""
 
+    kind = "letters"
     vocab_size = len(letters)
 
     def encode(self, text: str, errors: str = "strict") -> list[int]:
@@ -61,3 +58,13 @@ class LetterTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """See `detokenize`."""
         return detokenize(ids)
+
+    def to_dict(self) -> dict:
+        """Nothing but the kind: the letters are always the same."""
+        return {"kind": self.kind}
+
+    @classmethod
+    def from_dict(cls, options: dict) -> "LetterTokenizer":
+        """The inverse of to_dict."""
+        cls._check(options, {})
+        return cls()

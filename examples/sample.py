@@ -1,0 +1,106 @@
+"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads.
+
+python examples/sample.py                                             what out/best.safetensors has learned
+python examples/sample.py --prompt "ali " --temperature 0.5 --num-samples 3
+python examples/sample.py --top-k 10 --top-p 0.9 --stop "." --seed 1
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+import npgpt
+
+BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--checkpoint", type=Path, default=Path("out/best.safetensors"), help="what train_text.py has saved")
+    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
+    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
+    add("--prompt", default="\n", help="what the text goes on from")
+    add("--num-samples", type=int, default=1, help="how many texts")
+    add("--max-new-tokens", type=int, default=300, help="the longest text, in tokens")
+    add("--temperature", type=float, default=0.8, help="below 1 bolder where the model is sure; 0: always the likeliest token")
+    add("--top-k", type=int, default=None, help="choose among the k likeliest; None: all")
+    add("--top-p", type=float, default=None, help="choose among the fewest that together have this probability; None: all")
+    add("--seed", type=int, default=None, help="the same seed draws the same text; None: another one each time")
+    add("--slide", type=int, default=1, help="past the context: by how many tokens it moves on; more is faster, and sees less")
+    add("--stop", default=None, help="end a text as soon as it holds this")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    for name, value in (("num-samples", args.num_samples), ("max-new-tokens", args.max_new_tokens)):
+        if value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    if args.seed is not None and args.seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {args.seed}")
+    if args.stop == "":
+        raise ValueError("--stop must hold at least one character")
+    try:
+        backend = importlib.import_module(BACKENDS[args.backend])
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ValueError("--backend torch needs PyTorch: .venv/bin/pip install -e '.[torch]'") from None
+    tokenizer = npgpt.read_checkpoint(args.checkpoint).tokenizer()
+    model = backend.load_checkpoint(args.checkpoint, args.device)
+    try:
+        prompt = tokenizer.encode(args.prompt)
+    except ValueError as error:
+        raise ValueError(f"--prompt: {error}") from None
+    if not prompt:
+        raise ValueError("--prompt must hold at least one token")
+
+    for number in range(args.num_samples):
+        if number:
+            print("\n---------------")
+        print(args.prompt, end="", flush=True)
+        backend.generate(
+            model,
+            prompt,
+            args.max_new_tokens,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            top_p=args.top_p,
+            seed=None if args.seed is None else args.seed + number,
+            slide=args.slide,
+            on_token=printer(tokenizer, args.stop),
+        )
+    print()
+
+
+def printer(tokenizer: npgpt.Tokenizer, stop: str | None):
+    """A function for generate's on_token: prints the text as it grows, and ends it at `stop`."""
+    ids: list[int] = []
+    printed = 0  # characters
+
+    def on_token(new) -> bool:
+        nonlocal printed
+        ids.extend(new.tolist())
+        text = tokenizer.decode(ids)
+        end = text.find(stop) + len(stop) if stop and stop in text else len(text)
+        whole = text[:end].rstrip("\N{REPLACEMENT CHARACTER}")  # a character of several byte tokens may not be complete yet
+        print(whole[printed:], end="", flush=True)
+        printed = max(printed, len(whole))
+        return bool(stop and stop in text)
+
+    return on_token
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except (ValueError, TypeError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("")

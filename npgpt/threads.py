@@ -1,0 +1,105 @@
+"""Threads: how one training step uses all of the processor.
+
+NumPy lets go of Python's global lock while it computes, so two threads that each work on half of a batch really run at the same
+time. That beats a BLAS that splits every single product between the cores: the halves meet once a step instead of a hundred
+times, and the work that is no product (GELU, LayerNorm, softmax, AdamW) is shared out as well.
+
+Where work is shared out here, BLAS is held to one thread for as long, so that the threads do not fight over the cores.
+"""
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cache
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+# In parameters x positions: a thread of ours should have at least so much to do, or starting it costs more than it saves; and a
+# forward pass so much for BLAS to split its products, each of which is a small part of it.
+WORK_OF_A_SHARE, WORK_FOR_BLAS = 2**24, 2**28
+
+
+def _at_first() -> int:
+    """OMP_NUM_THREADS, which BLAS and torch follow too, where it is set; else as many as the process may use cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_num_threads = _at_first()
+_one_at_a_time = threading.Lock()  # BLAS has one thread count for the whole process
+
+
+def get_num_threads() -> int:
+    """How many threads a step may use. At first: as many as the process may use cores, or OMP_NUM_THREADS where that is set."""
+    return _num_threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Lets training steps, the optimiser and BLAS use this many threads, at least 1, from now on.
+
+    The same number of threads gives the same bits again; another one sums in another order, which is equal up to rounding.
+    """
+    global _num_threads
+    _num_threads = checked_threads(threads)
+    for library in _blas().lib_controllers:
+        library.set_num_threads(threads)
+
+
+def checked_threads(threads: int) -> int:
+    """The number itself. Raises TypeError where it is no integer, ValueError where it is below 1."""
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise TypeError(f"threads must be an integer, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return threads
+
+
+def shares(size: int, smallest: int) -> list[slice]:
+    """0..size cut into as many equal slices as there are threads; into fewer where they would get shorter than `smallest`."""
+    count = max(1, min(_num_threads, size // smallest))
+    return [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
+
+
+def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Calls every task, each in a thread of its own, and gives back their results in order. One task is simply called.
+
+    An exception in a task is raised here once all have ended. Tasks must not call `run_together` themselves.
+    """
+    if len(tasks) == 1:
+        return [tasks[0]()]
+    with _one_at_a_time, _blas().limit(limits=1):
+        # A copied context carries np.errstate along; this thread takes the first task itself.
+        others = [_pool(os.getpid()).submit(contextvars.copy_context().run, task) for task in tasks[1:]]
+        try:
+            first = tasks[0]()
+        finally:
+            for other in others:
+                other.exception()  # waits until it has ended
+        return [first, *(other.result() for other in others)]
+
+
+def blas_for(work: int):
+    """A context in which BLAS has one thread if `work`, the parameters x positions of a forward pass, is too little for more;
+    otherwise one that changes nothing."""
+    return _blas().limit(limits=1) if work < WORK_FOR_BLAS else nullcontext()
+
+
+@cache
+def _pool(process: int):
+    """The waiting threads; a forked process, which inherits none of them, gets its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=256, thread_name_prefix="npgpt")  # it starts only as many as are ever busy at once
+
+
+@cache
+def _blas():
+    """threadpoolctl's handle on the BLAS libraries that are loaded (OpenBLAS, MKL, BLIS); Apple's Accelerate has none."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")

@@ -1,0 +1,96 @@
+"""Several processes under torchrun: the same run as one process, whatever their number; and what happens when one dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import torchgpt
+from npgpt.checkpoint import read_checkpoint
+
+from .test_train_text import SCRIPT, TINY, nothing_is_written_beside_the_bundled_text, records, run  # noqa: F401 (a fixture)
+
+if not torch.distributed.is_available():
+    pytest.skip("this build of torch has no torch.distributed", allow_module_level=True)
+
+OPTIONS = ["--backend", "torch", "--device", "cpu", "--dtype", "float64", "--gradient-accumulation-steps", 2]
+
+
+def torchrun(ranks: int, *options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", str(SCRIPT)]
+    command += map(str, ["--input-file", "text.txt", *TINY, *options])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.mark.parametrize("sharded", [[], ["--fsdp"]], ids=["whole", "sharded"])
+def test_two_processes_make_the_run_of_one_and_other_numbers_go_on_with_it(monkeypatch, sharded):
+    """Losses, gradient norms, validation losses and weights; with dropout and accumulated gradients. One process makes twelve
+    steps; two make eight and save; then one process goes on for two steps, and two again to the end."""
+    run(monkeypatch, *OPTIONS, "--max-iters", 12, "--out-dir", "one")
+    two = [*OPTIONS, "--lr-decay-iters", 12, "--out-dir", "two"]
+    output = finish(torchrun(2, *two, *sharded, "--max-iters", 8))
+    assert output.count("validation loss: ") == 1 and output.count("wrote ") == 4  # the first process alone
+    run(monkeypatch, *two, "--resume", "--no-fsdp", "--max-iters", 10)
+    finish(torchrun(2, *two, *sharded, "--resume", "--max-iters", 12))
+    assert len(records("two")) == 12
+    for ours, theirs in zip(records("one"), records("two"), strict=True):
+        for name in ("step", "loss", "grad_norm", "lr"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-12), name
+    assert records("one")[4]["val_loss"] == pytest.approx(records("two")[4]["val_loss"], rel=1e-12)
+    ours, theirs = (read_checkpoint(Path(folder) / "last.safetensors") for folder in ("one", "two"))
+    assert ours.run["windows"] == theirs.run["windows"] and ours.run["dropout"] == theirs.run["dropout"]
+    for name, value in ours.weights.items():
+        assert np.abs(value - theirs.weights[name]).max() < 1e-10, name
+    for name, pair in ours.moments.items():
+        assert all(np.abs(m - n).max() < 1e-12 for m, n in zip(pair, theirs.moments[name], strict=True)), name
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")
+def test_a_killed_process_ends_the_job_and_the_last_save_goes_on(monkeypatch):
+    job = torchrun(2, *OPTIONS, "--max-iters", 1_000_000, "--save-interval", 1, "--eval-interval", 1_000_000)
+    saved = Path("out/last.safetensors")
+    deadline = time.monotonic() + 120
+    while not saved.exists():
+        assert job.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    os.kill(int(workers[-1]), signal.SIGKILL)
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode != 0 and "SIGKILL" in output
+    step = read_checkpoint(saved).step
+    run(monkeypatch, "--resume", *OPTIONS, "--max-iters", step + 2, "--eval-interval", 1)
+    assert [record["step"] for record in records("out")] == list(range(1, step + 3))
+
+
+def test_several_processes_with_numpy_are_a_clear_error(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit, match="error: torchrun has started several processes, which --backend numpy cannot use"):
+        run(monkeypatch, "--max-iters", 2)
+    assert not Path("out").exists()
+
+
+def test_a_sharded_model_needs_several_processes(monkeypatch):
+    with pytest.raises(SystemExit, match="error: --fsdp needs several processes: torchrun"):
+        run(monkeypatch, *OPTIONS, "--fsdp", "--max-iters", 2)
+
+
+def test_without_torchrun_there_is_one_process():
+    ranks, device = torchgpt.join_ranks("cpu")
+    assert ranks == (0, 1, 0) and device.type == "cpu"
+    model = torchgpt.GPTModel(torchgpt.GPTConfig.article())
+    torchgpt.distribute(model, ranks)
+    assert model.wrapper is None and model.mean_over_ranks(1.5) == 1.5
+    torchgpt.wait_for_all()
+    torchgpt.leave_ranks()

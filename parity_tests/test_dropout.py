@@ -1,0 +1,141 @@
+"""Dropout in whole models: the same masks on both sides, reproducible, in training alone. (The operation: test_ops.py.)"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import npgpt
+import torchgpt
+from npgpt import GPTConfig
+from npgpt.data import set_generator_state
+from npgpt.ops.dropout import dropout, dropout_mask
+
+from .strategies import configs, random_weights, seeds
+from .test_generation import weight_shapes
+from .tolerances import as_numpy
+
+SMALL = GPTConfig(11, 2, 2, 12, 8, position="learned", tie_weights=True, dropout=0.3)
+
+
+def batch(seed, config=SMALL, size=4):
+    return np.random.default_rng(seed).integers(config.vocab_size, size=(2, size, config.seq_len))
+
+
+@given(seeds, st.floats(0, 0.99), st.sampled_from(["float32", "float64"]))
+def test_a_mask_holds_two_values_and_keeps_the_mean(seed, p, dtype):
+    mask = dropout_mask(np.random.default_rng(seed), (50, 60), p, dtype)
+    assert mask.dtype == dtype and set(np.unique(mask)) <= {0, np.dtype(dtype).type(1 / (1 - p))}
+    spread = np.sqrt(p / (1 - p) / mask.size)  # of the mean of a mask
+    assert abs(mask.mean() - 1) < 6 * spread + 1e-6
+    other = dropout_mask(np.random.default_rng(seed), (50, 60), p, "float64" if dtype == "float32" else "float32")
+    assert np.array_equal(mask > 0, other > 0)  # the same places for every dtype
+
+
+def test_a_number_is_dropped_where_its_uniform_float32_is_below_p():
+    uniform = np.random.default_rng(3).random((4, 5), dtype=np.float32)
+    for p in (0.5, float(uniform[1, 2])):  # equal to p: kept, so that p = 0 drops nothing
+        assert np.array_equal(dropout_mask(np.random.default_rng(3), (4, 5), p, "float64") > 0, uniform >= np.float32(p))
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"the mask must have the shape of x \(2, 3\), got \(3,\)"):
+        dropout(np.ones((2, 3)), np.ones(3))
+
+
+@given(configs(), seeds, st.floats(0.01, 0.8))
+def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, seed, p):
+    config = dataclasses.replace(config, dropout=p)
+    ours, theirs = (backend.GPTModel(config, seed=seed, dtype="float64") for backend in (npgpt, torchgpt))
+    weights = random_weights(np.random.default_rng(seed), weight_shapes(config), 0.3)
+    for model in (ours, theirs):
+        model.load_state_dict(weights)
+    for step in range(2):
+        ids, targets = batch(step, config)
+        assert ours.loss_and_grad(ids, targets) == pytest.approx(theirs.loss_and_grad(ids, targets), rel=1e-10)
+    gradients = theirs.gradients()
+    largest = max(np.abs(gradient).max() for gradient in gradients.values())
+    for name, gradient in ours.gradients().items():
+        assert np.abs(gradient - gradients[name]).max() <= 1e-9 * largest, name
+
+
+def test_a_run_with_dropout_is_the_same_on_both_sides():
+    tokens = np.random.default_rng(0).integers(11, size=300)
+    runs = []
+    for backend in (npgpt, torchgpt):
+        model = backend.GPTModel(SMALL, seed=5, dtype="float64")
+        runs.append(backend.train(model, npgpt.RandomWindows(tokens, 8, 4), steps=60, learning_rate=1e-2))
+    assert np.abs(np.subtract(*runs)).max() < 1e-10
+    plain = npgpt.GPTModel(dataclasses.replace(SMALL, dropout=0.0), seed=5, dtype="float64")
+    assert runs[0] != npgpt.train(plain, npgpt.RandomWindows(tokens, 8, 4), steps=60, learning_rate=1e-2)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_only_training_drops(backend):
+    model, plain = (backend.GPTModel(dataclasses.replace(SMALL, dropout=p), seed=1) for p in (0.5, 0.0))
+    ids, targets = batch(0)
+    state = model.dropout_rng.bit_generator.state
+    assert np.array_equal(as_numpy(model(ids)), as_numpy(plain(ids))) and model.loss(ids, targets) == plain.loss(ids, targets)
+    assert all(
+        np.array_equal(as_numpy(a), as_numpy(b))
+        for (a, _), (b, _) in zip(model.trace(ids).values(), plain.trace(ids).values(), strict=True)
+    )
+    assert model.dropout_rng.bit_generator.state == state
+    losses = {model.loss_and_grad(ids, targets) for _ in range(5)}
+    assert len(losses) == 5 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_masks_are_reproducible(backend):
+    """By the seed, and from a saved state."""
+    first, second = (backend.GPTModel(SMALL, seed=3) for _ in range(2))
+    ids, targets = batch(0)
+    losses = [first.loss_and_grad(ids, targets) for _ in range(2)]
+    assert losses == [second.loss_and_grad(ids, targets) for _ in range(2)]
+    state = first.dropout_rng.bit_generator.state
+    after = first.loss_and_grad(ids, targets)
+    other = backend.GPTModel(SMALL, seed=3)
+    set_generator_state(other.dropout_rng, state)
+    assert other.loss_and_grad(ids, targets) == after
+
+
+def test_the_gradient_is_that_of_the_dropped_model():
+    """Central differences under one fixed mask: independent of torch's autograd."""
+    model = npgpt.GPTModel(SMALL, seed=1, dtype="float64")
+    ids, targets = batch(0)
+    state = model.dropout_rng.bit_generator.state
+
+    def loss() -> float:
+        model.dropout_rng.bit_generator.state = state
+        return model.loss_and_grad(ids, targets)
+
+    loss()
+    gradients = model.gradients()
+    rng = np.random.default_rng(0)
+    for name, parameter in model.named_parameters():
+        direction = rng.standard_normal(parameter.shape)
+        before = parameter.data.copy()
+        values = []
+        for h in (1e-5, -1e-5):
+            parameter.data[...] = before + h * direction
+            values.append(loss())
+        parameter.data[...] = before
+        slope = (gradients[name] * direction).sum()
+        assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope, rel=1e-4, abs=1e-8), name
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (1.0, ValueError, "dropout must be at least 0 and below 1, got 1.0"),
+        (-0.1, ValueError, "dropout must be at least 0 and below 1, got -0.1"),
+        (float("nan"), ValueError, "dropout must be at least 0 and below 1, got nan"),
+        ("x", TypeError, "dropout must be a number, got 'x'"),
+        (True, TypeError, "dropout must be a number, got True"),
+    ],
+)
+def test_impossible_shares_are_named(value, error, message):
+    with pytest.raises(error, match=message):
+        dataclasses.replace(SMALL, dropout=value)

@@ -1,0 +1,207 @@
+"""Threads: a batch split between them gives the whole batch's loss and gradient, always the same bits, whatever goes wrong."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import npgpt
+import torchgpt
+from npgpt import threads
+from npgpt.parameters import Store
+
+from .tolerances import eps
+
+CONFIG = npgpt.GPTConfig(50, 2, 2, 32, 64, position="learned", tie_weights=True)  # 29,104 parameters
+IDS, TARGETS = np.random.default_rng(0).integers(50, size=(2, 80, 64))  # large enough for eight shares
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before():
+    before = npgpt.get_num_threads()
+    yield
+    npgpt.set_num_threads(before)
+
+
+def gradients(count: int, dtype: str = "float64") -> tuple[float, np.ndarray]:
+    npgpt.set_num_threads(count)
+    model = npgpt.GPTModel(CONFIG, seed=1, dtype=dtype)
+    loss = model.loss_and_grad(IDS, TARGETS)
+    assert len(model.replicas) == count - 1, "the batch was not split as the test needs it"
+    return loss, model.store.grad
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])  # 80 sequences: even and uneven shares
+def test_the_shares_add_up_to_the_whole_batch(count):
+    loss, gradient = gradients(1)
+    shared_loss, shared_gradient = gradients(count)
+    assert abs(shared_loss - loss) <= 8 * eps("float64") * loss
+    assert np.abs(shared_gradient - gradient).max() <= 32 * eps("float64") * np.abs(gradient).max()
+
+
+def test_the_same_number_of_threads_gives_the_same_bits():
+    for count in (1, 3):
+        first, second = gradients(count, "float32"), gradients(count, "float32")
+        assert first[0] == second[0] and np.array_equal(first[1], second[1])
+
+
+def test_gradients_add_up_over_calls_with_threads_too():
+    npgpt.set_num_threads(3)
+    model = npgpt.GPTModel(CONFIG, dtype="float64")
+    model.loss_and_grad(IDS, TARGETS)
+    once = model.store.grad.copy()
+    model.loss_and_grad(IDS, TARGETS)
+    assert np.abs(model.store.grad - 2 * once).max() <= 32 * eps("float64") * np.abs(once).max()
+
+
+def test_threads_share_the_weights_even_after_loading_others():
+    npgpt.set_num_threads(2)
+    model, other = npgpt.GPTModel(CONFIG, seed=1), npgpt.GPTModel(CONFIG, seed=2)
+    model.loss_and_grad(IDS, TARGETS)  # makes the replica
+    model.load_state_dict(other.state_dict())
+    assert model.loss_and_grad(IDS, TARGETS) == other.loss_and_grad(IDS, TARGETS)
+
+
+def test_a_small_batch_is_not_split():
+    npgpt.set_num_threads(8)
+    for config, shape in [(npgpt.GPTConfig.article(), (64, 12)), (CONFIG, (2, 64))]:
+        model = npgpt.GPTModel(config)
+        model.loss_and_grad(*np.zeros((2, *shape), dtype=int))
+        assert model.replicas == []
+
+
+def test_bad_targets_are_named_and_leave_no_gradient():
+    npgpt.set_num_threads(2)
+    model = npgpt.GPTModel(CONFIG)
+    for targets, error, message in [
+        (np.where(np.arange(80)[:, None] == 79, 50, TARGETS), ValueError, "targets must lie in 0..49 .*got 50"),
+        (TARGETS[:, :-1], ValueError, r"targets have the shape \(80, 63\)"),
+        (TARGETS.astype(float), TypeError, "targets must be integers"),
+    ]:
+        with pytest.raises(error, match=message):
+            model.loss_and_grad(IDS, targets)
+        assert not model.store.grad.any()
+
+
+def test_a_thread_that_fails_leaves_nothing_behind(monkeypatch):
+    npgpt.set_num_threads(2)
+    model = npgpt.GPTModel(CONFIG, dtype="float64")
+    model.loss_and_grad(IDS, TARGETS)
+    right = model.store.grad.copy()
+    backward = npgpt.GPTModel.backward
+
+    def fail_at_the_end(self, *args):
+        backward(self, *args)
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(npgpt.GPTModel, "backward", fail_at_the_end)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        model.loss_and_grad(IDS, TARGETS)
+    monkeypatch.undo()
+    model.zero_grad()
+    model.loss_and_grad(IDS, TARGETS)
+    assert np.array_equal(model.store.grad, right)
+
+
+def test_the_optimiser_and_clipping_give_the_same_in_threads():
+    results = []
+    for count in (1, 2):
+        npgpt.set_num_threads(count)
+        store = Store({"w": (600_001,)}, "float64")
+        store.data[:], store.grad[:] = np.random.default_rng(0).standard_normal((2, 600_001))
+        norm = npgpt.clip_grad_norm(store.parameters.values(), 1.0)
+        optimizer = npgpt.AdamW(store.parameters.values())
+        optimizer.step()
+        results.append((norm, store.data))
+    (norm, data), (shared_norm, shared_data) = results
+    assert abs(shared_norm - norm) <= 64 * eps("float64") * norm
+    assert np.abs(shared_data - data).max() <= 1e-12  # the norm's rounding, divided by small gradients' sqrt(v)
+
+
+# ------------------------------------------------------------------------------------------------------------ running together
+
+
+def test_tasks_really_run_at_the_same_time():
+    meeting = threading.Barrier(3, timeout=30)  # three tasks one after another would never meet
+    assert threads.run_together([lambda i=i: (meeting.wait(), i)[1] for i in range(3)]) == [0, 1, 2]
+
+
+def test_errstate_reaches_the_threads():
+    with np.errstate(divide="ignore"):
+        threads.run_together([lambda: np.array([1.0]) / 0] * 2)
+    with pytest.raises(RuntimeWarning, match="divide by zero"):
+        threads.run_together([lambda: None, lambda: np.array([1.0]) / 0])
+
+
+def test_all_tasks_have_ended_when_an_exception_comes():
+    ended = []
+
+    def slow():
+        threading.Event().wait(0.05)
+        ended.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run_together([lambda: 1 // 0, slow])
+    assert ended == [True]
+
+
+def test_blas_is_held_to_one_thread_inside_and_let_go_after():
+    from threadpoolctl import threadpool_info
+
+    def blas_threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    npgpt.set_num_threads(2)
+    outside = blas_threads()
+    inside = threads.run_together([blas_threads, blas_threads])
+    if not outside:
+        pytest.skip("no BLAS that can be asked")
+    assert inside == [{1}, {1}] and blas_threads() == outside == {2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_gets_threads_of_its_own():
+    code = """
+import os, npgpt.threads as t
+assert t.run_together([lambda: 1, lambda: 2]) == [1, 2]
+child = os.fork()
+if child == 0:
+    os._exit(0 if t.run_together([lambda: 3, lambda: 4]) == [3, 4] else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_work_is_cut_into_equal_slices_that_cover_it():
+    npgpt.set_num_threads(3)
+    assert threads.shares(10, 1) == [slice(0, 3), slice(3, 6), slice(6, 10)]
+    assert threads.shares(10, 4) == [slice(0, 5), slice(5, 10)]
+    assert threads.shares(10, 6) == threads.shares(10, 100) == [slice(0, 10)]
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_the_number_of_threads_is_a_setting(backend):
+    before = backend.get_num_threads()
+    try:
+        backend.set_num_threads(1)
+        assert backend.get_num_threads() == 1
+        for wrong, error in [(0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)]:
+            with pytest.raises(error, match=r"^threads must be"):
+                backend.set_num_threads(wrong)
+        assert backend.get_num_threads() == 1
+    finally:
+        backend.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell the cores")
+@pytest.mark.parametrize(("wanted", "expected"), [(None, "cores"), ("3", "3"), ("none", "cores"), ("0", "cores")])
+def test_at_first_as_many_threads_as_cores_or_as_the_environment_says(wanted, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if wanted is not None:
+        environment["OMP_NUM_THREADS"] = wanted
+    code = "import npgpt; print(npgpt.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == (str(len(os.sched_getaffinity(0))) if expected == "cores" else expected)

@@ -1,0 +1,330 @@
+"""examples/train_text.py as a reader runs it: real text, stop, resume, SIGKILL, both backends, bad input."""
+
+import json
+import os
+import random
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import npgpt
+from npgpt.checkpoint import read_checkpoint
+
+from .conftest import PROFILE
+from .test_examples import EXAMPLES
+
+SCRIPT = EXAMPLES / "train_text.py"
+TINY = ["--n-layer", 1, "--n-head", 2, "--n-embd", 8, "--dropout", 0.1, "--seq-len", 8, "--batch-size", 4, "--warmup-iters", 2]
+TINY += ["--eval-interval", 5, "--eval-iters", 2, "--max-new-tokens", 5]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written_beside_the_bundled_text(tmp_path, monkeypatch):
+    """The encoded text goes to the test's folder."""
+    text = tmp_path / "text.txt"
+    text.write_bytes((EXAMPLES / "data" / "tr_sentences.txt").read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+
+def arguments(*options) -> list[str]:
+    return ["train_text.py", *map(str, ["--input-file", "text.txt", *TINY, *options])]
+
+
+def run(monkeypatch, *options) -> None:
+    """The script with these options, in this process."""
+    monkeypatch.setattr(sys, "argv", arguments(*options))
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def start(*options, **popen) -> subprocess.Popen:
+    """The same in a process of its own."""
+    command = [sys.executable, SCRIPT, *arguments(*options)[1:]]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
+
+
+def records(out_dir) -> list[dict]:
+    """The metrics without the speed, which no two runs share."""
+    lines = [json.loads(line) for line in (Path(out_dir) / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "tokens_per_second"} for record in lines]
+
+
+def assert_same_run(a, b) -> None:
+    """Bit for bit: the checkpoint with all that a run goes on from, and every number written down."""
+    first, second = (read_checkpoint(Path(folder) / "last.safetensors") for folder in (a, b))
+    assert (
+        first.step == second.step
+        and first.run["windows"] == second.run["windows"]
+        and first.run["dropout"] == second.run["dropout"]
+    )
+    assert first.run["best"] == second.run["best"] and first.config == second.config
+    for name in first.weights:
+        assert np.array_equal(first.weights[name], second.weights[name]), name
+    for name, moments in first.moments.items():
+        assert all(np.array_equal(m, n) for m, n in zip(moments, second.moments[name], strict=True)), name
+    assert records(a) == records(b)
+
+
+def test_the_script_with_no_arguments_learns_and_leaves_four_files(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--cache-dir", tmp_path, "--max-iters", "200"], capture_output=True, text=True, check=True
+    )
+    assert sorted(os.listdir("out")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
+    written = records("out")
+    assert [record["step"] for record in written] == list(range(1, 201)) and done.stderr == ""
+    assert [record["step"] for record in written if "val_loss" in record] == [100, 200]
+    assert np.mean([record["loss"] for record in written[-20:]]) < 2.5 < written[0]["loss"]
+    assert "validation loss: 2." in done.stdout and " bits a character" in done.stdout and "sample:" in done.stdout
+    best, last = (read_checkpoint(Path("out") / f"{name}.safetensors") for name in ("best", "last"))
+    assert last.run["best"] == min(record.get("val_loss", 9) for record in written) and best.step in (100, 200)
+    assert last.tokenizer().vocab_size == last.config.vocab_size == 33
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("tokenizer", ["characters", "words", "bpe", "letters"])
+def test_every_tokenizer_on_both_backends(monkeypatch, capsys, backend, tokenizer):
+    if tokenizer == "bpe":
+        pytest.importorskip("tokenizers")
+    options = ["--backend", backend, "--device", "cpu", "--tokenizer", tokenizer, "--vocab-size", 300, "--max-iters", 6]
+    run(monkeypatch, *options, *(["--errors", "replace"] if tokenizer == "letters" else []))
+    assert f"({tokenizer}, " in capsys.readouterr().out
+    assert read_checkpoint("out/last.safetensors").tokenizer().kind == tokenizer
+
+
+def test_both_backends_make_the_same_run(monkeypatch):
+    for backend in ("numpy", "torch"):
+        run(monkeypatch, "--backend", backend, "--device", "cpu", "--dtype", "float64", "--max-iters", 20, "--out-dir", backend)
+    for ours, theirs in zip(records("numpy"), records("torch"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("first", ["numpy", "torch"])
+@pytest.mark.parametrize("second", ["numpy", "torch"])
+def test_a_run_in_two_parts_is_the_run_in_one(monkeypatch, first, second):
+    options = ["--device", "cpu", "--dtype", "float64", "--gradient-accumulation-steps", 2, "--lr-decay-iters", 12]
+    run(monkeypatch, *options, "--backend", first, "--max-iters", 12, "--out-dir", "whole")
+    run(monkeypatch, *options, "--backend", first, "--max-iters", 7, "--out-dir", "parts", "--eval-interval", 4)
+    monkeypatch.setattr(
+        sys, "argv", ["train_text.py", "--resume", "--out-dir", "parts", "--max-iters", "12", "--device", "cpu"]
+    )
+    sys.argv += ["--backend", second, "--eval-interval", "5"]
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    losses = [[record["loss"] for record in records(folder)] for folder in ("whole", "parts")]
+    if first == second:
+        assert losses[0] == losses[1]
+        ours, theirs = (read_checkpoint(f"{folder}/last.safetensors") for folder in ("whole", "parts"))
+        assert all(np.array_equal(value, theirs.weights[name]) for name, value in ours.weights.items())
+    else:
+        assert np.abs(np.subtract(*losses)).max() < 1e-10
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch, backend):
+    options = ["--backend", backend, "--device", "cpu", "--max-iters", 100_000, "--save-interval", 100_000]
+    process = start(*options, "--eval-interval", 100_000)
+    metrics = Path("out/metrics.jsonl")
+    while not metrics.exists() or metrics.stat().st_size < 500:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out" in output
+    saved = read_checkpoint("out/last.safetensors")
+    assert saved.step == len(records("out")) > 0 and f"stopped after step {saved.step:,} and saved" in output
+    steps = saved.step + 3
+    monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--max-iters", str(steps), "--device", "cpu"])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert [record["step"] for record in records("out")] == list(range(1, steps + 1))
+
+
+# ----------------------------------------------------------------------------------------------------------------- SIGKILL
+
+KILLS = 200 if PROFILE == "nightly" else 50
+STEPS = 60
+
+# A run that forks: the child trains like the script and is killed; starting Python anew each time would take minutes. The child
+# saves after every step, so most kills fall into a save.
+KILLED_RUN = """
+import os, random, runpy, signal, sys, time
+script, folder, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+import npgpt, safetensors.numpy, matplotlib.figure, tqdm
+from npgpt.checkpoint import read_checkpoint
+rng = random.Random(seed)
+path = os.path.join(folder, "last.safetensors")
+options = sys.argv[5:]
+steps = int(options[options.index("--max-iters") + 1])
+done, survived = 0, 0
+def finish():
+    global survived
+    survived += 1
+    for name in os.listdir(folder):
+        os.rename(os.path.join(folder, name), os.path.join(folder, "..", "finished", name))
+while done < kills:
+    resume = ["--resume"] if os.path.exists(path) else []
+    before = read_checkpoint(path).step if resume else 0
+    if before == steps:  # killed after its last save: finished too
+        finish()
+        continue
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.argv = [script, "--out-dir", folder, *options, *resume]
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except BaseException as error:
+            os.write(2, repr(error).encode())
+            os._exit(1)
+        os._exit(0)
+    time.sleep(rng.uniform(0.0, 0.12))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status):
+        assert os.WEXITSTATUS(status) == 0, "a run that goes on failed"
+        finish()
+        continue
+    done += 1
+    if os.path.exists(path):
+        assert read_checkpoint(path).step >= before
+    best = os.path.join(folder, "best.safetensors")
+    if os.path.exists(best):
+        read_checkpoint(best)
+print(done, survived)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_killed_at_any_moment_a_run_loses_no_step_that_was_saved(monkeypatch, tmp_path):
+    """SIGKILL at random moments: every file is whole, and the run that goes on to the end is, bit for bit, the one that was
+    never stopped."""
+    for folder in ("killed", "finished"):
+        (tmp_path / folder).mkdir()
+    options = [*arguments()[1:], "--max-iters", str(STEPS), "--save-interval", "1"]
+    seed = random.randrange(2**32) if PROFILE == "nightly" else 0
+    command = [sys.executable, "-c", KILLED_RUN, SCRIPT, "killed", str(KILLS), str(seed), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + f"\nseed {seed}"
+    kills, survived = map(int, done.stdout.split()[-2:])
+    assert kills == KILLS
+    run(monkeypatch, "--max-iters", STEPS, "--save-interval", 1, "--out-dir", "whole")
+    if survived:
+        assert_same_run("whole", "finished")
+    resume = ["--resume"] if Path("killed/last.safetensors").exists() else []
+    if resume and read_checkpoint("killed/last.safetensors").step == STEPS:
+        assert_same_run("whole", "killed")
+        return
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options, "--out-dir", "killed", *resume])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert_same_run("whole", "killed")
+    assert sorted(os.listdir("killed")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
+
+
+# ---------------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input-file", "missing.txt"], "missing.txt"),
+        (["--input-file", "empty.txt"], "holds no text"),
+        (["--input-file", "binary.txt"], "is no text: it holds a NUL character"),
+        (["--input-file", "latin1.txt"], "is not UTF-8"),
+        (["--input-file", "."], "."),
+        (["--input-file", "short.txt"], "the text is too short"),
+        (["--seq-len", 2000], "the text is too short: 1049 tokens, a window of 2000 and its target need 2001"),
+        (["--tokenizer", "letters"], "character '\\n' at position"),
+        (["--tokenizer", "missing.json"], "missing.json"),
+        (["--tokenizer", "text.txt"], "text.txt holds no usable tokenizer"),
+        (["--validation", 1.5], "validation must lie between 0 and 1"),
+        (["--n-embd", 9], "n_embd must be divisible by n_head"),
+        (["--max-iters", 0], "--max-iters must be at least 1, got 0"),
+        (["--gradient-accumulation-steps", 0], "--gradient-accumulation-steps must be at least 1"),
+        (["--eval-interval", 0], "--eval-interval must be at least 1"),
+        (["--seed", -1], "--seed must be at least 0"),
+        (["--temperature", -1], "--temperature must be at least 0"),
+        (["--batch-size", 0], "batch_size must be at least 1"),
+        (["--learning-rate", -1], "lr must be at least 0"),
+        (["--weight-decay", -1], "weight_decay must be at least 0"),
+        (["--beta2", 1], "betas must lie in [0, 1)"),
+        (["--device", "cuda"], "'auto' or 'cpu' for NumPy"),
+        (["--dtype", "bfloat16"], "dtype must be one of float32, float64; got 'bfloat16'"),
+        (["--compile"], "--compile needs --backend torch"),
+        (["--tf32"], "--tf32 needs --backend torch"),
+        (["--backend", "torch", "--compile"], "a compiled model needs dropout 0, got 0.1"),
+        (["--resume"], "no checkpoint at out/last.safetensors"),
+        (["--out-dir", "file/inside"], "file"),
+    ],
+)
+def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, options, message):
+    contents = {"empty": b"", "binary": b"ab\0c", "short": b"ali", "latin1": "ışık".encode("iso-8859-9")}
+    for name, content in contents.items():
+        Path(f"{name}.txt").write_bytes(content)
+    Path("file").write_bytes(b"")
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, "--max-iters", 3, *options)
+    assert str(stop.value).startswith("error: ") and message in str(stop.value)
+    assert not list(Path().glob("out/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--n-layer", 2], "--n-layer 2: the run in out has 1, which cannot change"),
+        (["--no-tie-weights"], "--tie-weights False: the run in out has True, which cannot change"),
+        (["--tokenizer", "words"], "--tokenizer words: the run in out has characters, which cannot change"),
+        (["--max-iters", 3], "--max-iters 3: the run has made 5 steps already"),
+        (["--input-file", "other.txt"], "other.txt, in the text from line 1 on: character 'X' at position 0 is not among"),
+    ],
+)
+def test_a_run_that_cannot_go_on_says_why_and_stays_as_it_is(monkeypatch, options, message):
+    Path("other.txt").write_text("XYZ " * 99)
+    run(monkeypatch, "--max-iters", 5)
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, "--resume", "--max-iters", 9, *options)
+    assert str(stop.value).startswith("error: ") and message in str(stop.value)
+    assert before == {path.name: path.read_bytes() for path in Path("out").iterdir()}
+
+
+def test_damaged_checkpoints_and_plain_models_cannot_be_gone_on_with(monkeypatch):
+    run(monkeypatch, "--max-iters", 5)
+    content = Path("out/last.safetensors").read_bytes()
+    npgpt.save_checkpoint(npgpt.GPTModel(npgpt.GPTConfig.article()), "out/last.safetensors")
+    plain = Path("out/last.safetensors").read_bytes()
+    damaged = bytearray(content)
+    damaged[-5] ^= 1
+    for bad, message in [(content[:-9], "truncated"), (b"hello", "truncated"), (plain, "no run"), (damaged, "was changed")]:
+        Path("out/last.safetensors").write_bytes(bad)
+        with pytest.raises(SystemExit, match=f"error: out/last.safetensors .*{message}"):
+            run(monkeypatch, "--resume", "--max-iters", 9)
+
+
+def test_a_run_that_blows_up_says_when(monkeypatch):
+    with pytest.raises(SystemExit, match=r"error: training stopped at step \d+: .* largest gradient: "):
+        run(monkeypatch, "--learning-rate", 1e30, "--max-iters", 20)
+
+
+# ---------------------------------------------------------------------------------------------------------------- metrics
+
+
+def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
+    from npgpt.metrics import MetricsFile, read_metrics
+
+    path = tmp_path / "metrics.jsonl"
+    metrics = MetricsFile(path)
+    for step in range(1, 6):
+        metrics.write({"step": step, "loss": 1 / step})
+    metrics.close()
+    path.write_text(path.read_text() + '{"step": 6, "lo')  # killed while it wrote
+    assert [record["step"] for record in read_metrics(path)] == [1, 2, 3, 4, 5]
+    metrics = MetricsFile(path, after=3)
+    metrics.write({"step": 4, "loss": 9})
+    metrics.close()
+    assert read_metrics(path) == metrics.records == [{"step": n, "loss": 1 / n} for n in (1, 2, 3)] + [{"step": 4, "loss": 9}]
+    path.write_text("not json\n{}\n")
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1 is no JSON object: 'not json"):
+        read_metrics(path)
