@@ -109,8 +109,8 @@ TURKISH = {
     "untrained, a position's vector is {ratio:.0f} times as long as a letter's": (
         "eğitimden önce bir konum vektörü, bir harf vektörünün {ratio:.0f} katı uzunlukta"
     ),
-    "Sorted by letter, both sentences are one bag of vectors; positions tell them apart": (
-        "Harfe göre sıralanınca iki cümle aynı vektör torbasıdır; onları konumlar ayırır"
+    "Sorted by letter, the two sentences differ by {first:.2f} without positions, by {second:.2f} with them": (
+        "Harfe göre sıralanınca iki cümlenin farkı konumsuz {first:.2f}, konumlarla {second:.2f}"
     ),
     "{first!r} against {second!r}, {label}: they differ by {distance:.4f}": (
         "{first!r} ile {second!r}, {label}: aradaki fark {distance:.4f}"
