@@ -4,7 +4,8 @@ The article's claim, tested: capitals and purchases from the sentences, one toke
 seeds. A fact is a sentence whose first two words leave only one third: "fransanın başkenti" -> "paristir".
 
 The default trains a few widths briefly. The whole measurement, some minutes:
-    python examples/07_knowledge_squeezed.py --widths 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 --seeds 5 --steps 1500
+    python examples/07_knowledge_squeezed.py --widths 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 \\
+        --seeds 5 --steps 1500 --learning-rate 0.03
 """
 
 # %%
@@ -22,14 +23,15 @@ from npgpt.statistics import closest_pairs, knee, matrix_rank, numpy_array, pref
 def options(add) -> None:
     add("--widths", type=int, nargs="+", default=[1, 2, 3, 4, 6, 8, 16], help="the n_embd to try")
     add("--seeds", type=int, default=2, help="models of each width")
+    add("--learning-rate", type=float, default=0.06, help="AdamW's lr")
     add("--steps", type=int, default=150, help="training steps of each model")
 
 
 run = start(__doc__, more=options)
 say, lang = run.say, run.args.lang
 widths, seeds = sorted(set(run.args.widths)), list(range(run.args.seed, run.args.seed + run.args.seeds))
-if widths[0] < 1 or not seeds or run.args.steps < 1:
-    sys.exit("error: --widths, --seeds and --steps must be at least 1")
+if widths[0] < 1 or not seeds or run.args.steps < 1 or not run.args.learning_rate > 0:
+    sys.exit("error: --widths, --seeds and --steps must be at least 1, --learning-rate above 0")
 
 # %% The text: every sentence about a capital, and every "X bought Y at Z". One token a word; "." begins, ends and fills up
 lines = [line.rstrip(".\n").split() for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
@@ -61,7 +63,7 @@ for w, width in enumerate(widths):
         config = npgpt.GPTConfig(len(words), 1, 1, width, longest + 1, ffn_hidden=0)  # the article's shape, other widths
         model = models[width] = run.model(config, seed)
         batches = iter([(inputs, targets)] * run.steps(run.args.steps))
-        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=0.06)
+        run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=run.args.learning_rate)
         losses[w, s] = model.loss(inputs, targets)
         known[w, s] = (answers(model) == targets[:, 2]).sum()
         ranks[w, s] = matrix_rank(numpy_array(model(inputs)).reshape(-1, len(words)))
@@ -72,11 +74,16 @@ for w, width in enumerate(widths):
     loss, facts = losses[w], known[w]
     print(f"{width:6}   {loss.mean():.3f} ({loss.min():.3f}..{loss.max():.3f})   "
           f"{facts.mean():5.1f}/{len(rows)} ({facts.min():.0f}..{facts.max():.0f})   {ranks[w].max():.0f}")  # fmt: skip
-bend = knee(widths, losses.mean(axis=1), floor)
+best = losses.min(axis=1)  # what fits into a width is what its best seed found room for
+bend = knee(widths, best, floor)
 if bend is None:
-    title = say("No knee up to n_embd {last}: less than 95 % of the way to the floor is done", last=widths[-1])
+    title = say("No knee up to n_embd {last}: no seed comes 95 % of the way to the floor", last=widths[-1])
 else:
-    title = say("The knee is at n_embd {knee}: from there on 95 % of the way to the floor is done", knee=bend)
+    title = say("The knee is at n_embd {knee}: from there on the best seed comes 95 % of the way to the floor", knee=bend)
+    wide = losses[widths.index(bend) :]  # (W', S)
+    stuck = int((wide > wide.min(axis=1, keepdims=True) + 0.1).sum())
+    run.print("of {total} runs from the knee on, {count} end more than 0.1 nats above their width's best",
+              total=wide.size, count=stuck)  # fmt: skip
 print(title)
 picture = plots.knowledge(widths, losses, known, ranks, floor=floor, facts=len(rows), knee=bend, title=title, lang=lang)
 run.save(picture, "07_knowledge_squeezed.png")

@@ -239,11 +239,14 @@ TURKISH = {
     "n_embd   loss: mean (lowest..highest)   facts known: mean (lowest..highest)   rank of the logits": (
         "n_embd   kayıp: ortalama (en düşük..en yüksek)   bilinenler: ortalama (en az..en çok)   logitlerin rankı"
     ),
-    "No knee up to n_embd {last}: less than 95 % of the way to the floor is done": (
-        "n_embd {last} değerine kadar dirsek yok: tabana inen yolun %95'i tamamlanmadı"
+    "No knee up to n_embd {last}: no seed comes 95 % of the way to the floor": (
+        "n_embd {last} değerine kadar dirsek yok: hiçbir tohum tabana inen yolun %95'ini almıyor"
     ),
-    "The knee is at n_embd {knee}: from there on 95 % of the way to the floor is done": (
-        "Dirsek n_embd {knee} değerinde: oradan sonra tabana inen yolun %95'i tamam"
+    "The knee is at n_embd {knee}: from there on the best seed comes 95 % of the way to the floor": (
+        "Dirsek n_embd {knee} değerinde: oradan sonra en iyi tohum tabana inen yolun en az %95'ini alıyor"
+    ),
+    "of {total} runs from the knee on, {count} end more than 0.1 nats above their width's best": (
+        "dirsekten sonraki {total} eğitimden {count} tanesi, aynı genişlikteki en iyisinin 0.1 nattan fazla üstünde bitiyor"
     ),
     "n_embd {width}: {count} of {total} facts are answered wrong": (
         "n_embd {width}: {total} bilgiden {count} tanesi yanlış yanıtlandı"

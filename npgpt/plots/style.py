@@ -108,7 +108,10 @@ def label_points(axes: "Axes", points: Array, labels: list[str], colours: list[s
     longest = max(len(label) for label in labels)
     distance = (1.15 if longest <= 2 else 1.7) * size * figure.dpi / 72
     squeeze = np.array([max(1, 0.45 * longest), 1])  # words are wide: they need room to the side more than above
-    offsets = (spread(pixels / squeeze, distance) * squeeze - pixels) * 72 / figure.dpi  # in points: good at any resolution
+    places = spread(pixels / squeeze, distance) * squeeze  # (N, 2), in pixels
+    half = 0.36 * size * figure.dpi / 72 * np.array([[len(label), 2] for label in labels])  # of each label's own box
+    places = np.clip(places, half, np.array(figure.bbox.size) - half)  # none is cut off at the figure's edge
+    offsets = (places - pixels) * 72 / figure.dpi  # in typographic points: the same at every resolution
     for point, offset, label, colour in zip(points, offsets, labels, colours, strict=True):
         far = np.hypot(*offset / squeeze) > 1.3 * size
         note = axes.annotate(
