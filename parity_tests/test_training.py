@@ -22,14 +22,17 @@ def batches(seq_len, seed=0, batch_size=4):
 
 
 @pytest.mark.parametrize("config", [GPTConfig.article(), GPTConfig.article(train_qkv=True), SMALL])
-def test_the_same_run_on_both_backends_gives_the_same_losses(config):
+def test_the_same_run_on_both_backends_gives_the_same_losses(config, capsys):
     runs, weights = [], []
     for backend in (npgpt, torchgpt):
         model = backend.GPTModel(config, seed=5, dtype="float64")
         runs.append(backend.train(model, batches(config.seq_len), steps=200, learning_rate=1e-2, weight_decay=0.1))
         weights.append({name: as_numpy(value) for name, value in model.state_dict().items()})
     # Float64 on both sides: differences start at 1e-16; 200 steps and Adam's division by sqrt(v) magnify them.
-    assert np.abs(np.subtract(*runs)).max() < 1e-10
+    difference = np.abs(np.subtract(*runs)).max()
+    with capsys.disabled():
+        print(f"\nlosses of 200 steps in float64, NumPy and torch: {difference:.1e} apart at most", end="")
+    assert difference < 1e-10
     assert all(np.abs(weights[0][name] - weights[1][name]).max() < 1e-8 for name in weights[0])
     assert np.mean(runs[0][-20:]) < 0.8 * runs[0][0]
 
