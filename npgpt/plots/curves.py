@@ -263,7 +263,7 @@ def knowledge(
     panels[1].axhline(facts, color="black", linestyle=":", linewidth=1.2)
     panels[2].plot(widths, widths, color="black", linestyle=":", linewidth=1.2, label=say("rank = n_embd"))
     panels[0].legend(frameon=False, fontsize=8)
-    panels[2].legend(frameon=False, fontsize=8, loc="upper left")
+    panels[2].legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
