@@ -4,6 +4,9 @@ What a lookup is, what its gradient is, and which rows therefore never move.
 """
 
 # %%
+import sys
+from importlib.util import find_spec
+
 from common import start
 
 import numpy as np
@@ -12,7 +15,10 @@ import npgpt
 from npgpt import plots
 from npgpt.statistics import numpy_array
 
-run = start(__doc__, prompt="ali ata bak.")
+HTML = {"action": "store_true", "help": "also write the dictionary space as a page to turn with the mouse (needs plotly)"}
+run = start(__doc__, prompt="ali ata bak.", more=lambda add: add("--html", **HTML))
+if run.args.html and find_spec("plotly") is None:
+    sys.exit("error: --html needs plotly: pip install -e '.[plotly]'")
 say = run.say
 
 # %% A text is a list of numbers: the place of each letter in the alphabet
@@ -33,7 +39,8 @@ for letter, vector in zip(text[:4], vectors, strict=False):
 
 # %% Untrained, the 32 vectors are a cloud without order
 cloud = {"dots": table, "labels": list(npgpt.letters), "color": None, "name": say("letters")}
-figure = plots.plot_dots([cloud], say("Before training: 32 letters, a cloud without order"), lang=run.args.lang)
+page = run.args.out_dir / "01_dictionary_space.html" if run.args.html else None
+figure = plots.plot_dots([cloud], say("Before training: 32 letters, a cloud without order"), html=page, lang=run.args.lang)
 run.save(figure, "01_dictionary_space.png")
 
 # %% Backward: each row of the table collects from all places where its letter stood. The others get nothing

@@ -112,4 +112,6 @@ dots = [{"dots": table[ids], "labels": [words[i] for i in ids], "color": colour,
 apart = [np.mean([distance for *_, distance in closest_pairs(table[ids], ids, 10**6)]) for *_, ids in kinds]
 title = say("n_embd {width}: countries lie {first:.1f} apart on average, capitals {second:.1f}",
             width=widths[-1], first=apart[0], second=apart[1])  # fmt: skip
-run.save(plots.plot_dots(dots, title, lang=lang), "07_words.png")
+figure = plots.plot_dots(dots, title, lang=lang)
+print(figure.get_suptitle().replace("\n", "; "))  # with the share of the variance that three dimensions show
+run.save(figure, "07_words.png")

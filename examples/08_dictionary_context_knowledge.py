@@ -71,7 +71,9 @@ for sentence, name in contexts.items():
     likely = ", ".join(f"{plots.visible(npgpt.letters[i])} {p[i]:.2f}" for i in p.argsort()[::-1][:3])
     run.print("  after {sentence!r} ({name}): {likely}", sentence=sentence, name=name, likely=likely)
 title = say("One word, two contexts: 0 apart in the dictionary, {gap:.1f} apart at the last letter", gap=distance[-1])
-run.save(plots.plot_dots(sets, title, lang=lang), "08_one_word_two_contexts.png")
+figure = plots.plot_dots(sets, title, lang=lang)
+print(figure.get_suptitle().replace("\n", "; "))  # with the share of the variance that three dimensions show
+run.save(figure, "08_one_word_two_contexts.png")
 
 # %% Every head's attention, and what the loss becomes without it
 text = "ali topu at."

@@ -128,7 +128,8 @@ def _stems(axes: "Axes", points: Array) -> None:
 
     feet = points.copy()
     feet[:, 2] = axes.get_zlim()[0]
-    axes.add_collection3d(Line3DCollection(np.stack((points, feet), axis=1), colors="0.85", linewidths=0.5))
+    axes.computed_zorder = False  # else a stem may be drawn over its own dot
+    axes.add_collection3d(Line3DCollection(np.stack((points, feet), axis=1), colors="0.85", linewidths=0.5, zorder=1))
 
 
 def label_in_space(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float = 10) -> None:
