@@ -195,6 +195,18 @@ def test_linear_works_without_a_bias_and_on_one_row():
     assert dx.shape == (3,) and np.array_equal(dw, np.outer(np.arange(5.0), x)) and np.array_equal(db, np.arange(5.0))
 
 
+def test_attention_works_in_blocks_and_is_looked_at_whole():
+    q, k, v, dz = np.random.default_rng(0).standard_normal((4, 2, 3, 5, 4))
+    z, cache = ops.attention(q, k, v, block=2)
+    assert [pattern.shape for pattern in cache.patterns] == [(2, 3, 2, 2), (2, 3, 2, 4), (2, 3, 1, 5)]
+    seen = {}
+    whole_z, whole = ops.attention(q, k, v, lambda name, array: seen.update({name: array}), block=2)
+    assert len(whole.patterns) == 1 and seen["scores"].shape == seen["pattern"].shape == (2, 3, 5, 5)
+    assert np.allclose(z, whole_z, rtol=1e-13, atol=1e-15)
+    for ours, theirs in zip(ops.attention_backward(dz, cache), ops.attention_backward(dz, whole), strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
 def test_softmax_of_a_row_without_any_choice_is_nan_as_torchs():
     with np.errstate(invalid="ignore"):
         p, _ = ops.softmax(np.array([[-np.inf, -np.inf], [0.0, -np.inf]]))
