@@ -52,7 +52,7 @@ PARTS = {
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
             TESTS + "generation.py::test_what_is_remembered_gives_the_logits_of_the_full_forward",
             TESTS + "generation.py::test_a_window_that_slides_by_more_sees_what_is_left_of_it",
-            TESTS + "threads.py::test_the_shares_add_up_to_the_whole_batch",
+            TESTS + "threads.py::test_the_shares_add_up_to_the_whole_batch[2]",
             TESTS + "threads.py::test_a_small_batch_is_not_split",
             TESTS + "threads.py::test_bad_targets_are_named_and_leave_no_gradient",
             TESTS + "threads.py::test_a_thread_that_fails_leaves_nothing_behind",
