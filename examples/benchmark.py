@@ -25,6 +25,7 @@ from functools import partial
 import numpy as np
 
 import npgpt
+from npgpt.memory import keep_freed_memory
 from npgpt.model import shares_of_a_batch
 from npgpt.ops.attention import blocks
 from npgpt.threads import run_together, shares
@@ -128,14 +129,18 @@ def matrix_products(config, B: int, T: int) -> tuple[list, float]:
     return calls, flops
 
 
+def call_all(calls: list) -> None:
+    for call in calls:
+        call()  # its result is let go at once: the next one takes its memory
+
+
 def roofline(config, B: int, T: int) -> dict:
     """What npgpt's step is made of: the times in seconds, the rates in operations and bytes a second."""
     parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
     parts = [matrix_products(config, part.stop - part.start, T) for part in shares_of_a_batch(B, T, parameters)]
     flops = sum(each for _, each in parts)
-    products = best_time(
-        lambda: run_together([partial(lambda calls: [call() for call in calls], calls) for calls, _ in parts]), 3
-    )
+    keep_freed_memory()  # as in the step: a product's result finds memory that is at hand
+    products = best_time(lambda: run_together([partial(call_all, calls) for calls, _ in parts]), 7)
     a, b = np.random.default_rng(0).standard_normal((2, 2048, 2048), dtype=np.float32)
     machine = 2 * 2048**3 / best_time(lambda: a @ b, 5)
     vector = np.zeros(2**25, np.float32)  # 128 MB: far more than any cache

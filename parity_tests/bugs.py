@@ -316,8 +316,8 @@ CATALOGUE = {
         Bug(
             "layer_norm_gain_left_out_of_dx",
             "npgpt.ops.layer_norm:layer_norm_backward",
-            "dxhat = dy * weight",
-            "dxhat = dy.copy()",
+            "share = weight / C",
+            "weight = np.ones_like(weight)\n    share = weight / C",
             "The gain starts at 1, so at first the gradient is right.",
             "classic",
             tensor="gradient of blocks.1.resid_post",
@@ -326,8 +326,8 @@ CATALOGUE = {
         Bug(
             "layer_norm_gain_gradient_without_xhat",
             "npgpt.ops.layer_norm:layer_norm_backward",
-            "(dy * xhat).reshape(-1, C)",
-            "dy.reshape(-1, C)",
+            "dweight = sum_over_rows(dy_xhat)",
+            "dweight = sum_over_rows(rows)",
             "A few parameters follow the wrong signal; the others make up for it.",
             "classic",
             tensor="gradient of ln_f.weight",
@@ -336,8 +336,8 @@ CATALOGUE = {
         Bug(
             "layer_norm_bias_gradient_averaged",
             "npgpt.ops.layer_norm:layer_norm_backward",
-            "dbias = sum_over_rows(dy.reshape(-1, C))",
-            "dbias = dy.reshape(-1, C).mean(axis=0)",
+            "dbias = sum_over_rows(rows)",
+            "dbias = rows.mean(axis=0)",
             "A factor, which Adam divides away.",
             "classic",
             tensor="gradient of ln_f.bias",

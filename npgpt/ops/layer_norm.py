@@ -57,16 +57,18 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple
 
 def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """dy (..., C) -> dx (..., C), dweight (C,), dbias (C,)."""
-    xhat, rstd, weight = cache
     C = dy.shape[-1]
-    dweight = sum_over_rows((dy * xhat).reshape(-1, C))  # (C,): w serves every row, so its gradient sums over them
-    dbias = sum_over_rows(dy.reshape(-1, C))  # (C,): b likewise
+    xhat, rstd, weight = cache.xhat.reshape(-1, C), cache.rstd.reshape(-1, 1), cache.weight  # (N, C), (N, 1), (C,)
+    rows = dy.reshape(-1, C)  # (N, C)
+    dy_xhat = rows * xhat  # (N, C)
+    dweight = sum_over_rows(dy_xhat)  # (C,): w serves every row, so its gradient sums over them
+    dbias = sum_over_rows(rows)  # (C,): b likewise
 
-    dxhat = dy * weight  # (..., C)
-    through_mean = mean_of_each_row(dxhat)  # (..., 1): m(dxhat)
-    through_rstd = xhat * mean_of_each_row(dxhat * xhat)  # (..., C): xhat m(dxhat xhat)
-    dx = dxhat  # from here on in the same buffer, which is ours
+    share = weight / C  # (C,): dxhat = dy w, so its mean over a row is the product of dy with w / C
+    through_mean = rows.dot(share)[:, None]  # (N, 1): m(dxhat)
+    through_rstd = xhat * dy_xhat.dot(share)[:, None]  # (N, C): xhat m(dxhat xhat)
+    dx = rows * weight  # (N, C): dxhat; from here on in the same buffer, which is ours
     dx -= through_mean
     dx -= through_rstd
     dx *= rstd
-    return dx, dweight, dbias
+    return dx.reshape(dy.shape), dweight, dbias
