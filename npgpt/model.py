@@ -293,6 +293,13 @@ class GPTModel:
         """How many numbers are trained."""
         return self.store.data.size
 
+    def __deepcopy__(self, memo: dict) -> "GPTModel":
+        """A model of its own, its gradients 0 as in torch. (Copied one by one, the arrays would no longer be views.)"""
+        twin = GPTModel(self.config, self.device, dtype=self.dtype)
+        twin.load_state_dict(self.state_dict())
+        twin.dropout_rng = copy.deepcopy(self.dropout_rng, memo)
+        return twin
+
     def zero_grad(self) -> None:
         """Sets every gradient to 0."""
         self.store.grad[:] = 0

@@ -1,5 +1,6 @@
 """The whole model on both sides: forward, loss, every gradient, every intermediate, names, shapes, counts, initial weights."""
 
+import copy
 import dataclasses
 import math
 
@@ -289,6 +290,26 @@ def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
     back = torchgpt.to_numpy(torchgpt.from_numpy(ours))
     assert back.dtype == dtype and back.config == config
     assert all(np.array_equal(weight, back.state_dict()[name]) for name, weight in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_deep_copy_is_a_model_of_its_own(backend):
+    """An array at a time, the copy's layers would keep to weights that its optimiser never changes."""
+    model = backend.GPTModel(GPTConfig.article(train_qkv=True), seed=3, dtype="float64")
+    ids, targets = tokens(np.random.default_rng(0), model.config)
+    loss = model.loss_and_grad(ids, targets)
+    before, gradients = {name: as_numpy(w).copy() for name, w in model.state_dict().items()}, model.gradients()
+    twin = copy.deepcopy(model)
+    assert twin.dtype == "float64" and twin.loss(ids, targets) == loss
+    assert not any(gradient.any() for gradient in twin.gradients().values())
+    twin.dropout_rng.random()
+    assert twin.dropout_rng.bit_generator.state != model.dropout_rng.bit_generator.state
+    twin.loss_and_grad(ids, targets)
+    backend.AdamW(twin.parameters(), lr=0.1).step()
+    assert twin.loss(ids, targets) < loss
+    assert model.loss(ids, targets) == loss
+    assert all(np.array_equal(as_numpy(w), before[name]) for name, w in model.state_dict().items())
+    assert all(np.array_equal(gradient, gradients[name]) for name, gradient in model.gradients().items())
 
 
 @given(seeds)
