@@ -295,9 +295,9 @@ class GPTModel:
 
     def __deepcopy__(self, memo: dict) -> "GPTModel":
         """A model of its own, its gradients 0 as in torch. (Copied one by one, the arrays would no longer be views.)"""
-        twin = GPTModel(self.config, self.device, dtype=self.dtype)
+        twin = GPTModel(self.config, dtype=self.dtype)
         twin.load_state_dict(self.state_dict())
-        twin.dropout_rng = copy.deepcopy(self.dropout_rng, memo)
+        twin.dropout_rng = copy.deepcopy(self.dropout_rng)
         return twin
 
     def zero_grad(self) -> None:

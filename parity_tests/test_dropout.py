@@ -83,6 +83,7 @@ def test_only_training_drops(backend):
         for (a, _), (b, _) in zip(model.trace(ids).values(), plain.trace(ids).values(), strict=True)
     )
     assert model.dropout_rng.bit_generator.state == state
+    assert plain.dropout_masks() is None and as_numpy(model.dropout_masks()((4, 3))).dtype == "float32"
     losses = {model.loss_and_grad(ids, targets) for _ in range(5)}
     assert len(losses) == 5 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
 
@@ -91,6 +92,7 @@ def test_only_training_drops(backend):
 def test_masks_are_reproducible(backend):
     """By the seed, and from a saved state."""
     first, second = (backend.GPTModel(SMALL, seed=3) for _ in range(2))
+    assert first.dropout_rng.bit_generator.state == np.random.default_rng([3, 1]).bit_generator.state  # old runs' masks
     ids, targets = batch(0)
     losses = [first.loss_and_grad(ids, targets) for _ in range(2)]
     assert losses == [second.loss_and_grad(ids, targets) for _ in range(2)]

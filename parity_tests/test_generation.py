@@ -57,6 +57,19 @@ def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block(backend, dtype):
+    model = backend.GPTModel(npgpt.GPTConfig(11, 2, 2, 8, 6), dtype=dtype)
+    past = model.remember(1)
+    for _ in range(2):  # nothing remembered, then something
+        assert as_numpy(model.next_logits(np.array([[1]]), past)).dtype == dtype
+    assert [as_numpy(entry.k).dtype for entry in past] == [dtype, dtype]
+    if backend is npgpt:
+        with pytest.raises(ValueError, match="shorter"):
+            model.next_logits(np.array([[1]]), past[:1])
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend):
     config = npgpt.GPTConfig(11, 2, 2, 8, 6, position="learned")
     model = backend.GPTModel(config, seed=4, dtype="float64")

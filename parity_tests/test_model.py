@@ -293,6 +293,17 @@ def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_head_shows_its_whole_pattern_however_long_the_sequence(backend):
+    model = backend.GPTModel(GPTConfig(5, 1, 2, 8, 150), seed=1, dtype="float64")  # longer than a block of queries
+    ids = np.random.default_rng(0).integers(5, size=(2, 150))
+    trace = model.trace(ids)
+    for head in range(2):
+        z, pattern = model.blocks[0].mha.attn_heads[head](trace["blocks.0.ln1"][0])
+        assert np.abs(as_numpy(pattern) - as_numpy(trace["blocks.0.pattern"][0])[:, head]).max() <= 8 * eps("float64")
+        assert np.abs(as_numpy(z) - as_numpy(trace["blocks.0.z"][0])[:, head]).max() <= 8 * eps("float64")
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_deep_copy_is_a_model_of_its_own(backend):
     """An array at a time, the copy's layers would keep to weights that its optimiser never changes."""
     model = backend.GPTModel(GPTConfig.article(train_qkv=True), seed=3, dtype="float64")

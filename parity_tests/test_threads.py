@@ -1,5 +1,6 @@
 """Threads: a batch split between them gives the whole batch's loss and gradient, always the same bits, whatever goes wrong."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -104,6 +105,50 @@ def test_a_thread_that_fails_leaves_nothing_behind(monkeypatch):
     model.zero_grad()
     model.loss_and_grad(IDS, TARGETS)
     assert np.array_equal(model.store.grad, right)
+
+
+def test_fewer_threads_than_before_leave_some_at_rest():
+    npgpt.set_num_threads(3)
+    model = npgpt.GPTModel(CONFIG, seed=1, dtype="float64")
+    model.loss_and_grad(IDS, TARGETS)
+    model.zero_grad()
+    npgpt.set_num_threads(2)
+    assert model.loss_and_grad(IDS, TARGETS) == gradients(2)[0]
+    assert np.array_equal(model.store.grad, gradients(2)[1])
+
+
+def test_with_dropout_the_batch_stays_whole():
+    """Its masks come from one generator, in one order."""
+    losses = []
+    for count in (1, 2):
+        npgpt.set_num_threads(count)
+        model = npgpt.GPTModel(dataclasses.replace(CONFIG, dropout=0.2), dtype="float64")
+        losses.append(model.loss_and_grad(IDS, TARGETS))
+        assert model.replicas == []
+    assert abs(losses[1] - losses[0]) <= 8 * eps("float64") * losses[0]  # BLAS may share out a product
+
+
+@pytest.mark.parametrize(("block", "shares"), [(2_000, 3), (6_000, 2), (10_000, 1)])
+def test_each_thread_adds_up_its_own_part_of_the_gradients(block, shares, monkeypatch):
+    """Two threads that moved the same elements would add them twice, now and then."""
+    npgpt.set_num_threads(3)
+    monkeypatch.setattr("npgpt.model.BLOCK", block)
+    tasks = []
+    monkeypatch.setattr("npgpt.model.run_together", tasks.extend)
+    model = npgpt.GPTModel(CONFIG)
+    replicas = [model._replica() for _ in range(2)]
+    sizes = np.arange(1, model.store.grad.size + 1, dtype=np.float32)
+    for replica in replicas:
+        replica.store.grad[:] = sizes
+    model._add_gradients(replicas)
+    assert len(tasks) == shares
+    for number, task in enumerate(tasks):
+        model.store.grad[:] = 0
+        task()
+        moved = np.zeros(sizes.size, bool)
+        moved[number * sizes.size // shares : (number + 1) * sizes.size // shares] = True
+        assert np.array_equal(model.store.grad, np.where(moved, 2 * sizes, 0))
+        assert all(not replica.store.grad[moved].any() for replica in replicas)
 
 
 def test_the_optimiser_and_clipping_give_the_same_in_threads():
