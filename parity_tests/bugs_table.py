@@ -3,6 +3,7 @@
 python -m parity_tests.bugs_table
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,7 @@ through?"""
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     FILE.write_text(measure(), encoding="utf-8")
     print(f"wrote {FILE.name}")
 

@@ -353,17 +353,20 @@ def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> 
     return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]
 
 
-def errors_against_torch(op: Op, case: Case, device: str) -> list[float]:
-    """The error of the output and of each gradient against torch, in eps x magnitude."""
+def errors_against_torch(op: Op, case: Case, device: str, backward: bool = True) -> list[float]:
+    """The error of the output and of each gradient against torch, in eps x magnitude; of the output alone without `backward`,
+    which is then not called."""
     inputs, rng = case.build()
     y, cache = op.forward(*inputs)
     dy = cotangent(rng, y, case.dtype)
-    gradients = as_tuple(op.backward(dy, cache))
     torch_y, torch_gradients = run_torch(op, inputs, dy, device)
     with np.errstate(under="ignore"):
         y_magnitude, gradient_magnitudes = op.magnitude(dy.astype(np.float64), *in_float64(inputs))
-    pairs = zip([y, *gradients], [torch_y, *torch_gradients], [y_magnitude, *gradient_magnitudes], strict=True)
-    return [local_error(np.asarray(ours), theirs, magnitude) for ours, theirs, magnitude in pairs]
+    ours, theirs, magnitudes = [y], [torch_y], [y_magnitude]
+    if backward:
+        ours, theirs = [y, *as_tuple(op.backward(dy, cache))], [torch_y, *torch_gradients]
+        magnitudes = [y_magnitude, *gradient_magnitudes]
+    return [local_error(np.asarray(a), b, magnitude) for a, b, magnitude in zip(ours, theirs, magnitudes, strict=True)]
 
 
 H = 1e-30  # the complex step: so small that its square vanishes, and nothing is subtracted, so nothing cancels

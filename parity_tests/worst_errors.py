@@ -8,8 +8,8 @@ same inputs; the magnitude is the operation's own (op_table.py). hypothesis draw
 climbs towards larger ones. test_ops.py fails where a run finds more than twice the figure in the file.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +72,17 @@ def known() -> dict[str, float]:
 
 
 def main() -> None:
-    examples = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser.add_argument("examples", type=int, nargs="?", help="a label; without it 10,000, and the file is written")
+    args = parser.parse_args()
+    examples = 10_000 if args.examples is None else args.examples
+    if examples < 1:
+        parser.error(f"examples must be at least 1, got {examples}")
     worst = {}
     for name in TABLE:
         worst |= {label: round(error, 2) for label, error in search(name, examples).items()}
         print("  ".join(f"{label} {worst[label]:.2f}" for label in worst if label.startswith(name + " ")), flush=True)
-    if len(sys.argv) == 1:
+    if args.examples is None:
         FILE.write_text(json.dumps({"unit": "eps x magnitude", "examples a label": examples, "worst": worst}, indent=1) + "\n")
         print(f"wrote {FILE.name}")
 
