@@ -62,7 +62,6 @@ def main() -> None:
     for number in range(args.num_samples):
         if number:
             print("\n---------------")
-        print(args.prompt, end="", flush=True)
         backend.generate(
             model,
             prompt,
@@ -72,18 +71,20 @@ def main() -> None:
             top_p=args.top_p,
             seed=None if args.seed is None else args.seed + number,
             slide=args.slide,
-            on_token=printer(tokenizer, args.stop),
+            on_token=printer(tokenizer, args.prompt, args.stop),
         )
     print()
 
 
-def printer(tokenizer: npgpt.Tokenizer, stop: str | None):
-    """A function for generate's on_token: prints the text as it grows, and ends it at `stop`."""
+def printer(tokenizer: npgpt.Tokenizer, prompt: str, stop: str | None):
+    """A function for generate's on_token: prints the prompt and the text after it as it grows, and ends it at `stop`."""
     ids: list[int] = []
     printed = 0  # characters
 
     def on_token(new) -> bool:
         nonlocal printed
+        if not ids:
+            print(prompt, end="")
         ids.extend(new.tolist())
         text = tokenizer.decode(ids)
         end = text.find(stop) + len(stop) if stop and stop in text else len(text)

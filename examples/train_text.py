@@ -220,6 +220,8 @@ def main() -> None:
         backend.use_tf32(args.tf32)
     elif int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun has started several processes, which --backend numpy cannot use: add --backend torch")
+    elif args.dtype == "bfloat16":
+        raise ValueError("--dtype bfloat16 needs --backend torch")
     elif args.compile or args.tf32:
         raise ValueError(f"--{'compile' if args.compile else 'tf32'} needs --backend torch")
     if args.fsdp and ranks == 1:
@@ -239,7 +241,11 @@ def main() -> None:
     train_tokens, validation_tokens = npgpt.split_tokens(tokens, args.validation)
     config = make_config(args, tokenizer.vocab_size)
     windows = npgpt.RandomWindows(train_tokens, args.seq_len, args.batch_size, args.seed, rank=rank, ranks=ranks)
-    npgpt.RandomWindows(validation_tokens, args.seq_len, args.batch_size)  # long enough? better said now than in an hour
+    if len(validation_tokens) <= args.seq_len:  # better said now than in an hour
+        raise ValueError(
+            f"--seq-len {args.seq_len} needs {args.seq_len + 1} tokens to validate on, and the last {args.validation:g} of the "
+            f"text holds {len(validation_tokens)}; take a longer text, a shorter context or a larger --validation"
+        )
     prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
     model = backend.GPTModel(config, device, seed=args.seed, dtype=args.dtype)
     if checkpoint:
