@@ -51,15 +51,15 @@ def test_characters_of_several_tokens_are_printed_whole(monkeypatch, capsys):
     pytest.importorskip("tokenizers")
     text = "ışık 😀 aşağı"
     tokenizer = npgpt.BPETokenizer.from_text("", 256)
-    show = runpy.run_path(str(EXAMPLES / "sample.py"))["printer"](tokenizer, "aş")
+    show = runpy.run_path(str(EXAMPLES / "sample.py"))["printer"](tokenizer, prompt="aş ", stop="aş")
     printed = ""
     for token in tokenizer.encode(text):
         ended = show(np.array([token]))
         printed += capsys.readouterr().out
-        assert text.startswith(printed)
+        assert ("aş " + text).startswith(printed)
         if ended:
             break
-    assert printed == "ışık 😀 aş"
+    assert printed == "aş ışık 😀 aş"  # the prompt's own "aş" is no reason to stop
 
 
 @pytest.mark.parametrize(
