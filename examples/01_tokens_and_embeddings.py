@@ -12,8 +12,8 @@ from common import start
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import numpy_array
+from npgpt import pictures
+from npgpt.pictures.statistics import numpy_array
 
 HTML = {"action": "store_true", "help": "also write the dictionary space as a page to turn with the mouse (needs plotly)"}
 run = start(__doc__, prompt="ali ata bak.", more=lambda add: add("--html", **HTML))
@@ -24,7 +24,7 @@ say = run.say
 # %% A text is a list of numbers: the place of each letter in the alphabet
 ids = run.prompt
 text = npgpt.detokenize(ids)
-run.print("{count} letters: {letters}", count=len(npgpt.letters), letters=plots.visible(npgpt.letters))
+run.print("{count} letters: {letters}", count=len(npgpt.letters), letters=pictures.visible(npgpt.letters))
 run.print("{text!r} is {ids}", text=text, ids=ids)
 
 # %% The embedding table has one row of three numbers for each letter. A lookup copies rows
@@ -35,12 +35,12 @@ one_hot = np.eye(len(table))[ids]  # (T, V): the same as a matrix product
 same = say("yes") if np.array_equal(one_hot @ table, vectors) else say("no")
 run.print("Is a lookup the one-hot rows times the table? {same}", same=same)
 for letter, vector in zip(text[:4], vectors, strict=False):
-    print(f"  {plots.visible(letter)}  " + " ".join(f"{number:7.4f}" for number in vector))
+    print(f"  {pictures.visible(letter)}  " + " ".join(f"{number:7.4f}" for number in vector))
 
 # %% Untrained, the 32 vectors are a cloud without order
 cloud = {"dots": table, "labels": list(npgpt.letters), "color": None, "name": say("letters")}
 page = run.args.out_dir / "01_dictionary_space.html" if run.args.html else None
-figure = plots.plot_dots([cloud], say("Before training: 32 letters, a cloud without order"), html=page, lang=run.args.lang)
+figure = pictures.plot_dots([cloud], say("Before training: 32 letters, a cloud without order"), html=page, lang=run.args.lang)
 run.save(figure, "01_dictionary_space.png")
 
 # %% Backward: each row of the table collects from all places where its letter stood. The others get nothing
@@ -54,10 +54,10 @@ run.print("{letter!r} stands at {places}. First feature: its row's gradient is t
 print("  " + " + ".join(f"{dembed[place, 0]:.5f}" for place in places) + f" = {dtable[ids[0], 0]:.5f}")
 still = "".join(letter for letter, row in zip(npgpt.letters, dtable, strict=True) if not row.any())
 run.print(
-    "{count} letters do not occur, so their rows get exactly 0: {letters}", count=len(still), letters=plots.visible(still)
+    "{count} letters do not occur, so their rows get exactly 0: {letters}", count=len(still), letters=pictures.visible(still)
 )
 title = say("A lookup's gradient: {count} of 32 rows get none, because their letters do not occur", count=len(still))
-run.save(plots.row_gradients(npgpt.letters, dtable, title, run.args.lang), "01_gradient_of_a_lookup.png")
+run.save(pictures.row_gradients(npgpt.letters, dtable, title, run.args.lang), "01_gradient_of_a_lookup.png")
 
 # %% So they never move, however long we train on this text
 run.backend.train(model, iter([(inputs, targets)] * 50), steps=50, learning_rate=1e-2)

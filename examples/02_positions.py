@@ -9,8 +9,8 @@ from common import start
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import numpy_array
+from npgpt import pictures
+from npgpt.pictures.statistics import numpy_array
 
 run = start(__doc__, prompt="ali ata bak")
 say = run.say
@@ -42,7 +42,7 @@ title = say(
     letter=letter,
     count=len(places),
 )
-run.save(plots.positions(encoding, dots, title, run.args.lang), "02_same_letter_other_places.png")
+run.save(pictures.positions(encoding, dots, title, run.args.lang), "02_same_letter_other_places.png")
 ratio = np.linalg.norm(encoding[: len(ids)], axis=-1).mean() / np.linalg.norm(before, axis=-1).mean()
 run.print("untrained, a position's vector is {ratio:.0f} times as long as a letter's", ratio=ratio)
 
@@ -68,4 +68,4 @@ for name, label in (("embed", say("letters only")), ("blocks.0.resid_pre", say("
     )
 title = say("Sorted by letter, the two sentences differ by {first:.2f} without positions, by {second:.2f} with them",
             first=distances[0], second=distances[1])  # fmt: skip
-run.save(plots.steps_in_order(panels, letters, title), "02_order.png")
+run.save(pictures.steps_in_order(panels, letters, title), "02_order.png")

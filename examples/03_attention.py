@@ -11,9 +11,9 @@ from common import start, windows
 import numpy as np
 
 import npgpt
-from npgpt import plots
+from npgpt import pictures
 from npgpt.ops import layer_norm, layer_norm_backward
-from npgpt.statistics import matrix_rank, numpy_array
+from npgpt.pictures.statistics import matrix_rank, numpy_array
 
 run = start(__doc__, prompt="ali ata bak")
 say, lang = run.say, run.args.lang
@@ -37,15 +37,15 @@ trace = run.trace(model, [ids])
 value = {name.removeprefix("blocks.0."): array[0] for name, (array, _) in trace.items()}  # without the batch's axis
 views = [(say(name), value[key][0]) for name, key in (("queries", "q"), ("keys", "k"), ("values", "v"))]  # (T, D) each
 title = say("Each letter asks (query), offers (key) and brings (value)")
-run.save(plots.steps_in_order([(say("after LayerNorm"), value["ln1"]), *views], text, title), "03_query_key_value.png")
+run.save(pictures.steps_in_order([(say("after LayerNorm"), value["ln1"]), *views], text, title), "03_query_key_value.png")
 
 # %% Scores -> mask -> softmax -> weights x values
 scores, pattern, z = value["scores"][0], value["pattern"][0], value["z"][0]  # (T, T), (T, T), (T, D)
 run.print("each row of weights sums to {low:.4f}..{high:.4f}", low=pattern.sum(-1).min(), high=pattern.sum(-1).max())
 last, most = text[-1], int(pattern[-1].argmax())
 title = say("The last letter {letter!r} looks most at {other!r} at place {place}: {percent:.0f} % of its attention",
-            letter=last, other=plots.visible(text[most]), place=most, percent=100 * pattern[-1, most])  # fmt: skip
-run.save(plots.attention_steps(scores, pattern, value["v"][0], z, text, title, lang), "03_attention_steps.png")
+            letter=last, other=pictures.visible(text[most]), place=most, percent=100 * pattern[-1, most])  # fmt: skip
+run.save(pictures.attention_steps(scores, pattern, value["v"][0], z, text, title, lang), "03_attention_steps.png")
 output, weights = head(model.blocks[0].ln1(model.token_embedding(run.array([ids])) + model.position_encoding[:, : len(ids)]))
 agree = np.allclose(numpy_array(output)[0], z) and np.allclose(numpy_array(weights)[0], pattern)
 run.print("the head called alone gives the same pair (output, weights): {same}", same=say("yes") if agree else say("no"))
@@ -61,7 +61,7 @@ loud, quiet = max(("attn_out", "ffn_out"), key=sizes.get), min(("attn_out", "ffn
 words = {"attn_out": say("attention"), "ffn_out": say("FFN")}
 title = say("Two branches write into the stream x; here {loud} writes {ratio:.1f} times as strongly as {quiet}",
             loud=words[loud], quiet=words[quiet], ratio=sizes[loud] / sizes[quiet])  # fmt: skip
-run.save(plots.steps_in_order(panels, text, title), "03_block_step_by_step.png")
+run.save(pictures.steps_in_order(panels, text, title), "03_block_step_by_step.png")
 
 # %% LayerNorm in three dimensions: centring puts every vector into a plane, scaling onto a circle of radius sqrt(3)
 x = value["resid_pre"].astype(np.float64)  # (T, 3)
@@ -69,7 +69,7 @@ xhat, cache = layer_norm(x, np.ones(3), np.zeros(3))
 radii = np.linalg.norm(xhat, axis=-1)  # (T,)
 run.print("radii after LayerNorm: {low:.4f} to {high:.4f}; √3 = {root:.4f}", low=radii.min(), high=radii.max(), root=np.sqrt(3))
 title = say("LayerNorm of three numbers: every vector lands on one circle of radius √3")
-run.save(plots.layer_norm_circle(x, xhat, list(text), title, lang), "03_layer_norm_circle.png")
+run.save(pictures.layer_norm_circle(x, xhat, list(text), title, lang), "03_layer_norm_circle.png")
 # The backward of one vector is a 3 x 3 matrix. Its rank says how many directions of a gradient get through.
 first = [layer_norm(x[0], np.ones(3), np.zeros(3))[1]]
 jacobian = np.array([layer_norm_backward(direction, first[0])[0] for direction in np.eye(3)])  # (3, 3)

@@ -9,8 +9,8 @@ from common import LN_32, start, windows
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import numpy_array, probabilities, surprise
+from npgpt import pictures
+from npgpt.pictures.statistics import numpy_array, probabilities, surprise
 
 run = start(__doc__, prompt="ali ata bak.")
 say, lang = run.say, run.args.lang
@@ -26,7 +26,7 @@ p = probabilities(logits)  # (T, V)
 best = p[-1].argsort()[::-1][:4]
 run.print("after {text!r}, the likeliest letters:", text=text[:-1])
 for token in best:
-    print(f"  {plots.visible(npgpt.letters[token])}  logit {logits[-1, token]:7.3f}  p {p[-1, token]:.3f}")
+    print(f"  {pictures.visible(npgpt.letters[token])}  logit {logits[-1, token]:7.3f}  p {p[-1, token]:.3f}")
 
 # %% How surprising is each letter that really comes next? -ln p; guessing among 32 letters costs ln 32 every time
 surprises = {name: surprise(numpy_array(model(inputs))[0], targets[0]) for name, model in models.items()}  # (T,) each
@@ -39,7 +39,7 @@ for (name, values), model in zip(surprises.items(), models.values(), strict=True
     )
 better = int((surprises[say("trained")] < LN_32).sum())
 title = say("The trained model is less surprised than guessing at {count} of {total} letters", count=better, total=len(ids) - 1)
-run.save(plots.surprise_bars(text[1:], surprises, LN_32, title, lang), "04_surprise.png")
+run.save(pictures.surprise_bars(text[1:], surprises, LN_32, title, lang), "04_surprise.png")
 
 # %% What each model expects at every place; the frame marks the letter that really comes
 panels = [(name, probabilities(model(inputs))[0], text[:-1]) for name, model in models.items()]
@@ -50,7 +50,7 @@ run.print(
 highest = [100 * p.max() for _, p, _ in panels]
 title = say("Framed: what really comes. No letter gets more than {first:.0f} % untrained, {second:.0f} % trained",
             first=highest[0], second=highest[1])  # fmt: skip
-run.save(plots.next_letters(panels, npgpt.letters, title, [targets[0]] * 2, lang), "04_what_is_expected.png")
+run.save(pictures.next_letters(panels, npgpt.letters, title, [targets[0]] * 2, lang), "04_what_is_expected.png")
 
 # %% Inference: take the likeliest letter, append it, ask again
 begin = npgpt.tokenize(text[: max(1, len(text) // 3)])
@@ -68,7 +68,7 @@ run.print("probabilities of the letters it chose: {chosen}", chosen=" ".join(f"{
 last = npgpt.detokenize(written[len(begin) - 1 : -1])
 title = say("Greedy writing: the framed letter is appended, then the model is asked again")
 panel = (say("written: {text!r}", text=npgpt.detokenize(written)), steps, last)
-run.save(plots.next_letters([panel], npgpt.letters, title, [written[len(begin) :]], lang), "04_greedy.png")
+run.save(pictures.next_letters([panel], npgpt.letters, title, [written[len(begin) :]], lang), "04_greedy.png")
 
 # %% Over the whole text
 whole = windows(config.seq_len)

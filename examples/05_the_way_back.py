@@ -9,8 +9,8 @@ from common import start
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import numpy_array, probabilities
+from npgpt import pictures
+from npgpt.pictures.statistics import numpy_array, probabilities
 
 run = start(__doc__, prompt="ali ata bak")
 say, lang = run.say, run.args.lang
@@ -37,7 +37,7 @@ for name in order:
     steps.append((name.removeprefix("blocks.0."), value, gradient))
     print(f"  {name.removeprefix('blocks.0.'):12} {value_rms:10.4f} {gradient_rms:12.6f}")
 title = say("Every value has a gradient of its own shape. Read from left to right: the way back")
-run.save(plots.value_beside_gradient(steps, text, title, lang), "05_value_and_gradient.png")
+run.save(pictures.value_beside_gradient(steps, text, title, lang), "05_value_and_gradient.png")
 
 # %% Scores: softmax only compares, so a row of scores moved up as a whole changes nothing, and a row of dscores sums to 0
 pattern, dpattern = (array[0] for array in trace["blocks.0.pattern"])  # (T, T)
@@ -55,7 +55,7 @@ run.print("dv of {key!r} at {s}, first feature: the sum over everyone who looked
 print("  " + "\n+ ".join(f"{pattern[t, s]:.3f} * {dz[t, 0]:.6f}" for t in range(s, T)))
 print(f"= {terms.sum():.6f}   (trace: {dv[s, 0]:.6f})")
 title = say("Rows of dscores sum to 0: attention that one letter wins, another loses")
-run.save(plots.rows_that_sum_to_zero(pattern, dscores, text, title, lang), "05_dscores.png")
+run.save(pictures.rows_that_sum_to_zero(pattern, dscores, text, title, lang), "05_dscores.png")
 
 # %% At the bottom: dembed, collected in the table's rows, is the gradient that moves the letters
 dembed = trace["embed"][1]  # (T, C)

@@ -13,8 +13,8 @@ from common import LN_32, SENTENCES, start
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import ngram_entropy
+from npgpt import pictures
+from npgpt.pictures.statistics import ngram_entropy
 
 run = start(
     __doc__, more=lambda add: add("--run-dir", type=Path, default=None, help="where train.py wrote; --out-dir if not given")
@@ -55,7 +55,7 @@ beaten = {0: say("above even the letters' frequencies"), 1: say("better than let
           2: say("better than bigrams, not than trigrams"), 3: say("better than trigrams")}[len(passed)]  # fmt: skip
 names = {1: say("letters alone"), 2: say("bigrams"), 3: say("trigrams")}
 title = say("The run ends at {loss:.2f} nats: {beaten}", loss=late, beaten=beaten)
-figure = plots.loss_curve(losses, LN_32, floors={names[n]: floors[n] for n in floors}, title=title, lang=lang)
+figure = pictures.loss_curve(losses, LN_32, floors={names[n]: floors[n] for n in floors}, title=title, lang=lang)
 run.save(figure, "06_loss_and_floors.png")
 
 # %% Gradients and updates of every tensor over time
@@ -68,26 +68,26 @@ for k, name in enumerate(tensors):
 grown, median = tensors[int((rms[-1] / rms[0]).argmax())], np.nanmedian(ratios[-1])
 title = say("From first to last step the gradient of {name} grew most; the median update is {ratio:.0e} of its weights",
             name=grown, ratio=median)  # fmt: skip
-run.save(plots.gradient_flow(steps, tensors, rms, ratios, title, lang), "06_gradient_flow.png")
+run.save(pictures.gradient_flow(steps, tensors, rms, ratios, title, lang), "06_gradient_flow.png")
 
 # %% The letters on their way: before, after, and as a film
 snapshots = np.array([first["embedding_before"]] + [watch["embedding"] for _, watch in watched])  # (S + 1, V, C)
-vowel = np.array([letter in plots.VOWELS for letter in npgpt.letters])
-consonant = np.array([letter in plots.CONSONANTS for letter in npgpt.letters])
+vowel = np.array([letter in pictures.VOWELS for letter in npgpt.letters])
+consonant = np.array([letter in pictures.CONSONANTS for letter in npgpt.letters])
 apart = []
 for name, table in ((say("before training"), snapshots[0]), (say("after training"), snapshots[-1])):
     between = np.linalg.norm(table[vowel].mean(axis=0) - table[consonant].mean(axis=0))
     within = np.mean([np.linalg.norm(table[kind] - table[kind].mean(axis=0), axis=-1).mean() for kind in (vowel, consonant)])
     apart.append(between / within)
     run.print("{name}: the two kinds' centres lie {ratio:.2f} times their mean radius apart", name=name, ratio=apart[-1])
-run.save(plots.embedding_space(snapshots[0], snapshots[-1], npgpt.letters, lang), "06_embedding_before_after.png")
+run.save(pictures.embedding_space(snapshots[0], snapshots[-1], npgpt.letters, lang), "06_embedding_before_after.png")
 title = say("Vowels and consonants: {first:.1f} radii apart at first, {last:.1f} in the end", first=apart[0], last=apart[1])
-run.save(plots.embedding_motion([0, *steps], snapshots, npgpt.letters, title, lang), "06_embedding_motion.gif")
+run.save(pictures.embedding_motion([0, *steps], snapshots, npgpt.letters, title, lang), "06_embedding_motion.gif")
 
 # %% What it writes as it learns
 shown = [place for place, step in enumerate(steps) if place % max(1, len(steps) // 10) == 0]
 samples = [watched[place][1]["sample"] for place in shown]
 run.print("at the end it writes {text!r}", text=watched[-1][1]["sample"])
 title = say("After the grey prompt: what the model writes as it learns")
-picture = plots.learning_to_write([steps[place] for place in shown], samples, first["prompt"], title, lang)
+picture = pictures.learning_to_write([steps[place] for place in shown], samples, first["prompt"], title, lang)
 run.save(picture, "06_learning_to_write.png")

@@ -17,8 +17,8 @@ from common import SENTENCES, start
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import closest_pairs, knee, matrix_rank, numpy_array, prefix_entropy
+from npgpt import pictures
+from npgpt.pictures.statistics import closest_pairs, knee, matrix_rank, numpy_array, prefix_entropy
 
 
 def options(add) -> None:
@@ -86,7 +86,7 @@ else:
     run.print("of {total} runs from the knee on, {count} end more than 0.1 nats above their width's best",
               total=wide.size, count=stuck)  # fmt: skip
 print(title)
-picture = plots.knowledge(widths, losses, known, ranks, floor=floor, facts=len(rows), knee=bend, title=title, lang=lang)
+picture = pictures.knowledge(widths, losses, known, ranks, floor=floor, facts=len(rows), knee=bend, title=title, lang=lang)
 run.save(picture, "07_knowledge_squeezed.png")
 
 # %% What a narrow model confuses: which sentence's word does it answer with?
@@ -112,6 +112,6 @@ dots = [{"dots": table[ids], "labels": [words[i] for i in ids], "color": colour,
 apart = [np.mean([distance for *_, distance in closest_pairs(table[ids], ids, 10**6)]) for *_, ids in kinds]
 title = say("n_embd {width}: countries lie {first:.1f} apart on average, capitals {second:.1f}",
             width=widths[-1], first=apart[0], second=apart[1])  # fmt: skip
-figure = plots.plot_dots(dots, title, lang=lang)
+figure = pictures.plot_dots(dots, title, lang=lang)
 print(figure.get_suptitle().replace("\n", "; "))  # with the share of the variance that three dimensions show
 run.save(figure, "07_words.png")

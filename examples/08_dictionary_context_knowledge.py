@@ -14,8 +14,8 @@ from common import start, windows
 import numpy as np
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import loss_without_head, probabilities
+from npgpt import pictures
+from npgpt.pictures.statistics import loss_without_head, probabilities
 
 
 def options(add) -> None:
@@ -55,7 +55,7 @@ for sentence in contexts:
     vectors[sentence] = trace["blocks.1.resid_post"][0][0][-len(WORD) :]  # (2, C), where the word stands
 dictionary = trace["embed"][0][0][-len(WORD) :]  # (2, C): the same in every sentence
 sets = [{"dots": dictionary, "labels": list(WORD), "color": None, "name": say("dictionary"), "line": True}]
-sets += [{"dots": vectors[s], "labels": list(WORD), "color": None, "name": f"{name} ({plots.visible(s)})", "line": True}
+sets += [{"dots": vectors[s], "labels": list(WORD), "color": None, "name": f"{name} ({pictures.visible(s)})", "line": True}
          for s, name in contexts.items()]  # fmt: skip
 distance = np.linalg.norm(vectors[". at"] - vectors["ali topu at"], axis=-1)  # (2,)
 size = np.mean([np.linalg.norm(v, axis=-1).mean() for v in vectors.values()])
@@ -68,10 +68,10 @@ for letter, gap in zip(WORD, distance, strict=True):
     )
 for sentence, name in contexts.items():
     p = probabilities(model([npgpt.tokenize(sentence)]))[0, -1]
-    likely = ", ".join(f"{plots.visible(npgpt.letters[i])} {p[i]:.2f}" for i in p.argsort()[::-1][:3])
+    likely = ", ".join(f"{pictures.visible(npgpt.letters[i])} {p[i]:.2f}" for i in p.argsort()[::-1][:3])
     run.print("  after {sentence!r} ({name}): {likely}", sentence=sentence, name=name, likely=likely)
 title = say("One word, two contexts: 0 apart in the dictionary, {gap:.1f} apart at the last letter", gap=distance[-1])
-figure = plots.plot_dots(sets, title, lang=lang)
+figure = pictures.plot_dots(sets, title, lang=lang)
 print(figure.get_suptitle().replace("\n", "; "))  # with the share of the variance that three dimensions show
 run.save(figure, "08_one_word_two_contexts.png")
 
@@ -88,7 +88,7 @@ notes = [[say("without it: {change:+.3f} nats", change=change) for change in row
 layer, head = np.unravel_index(worse.argmax(), worse.shape)
 title = say("Head {head} of layer {layer} is missed most: without it the loss is {change:.2f} nats higher",
             head=head + 1, layer=layer + 1, change=worse.max())  # fmt: skip
-run.save(plots.attention_maps(patterns, text, title, notes, lang), "08_heads.png")
+run.save(pictures.attention_maps(patterns, text, title, notes, lang), "08_heads.png")
 
 # %% Layers and heads at about equal size
 losses = np.array([[models[shape, seed].loss(inputs[some], targets[some]) for seed in seeds] for shape in SHAPES])
@@ -104,4 +104,4 @@ steps = run.steps(run.args.steps)
 title = say("After {steps:,} steps {name} is best, by {gap:.3f} nats: {verdict} ({spread:.3f})",
             steps=steps, name=names[best], gap=gap, verdict=verdict, spread=spread)  # fmt: skip
 print(title)
-run.save(plots.shapes(names, losses, title, lang), "08_layers_and_heads.png")
+run.save(pictures.shapes(names, losses, title, lang), "08_layers_and_heads.png")

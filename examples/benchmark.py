@@ -25,11 +25,11 @@ from functools import partial
 import numpy as np
 
 import npgpt
-from npgpt.memory import keep_freed_memory
-from npgpt.model import shares_of_a_batch
+from npgpt.machine.memory import keep_freed_memory
+from npgpt.machine.threads import run_together, shares
+from npgpt.models.gpt import shares_of_a_batch
+from npgpt.models.weights import weight_shapes
 from npgpt.ops.attention import blocks
-from npgpt.threads import run_together, shares
-from npgpt.weights import weight_shapes
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}

@@ -17,9 +17,9 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 import npgpt  # noqa: E402
-from npgpt.files import write_atomically  # noqa: E402
-from npgpt.labels import LANGUAGES, translator  # noqa: E402
-from npgpt.statistics import numpy_array  # noqa: E402
+from npgpt.pictures.labels import LANGUAGES, translator  # noqa: E402
+from npgpt.pictures.statistics import numpy_array  # noqa: E402
+from npgpt.runs.files import write_atomically  # noqa: E402
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"

@@ -58,7 +58,7 @@ def make_tokenizers(text: str, vocab_size: int) -> dict[str, npgpt.Tokenizer]:
 def spelling_bits(tokenizer: npgpt.Tokenizer, text: str, alphabet: int) -> float:
     """What it costs to spell everything in the text that the tokenizer only knows as unknown."""
     if tokenizer.kind == "words":
-        unknown = [piece for piece in npgpt.tokenizers.words.PIECE.findall(text) if piece not in tokenizer.ids]
+        unknown = [piece for piece in npgpt.text.words.PIECE.findall(text) if piece not in tokenizer.ids]
         return sum(len(piece) + 1 for piece in unknown) * math.log2(alphabet + 1)
     if tokenizer.kind == "characters":
         return sum(character not in tokenizer.ids for character in text) * math.log2(alphabet)

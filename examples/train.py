@@ -194,8 +194,8 @@ def token_vectors(model) -> np.ndarray:
 
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:
     """Metrics, weights and two pictures; prints each file's name."""
-    from npgpt.files import write_atomically
-    from npgpt.plots import embedding_space, loss_curve
+    from npgpt.pictures import embedding_space, loss_curve
+    from npgpt.runs.files import write_atomically
 
     lines = "".join(json.dumps(record) + "\n" for record in metrics)
     write_atomically(out_dir / "metrics.jsonl", lines.encode())

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import npgpt
-from npgpt.data import set_generator_state
+from npgpt.text.data import set_generator_state
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
@@ -301,8 +301,8 @@ def run(args, backend, model, optimizer, windows, validation_tokens, tokenizer, 
     """
     from tqdm import tqdm
 
-    from npgpt.files import remove_leftovers
-    from npgpt.metrics import MetricsFile
+    from npgpt.runs.files import remove_leftovers
+    from npgpt.runs.metrics import MetricsFile
 
     start = checkpoint.step if checkpoint else 0
     best = checkpoint.run["best"] if checkpoint else None
@@ -407,7 +407,7 @@ class StopAfterStep:
 
 def draw_losses(records: list[dict], vocab_size: int, path: Path) -> None:
     """The picture of the training losses, with the validation losses in it."""
-    from npgpt.plots import loss_curve
+    from npgpt.pictures import loss_curve
 
     figure = loss_curve([record["loss"] for record in records], math.log(vocab_size))
     evaluated = [record for record in records if "val_loss" in record]

@@ -4,15 +4,16 @@ Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and tra
 PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
-from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
-from .config import GPTConfig
-from .data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
-from .device import pick_device
 from .generation import generate
-from .model import GPTModel, get_position_encoding
+from .machine.device import pick_device
+from .machine.threads import get_num_threads, set_num_threads
+from .models import make_model
+from .models.config import GPTConfig
+from .models.gpt import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm, parameter_groups
-from .threads import get_num_threads, set_num_threads
-from .tokenizers import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
+from .runs.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
+from .text import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
+from .text.data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
 from .training import TrainingDiverged, cosine_schedule, evaluate, train
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "get_position_encoding",
     "letters",
     "load_checkpoint",
+    "make_model",
     "parameter_groups",
     "pick_device",
     "random_batches",
@@ -56,7 +58,7 @@ __all__ = [
 def __getattr__(name: str):
     """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
     if name == "check_backward":
-        from .grader import check_backward
+        from .check.grader import check_backward
 
         return check_backward
     raise AttributeError(f"module 'npgpt' has no attribute {name!r}")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy import ndarray as Array
 
+from .machine.threads import blas_for
 from .ops.embedding import check_ids
 from .sampling import make_sampler
-from .threads import blas_for
 
 
 def checked_prompt(ids: Array, vocab_size: int) -> Array:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy import ndarray as Array
 
 from . import ops
+from .machine.parameters import Parameter
 from .ops.attention import Note, ignore
-from .parameters import Parameter
 
 Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
 

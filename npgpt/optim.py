@@ -23,8 +23,8 @@ from functools import partial
 import numpy as np
 from numpy import ndarray as Array
 
-from .parameters import BLOCK, Parameter, joined
-from .threads import run_together, shares
+from .machine.parameters import BLOCK, Parameter, joined
+from .machine.threads import run_together, shares
 
 SHARE = 2 * BLOCK  # elements: a thread's share of a long vector is at least so long, or starting the thread would cost more
 

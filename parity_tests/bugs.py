@@ -25,7 +25,7 @@ class Bug:
     story : why training still seems to work.
     source : "published" or "classic".
     tensor : the first tensor, in the order of computation, that is wrong in a two-layer model: what locate.py should name.
-    mistake : the kind of mistake that fits (npgpt/diagnose.py), or None where no kind does.
+    mistake : the kind of mistake that fits (npgpt/check/diagnose.py), or None where no kind does.
     also : further changes that belong to it, each (where, old, new).
     """
 
@@ -636,7 +636,7 @@ CATALOGUE = {
         ),
         Bug(
             "positions_never_trained",
-            "npgpt.model:GPTModel.backward",
+            "npgpt.models.gpt:GPTModel.backward",
             "self.position_embedding.dweight += dposition",
             "pass",
             "Random positions tell positions apart too.",
@@ -646,7 +646,7 @@ CATALOGUE = {
         ),
         Bug(
             "final_layer_norm_skipped_in_the_backward",
-            "npgpt.model:GPTModel.backward",
+            "npgpt.models.gpt:GPTModel.backward",
             "dx = self.ln_f.backward(dx, cache.ln_f)",
             "pass",
             "LayerNorm is nearly the identity at the start, up to scale.",
@@ -656,7 +656,7 @@ CATALOGUE = {
         ),
         Bug(
             "embedding_never_trained_by_its_lookup",
-            "npgpt.model:GPTModel.backward",
+            "npgpt.models.gpt:GPTModel.backward",
             "self.token_embedding.backward(dembed, cache.token_embedding)",
             "pass",
             "With a tied head the table still learns, as a head.",
@@ -666,7 +666,7 @@ CATALOGUE = {
         ),
         Bug(
             "blocks_run_backward_in_forward_order",
-            "npgpt.model:GPTModel.backward",
+            "npgpt.models.gpt:GPTModel.backward",
             "for i in reversed(range(len(self.blocks))):",
             "for i in range(len(self.blocks)):",
             "With one block there is nothing to see, and with the residual stream every block gets something sensible.",
@@ -675,7 +675,7 @@ CATALOGUE = {
         ),
         Bug(
             "gradient_multiplied_by_the_loss",
-            "npgpt.model:GPTModel._forward_and_backward",
+            "npgpt.models.gpt:GPTModel._forward_and_backward",
             "cross_entropy_backward(scale, loss_cache)",
             "cross_entropy_backward(float(loss), loss_cache)",
             "The gradient of the loss squared, halved: the same direction.",

@@ -14,7 +14,7 @@ import torch
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.weights import weight_shapes
+from npgpt.models.weights import weight_shapes
 
 from .op_table import TABLE, Case, complex_step_error, errors_against_torch
 from .strategies import STRUCTURES, random_weights
@@ -187,7 +187,7 @@ def tied_is_not_the_sum(weights, ids, targets, once) -> bool:
 def optimiser_parity(seed: int) -> bool:
     """AdamW and clipping against torch's over a few steps, with gradients above and below the norm that is allowed."""
     rng = np.random.default_rng(seed)
-    store = npgpt.parameters.Store({"a": (3, 4), "b": (5,)}, "float64")
+    store = npgpt.machine.parameters.Store({"a": (3, 4), "b": (5,)}, "float64")
     store.data[:] = rng.standard_normal(store.data.size)
     ours = list(store.parameters.values())
     theirs = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]

@@ -2,8 +2,8 @@
 
 `record` writes down everything that one training step computes, in the order of computation: the forward's intermediates,
 the loss, the gradients from the logits back to the embedding with the parameters where the chain reaches them, the clipping
-and the weights after each of two AdamW steps. `first_divergence` compares two such records and asks npgpt/diagnose.py which
-mistake would make the one out of the other.
+and the weights after each of two AdamW steps. `first_divergence` compares two such records and asks npgpt/check/diagnose.py
+which mistake would make the one out of the other.
 """
 
 import math
@@ -15,9 +15,9 @@ import numpy as np
 import npgpt
 import npgpt.ops as ops
 import torchgpt
-from npgpt.diagnose import Mistake, likely_mistake
+from npgpt.check.diagnose import Mistake, likely_mistake
+from npgpt.models.weights import is_trainable, weight_shapes
 from npgpt.ops.gelu import A, K
-from npgpt.weights import is_trainable, weight_shapes
 
 from .tolerances import as_numpy, eps, model_scale
 

@@ -46,7 +46,7 @@ PARTS = {
         ],
     ),
     "model": (
-        ["npgpt/layers.py", "npgpt/model.py", "npgpt/parameters.py"],
+        ["npgpt/layers.py", "npgpt/models/gpt.py", "npgpt/machine/parameters.py"],
         [
             *(TESTS + name for name in ("model.py", "properties.py", "optim.py", "dropout.py")),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 import npgpt
-import npgpt.files
+import npgpt.runs.files
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.weights import weight_shapes
+from npgpt.models.weights import weight_shapes
 
 from .bugs import CATALOGUE
 from .locate import Divergence, first_divergence, record, relative_error
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         for path, content in ((args.json, as_json), (args.html, as_html)):
             if path and path != "-":
-                npgpt.files.write_atomically(path, content(report).encode())
+                npgpt.runs.files.write_atomically(path, content(report).encode())
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     print(as_json(report) if args.json == "-" else as_text(report))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import npgpt
-from npgpt import plots
-from npgpt.statistics import numpy_array, probabilities
+from npgpt import pictures
+from npgpt.pictures.statistics import numpy_array, probabilities
 
 
 @pytest.fixture(scope="module", params=["npgpt", "torchgpt"])
@@ -121,7 +121,7 @@ def test_the_articles_plot_dots_takes_its_list_of_dicts(model):
         {"dots": table[:8], "labels": list(npgpt.letters[:8]), "color": "red", "name": "sözlük"},
         {"dots": table[8:12] * 2, "labels": list(npgpt.letters[8:12]), "color": "blue", "name": "bağlam"},
     ]
-    figure = plots.plot_dots(dots_data, "Sözlük uzayı: ığüşöç")
+    figure = pictures.plot_dots(dots_data, "Sözlük uzayı: ığüşöç")
     axes = figure.axes[0]
     assert axes.name == "3d" and [text.get_text() for text in axes.get_legend().get_texts()] == ["sözlük", "bağlam"]
     assert {text.get_text() for text in axes.texts} >= set(npgpt.letters[:12])

@@ -74,7 +74,7 @@ def rewrite(path, change, seal=False):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(document, tensors)
     if seal:
-        document["sha256"] = npgpt.checkpoint.digest(document, tensors)
+        document["sha256"] = npgpt.runs.checkpoint.digest(document, tensors)
     save_file(tensors, path, metadata={"npgpt": json.dumps(document)})
 
 
@@ -247,7 +247,7 @@ def test_the_same_run_makes_the_same_bytes(tmp_path):
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     for name in (".a.x1.tmp", ".a.x2.tmp", ".b.x.tmp", "a", "a.tmp"):
         (tmp_path / name).write_bytes(b"")
-    npgpt.files.remove_leftovers(tmp_path / "a")
+    npgpt.runs.files.remove_leftovers(tmp_path / "a")
     assert sorted(os.listdir(tmp_path)) == [".b.x.tmp", "a", "a.tmp"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import npgpt
-import npgpt.data
+import npgpt.text.data
 from npgpt import (
     BPETokenizer,
     CharTokenizer,
@@ -41,7 +41,7 @@ def path(tmp_path):
 @in_a_folder
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff")), size=st.integers(1, 9))
 def test_the_pieces_of_a_text_are_the_text(tmp_path, monkeypatch, text, size):
-    monkeypatch.setattr(npgpt.data, "CHUNK", size)
+    monkeypatch.setattr(npgpt.text.data, "CHUNK", size)
     path = tmp_path / "text.txt"
     path.write_bytes(text.encode())
     if text.strip():
@@ -65,7 +65,7 @@ def test_encoding_in_pieces_is_encoding_at_once(path, monkeypatch, kind, chunk):
         "bpe": lambda: BPETokenizer.from_text(text, 300),
     }[kind]()
     errors = "replace" if kind == "letters" else "strict"
-    monkeypatch.setattr(npgpt.data, "CHUNK", chunk)
+    monkeypatch.setattr(npgpt.text.data, "CHUNK", chunk)
     assert encode_file(path, tokenizer, errors=errors).tolist() == tokenizer.encode(text, errors)
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_text_is_named_and_nothing_is_written(tmp_path, monkey
     path = tmp_path / "text.txt"
     path.write_bytes(content)
     for chunk in (1, 2, 50, 1 << 20):
-        monkeypatch.setattr(npgpt.data, "CHUNK", chunk)
+        monkeypatch.setattr(npgpt.text.data, "CHUNK", chunk)
         with pytest.raises(ValueError, match=message) as error:
             encode_file(path, CharTokenizer("ali tbk\n\t\x7fELF"))
         assert str(path) in str(error.value) and os.listdir(tmp_path) == ["text.txt"]
@@ -104,8 +104,8 @@ def test_what_the_tokenizer_does_not_know_is_named(path):
 
 def count_encodings(monkeypatch) -> list:
     calls = []
-    plain = npgpt.data.write_tokens
-    monkeypatch.setattr(npgpt.data, "write_tokens", lambda *args: calls.append(args) or plain(*args))
+    plain = npgpt.text.data.write_tokens
+    monkeypatch.setattr(npgpt.text.data, "write_tokens", lambda *args: calls.append(args) or plain(*args))
     return calls
 
 

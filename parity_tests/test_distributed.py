@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import torchgpt
-from npgpt.checkpoint import read_checkpoint
+from npgpt.runs.checkpoint import read_checkpoint
 
 from .test_train_text import SCRIPT, TINY, nothing_is_written_beside_the_bundled_text, records, run  # noqa: F401 (a fixture)
 

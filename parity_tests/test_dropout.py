@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.data import set_generator_state
 from npgpt.ops.dropout import dropout, dropout_mask
+from npgpt.text.data import set_generator_state
 
 from .strategies import configs, random_weights, seeds
 from .test_generation import weight_shapes

@@ -7,7 +7,7 @@ from hypothesis import given
 
 import npgpt
 import torchgpt
-from npgpt.weights import weight_shapes
+from npgpt.models.weights import weight_shapes
 
 from .strategies import configs, random_weights, seeds
 from .tolerances import as_numpy, assert_model_parity

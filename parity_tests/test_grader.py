@@ -16,7 +16,7 @@ import torch.nn.functional as F
 import npgpt.layers as layers
 import npgpt.ops as ops
 from npgpt import GPTConfig, GPTModel, check_backward
-from npgpt.numerical import complex_step, finite_differences, one_hot
+from npgpt.check.numerical import complex_step, finite_differences, one_hot
 
 from .op_table import TABLE, with_constants
 from .strategies import STRUCTURES

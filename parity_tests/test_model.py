@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.model import prefixed
+from npgpt.models.gpt import prefixed
+from npgpt.models.weights import INIT_STD, initial_weights, is_trainable, weight_shapes
 from npgpt.ops import cross_entropy
 from npgpt.ops.attention import ignore
-from npgpt.weights import INIT_STD, initial_weights, is_trainable, weight_shapes
 
 from .strategies import configs, dtypes, random_weights, seeds, tokens
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale

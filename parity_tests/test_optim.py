@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt.parameters import Store, joined
+from npgpt.machine.parameters import Store, joined
 
 from .strategies import seeds
 from .tolerances import eps

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import npgpt
-from npgpt import plots, statistics
-from npgpt.labels import TURKISH, translator
-from npgpt.plots.style import spread
+from npgpt import pictures
+from npgpt.pictures import statistics
+from npgpt.pictures.labels import TURKISH, translator
+from npgpt.pictures.style import spread
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py"))
@@ -119,17 +120,17 @@ def test_a_folder_that_may_not_be_written_to_is_refused(monkeypatch, tmp_path):
 
 
 def test_a_letter_has_one_colour_and_vowels_another_weight():
-    colours = [plots.letter_colour(letter) for letter in npgpt.letters[:29]]
+    colours = [pictures.letter_colour(letter) for letter in npgpt.letters[:29]]
     assert len(set(colours)) == 29 and all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
-    assert {plots.letter_weight(letter) for letter in plots.VOWELS} == {"bold"}
-    assert {plots.letter_weight(letter) for letter in plots.CONSONANTS} == {"normal"} and len(plots.CONSONANTS) == 21
-    for letter in plots.VOWELS:  # warm: red outweighs blue
-        red, blue = int(plots.letter_colour(letter)[1:3], 16), int(plots.letter_colour(letter)[5:], 16)
+    assert {pictures.letter_weight(letter) for letter in pictures.VOWELS} == {"bold"}
+    assert {pictures.letter_weight(letter) for letter in pictures.CONSONANTS} == {"normal"} and len(pictures.CONSONANTS) == 21
+    for letter in pictures.VOWELS:  # warm: red outweighs blue
+        red, blue = int(pictures.letter_colour(letter)[1:3], 16), int(pictures.letter_colour(letter)[5:], 16)
         assert red > blue
 
 
 def test_spaces_are_visible():
-    assert plots.visible("ali ata") == "ali␣ata"
+    assert pictures.visible("ali ata") == "ali␣ata"
 
 
 def test_labels_keep_their_distance():
@@ -144,20 +145,20 @@ def test_plot_dots_projects_wide_vectors_on_one_basis_and_says_how_much_is_left(
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(6, 5))
     sets = [{"dots": wide[i : i + 3], "labels": list("abc"), "color": None, "name": str(i)} for i in (0, 3)]
-    figure = plots.plot_dots(sets, "wide")
-    points, share = plots.three_dimensions(wide)
+    figure = pictures.plot_dots(sets, "wide")
+    points, share = pictures.three_dimensions(wide)
     assert f"{100 * share:.0f} % of the variance" in figure.get_suptitle() and 0 < share < 1
     drawn = np.array([line.get_data_3d() for line in figure.axes[0].lines if len(line.get_data_3d()[0]) == 1])[..., 0]
     assert np.allclose(drawn, points)
-    narrow = plots.plot_dots([{"dots": wide[:, :2], "labels": list("abcdef"), "name": "two"}], "narrow")
+    narrow = pictures.plot_dots([{"dots": wide[:, :2], "labels": list("abcdef"), "name": "two"}], "narrow")
     assert "variance" not in narrow.get_suptitle()
 
 
 def test_plot_dots_draws_on_given_axes():
-    figure = plots.new_figure(4, 4)
+    figure = pictures.new_figure(4, 4)
     axes = figure.add_subplot(projection="3d")
     data = [{"dots": np.eye(3), "labels": list("ali"), "color": "red", "name": "ali"}]
-    assert plots.plot_dots(data, "mine", axes=axes) is figure and axes.get_title() == "mine"
+    assert pictures.plot_dots(data, "mine", axes=axes) is figure and axes.get_title() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_plot_dots_draws_on_given_axes():
 )
 def test_plot_dots_names_the_set_that_does_not_fit(sets, message):
     with pytest.raises(ValueError, match=message):
-        plots.plot_dots(sets, "wrong")
+        pictures.plot_dots(sets, "wrong")
 
 
 DOTS = [{"dots": np.eye(3), "labels": ["ı", " ", "ş"], "color": None, "name": "harfler"}]
@@ -180,7 +181,7 @@ DOTS = [{"dots": np.eye(3), "labels": ["ı", " ", "ş"], "color": None, "name": 
 
 def test_plot_dots_writes_a_page_that_needs_no_network(tmp_path):
     pytest.importorskip("plotly")
-    plots.plot_dots(DOTS, "Sözlük uzayı", html=tmp_path / "space.html")
+    pictures.plot_dots(DOTS, "Sözlük uzayı", html=tmp_path / "space.html")
     page = (tmp_path / "space.html").read_text(encoding="utf-8")
     assert len(page) > 1_000_000 and "scatter3d" in page  # plotly's own code is inside
     assert not re.search(r'<(script|link)[^>]*(src|href)=["\']https?:', page)
@@ -190,7 +191,7 @@ def test_plot_dots_writes_a_page_that_needs_no_network(tmp_path):
 def test_plot_dots_without_plotly_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "plotly", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[plotly\]'"):
-        plots.plot_dots(DOTS, "title", html=tmp_path / "space.html")
+        pictures.plot_dots(DOTS, "title", html=tmp_path / "space.html")
     assert not list(tmp_path.iterdir())
 
 
@@ -204,7 +205,7 @@ def test_every_label_is_translated_with_the_same_values():
 
 def test_the_pictures_know_the_turkish_letters(recwarn):
     """matplotlib warns of every letter that its font lacks; warnings are errors here."""
-    figure = plots.surprise_bars("ığüşöçİâ ", {"a": np.ones(9)}, 3.4, "ĞÜŞİÖÇ ğüşıöç ␣ √ ₁₀ ×", "tr")
+    figure = pictures.surprise_bars("ığüşöçİâ ", {"a": np.ones(9)}, 3.4, "ĞÜŞİÖÇ ğüşıöç ␣ √ ₁₀ ×", "tr")
     figure.savefig(io.BytesIO())
     assert not recwarn.list
 

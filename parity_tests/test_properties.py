@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import npgpt
 import npgpt.ops as ops
 from npgpt.layers import join_heads, split_heads
-from npgpt.weights import weight_shapes
+from npgpt.models.weights import weight_shapes
 
 from .strategies import configs, dtypes, random_weights, seeds, tokens
 from .tolerances import eps, model_errors

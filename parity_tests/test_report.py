@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.diagnose import likely_mistake
-from npgpt.weights import weight_shapes
+from npgpt.check.diagnose import likely_mistake
+from npgpt.models.weights import weight_shapes
 
 from .bugs import CATALOGUE
 from .locate import Record, first_divergence, record

@@ -11,8 +11,8 @@ import pytest
 
 import npgpt
 import torchgpt
-from npgpt import threads
-from npgpt.parameters import Store
+from npgpt.machine import threads
+from npgpt.machine.parameters import Store
 
 from .tolerances import eps
 
@@ -132,9 +132,9 @@ def test_with_dropout_the_batch_stays_whole():
 def test_each_thread_adds_up_its_own_part_of_the_gradients(block, shares, monkeypatch):
     """Two threads that moved the same elements would add them twice, now and then."""
     npgpt.set_num_threads(3)
-    monkeypatch.setattr("npgpt.model.BLOCK", block)
+    monkeypatch.setattr("npgpt.models.gpt.BLOCK", block)
     tasks = []
-    monkeypatch.setattr("npgpt.model.run_together", tasks.extend)
+    monkeypatch.setattr("npgpt.models.gpt.run_together", tasks.extend)
     model = npgpt.GPTModel(CONFIG)
     replicas = [model._replica() for _ in range(2)]
     sizes = np.arange(1, model.store.grad.size + 1, dtype=np.float32)
@@ -210,7 +210,7 @@ def test_blas_is_held_to_one_thread_inside_and_let_go_after():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_gets_threads_of_its_own():
     code = """
-import os, npgpt.threads as t
+import os, npgpt.machine.threads as t
 assert t.run_together([lambda: 1, lambda: 2]) == [1, 2]
 child = os.fork()
 if child == 0:

@@ -97,7 +97,7 @@ def test_unknown_text_can_be_left_out_or_replaced(text):
     assert characters.decode(characters.encode(text, "ignore")) == "".join(c for c in text if c in known)
     assert characters.decode(characters.encode(text, "replace")) == "".join(c if c in known else "\ufffd" for c in text)
     words = WordTokenizer.from_text(TURKISH)
-    pieces = npgpt.tokenizers.words.PIECE.findall(text)
+    pieces = npgpt.text.words.PIECE.findall(text)
     assert "".join(pieces) == text
     assert words.decode(words.encode(text, "ignore")) == "".join(p for p in pieces if p in words.ids)
     assert words.decode(words.encode(text, "replace")) == "".join(p if p in words.ids else "<unk>" for p in pieces)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import npgpt
-from npgpt.checkpoint import read_checkpoint
+from npgpt.runs.checkpoint import read_checkpoint
 
 from .conftest import PROFILE
 from .test_examples import EXAMPLES
@@ -153,7 +153,7 @@ KILLED_RUN = """
 import os, random, runpy, signal, sys, time
 script, folder, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 import npgpt, safetensors.numpy, matplotlib.figure, tqdm
-from npgpt.checkpoint import read_checkpoint
+from npgpt.runs.checkpoint import read_checkpoint
 rng = random.Random(seed)
 path = os.path.join(folder, "last.safetensors")
 options = sys.argv[5:]
@@ -312,7 +312,7 @@ def test_a_run_that_blows_up_says_when(monkeypatch):
 
 
 def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
-    from npgpt.metrics import MetricsFile, read_metrics
+    from npgpt.runs.metrics import MetricsFile, read_metrics
 
     path = tmp_path / "metrics.jsonl"
     metrics = MetricsFile(path)

@@ -14,13 +14,14 @@ from npgpt import (
     train,
 )
 
-from .checkpoint import load_checkpoint, save_checkpoint
-from .device import pick_device, use_tf32
-from .distributed import distribute, join_ranks, leave_ranks, wait_for_all
 from .generation import generate
-from .model import GPTModel, get_position_encoding
+from .machine.device import pick_device, use_tf32
+from .machine.distributed import distribute, join_ranks, leave_ranks, wait_for_all
+from .machine.threads import get_num_threads, set_num_threads
+from .models import make_model
+from .models.gpt import GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm
-from .threads import get_num_threads, set_num_threads
+from .runs.checkpoint import load_checkpoint, save_checkpoint
 from .transfer import from_numpy, to_numpy
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "join_ranks",
     "leave_ranks",
     "load_checkpoint",
+    "make_model",
     "parameter_groups",
     "pick_device",
     "read_checkpoint",

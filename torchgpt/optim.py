@@ -8,7 +8,7 @@ from torch import nn
 
 from npgpt.optim import check_moments
 
-from .distributed import part_like, whole
+from .machine.distributed import part_like, whole
 
 
 class AdamW(torch.optim.AdamW):

@@ -2,7 +2,7 @@
 
 import npgpt
 
-from .model import GPTModel
+from .models.gpt import GPTModel
 
 
 def from_numpy(model: npgpt.GPTModel, device: str = "cpu") -> GPTModel:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray as Array
 
-from ..labels import translator
+from .labels import translator
 from .matrices import matrix
 from .style import CONSONANT, OTHER, VOWEL, label_points, letter_colour, letters_on_axis, new_figure, plain, visible, wrapped
 

@@ -11,7 +11,7 @@ Sources: Sennrich, Haddow, Birch 2016, arXiv:1508.07909; bytes as the start: Rad
 from collections.abc import Iterable
 from os import PathLike
 
-from .base import Tokenizer, check_errors, checked_token_ids
+from .tokenizer import Tokenizer, check_errors, checked_token_ids
 
 
 def library():
@@ -95,6 +95,6 @@ class BPETokenizer(Tokenizer):
 
     def save_tokenizer_json(self, path: str | PathLike) -> None:
         """Writes the file in Hugging Face's own format, for other programs; `load` reads it too."""
-        from ..files import write_atomically
+        from ..runs.files import write_atomically
 
         write_atomically(path, self.tokenizer.to_str(pretty=True).encode())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from .base import Tokenizer, check_errors, checked_token_ids
+from .tokenizer import Tokenizer, check_errors, checked_token_ids
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # Unicode's own sign for "a character that could not be shown"
 

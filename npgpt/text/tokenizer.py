@@ -68,7 +68,7 @@ class Tokenizer:
 
     def save(self, path: str | PathLike) -> None:
         """Writes the tokenizer as a JSON file, whole or not at all. Raises OSError where it cannot."""
-        from ..files import write_atomically
+        from ..runs.files import write_atomically
 
         write_atomically(path, self._json().encode())
 

@@ -7,7 +7,7 @@ and two characters for İ).
 import unicodedata
 from collections.abc import Iterable
 
-from .base import Tokenizer, check_errors, checked_token_ids
+from .tokenizer import Tokenizer, check_errors, checked_token_ids
 
 letters = "abcçdefgğhıijklmnoöprsştuüvyz .,"  # the id of a letter is its place in here
 IDS = {letter: i for i, letter in enumerate(letters)}

@@ -580,7 +580,7 @@ def notes_on(name: str, shape: tuple, true: Measured, clear: Array, vacuous: boo
 
 
 def recognised(pair: Pair, y: Array, i: int, wrong: Array, right: Array, truth: Truth) -> tuple[Mistake | None, str]:
-    """What the i-th gradient looks like: another input's, or what npgpt/diagnose.py knows. wrong and right (n,)."""
+    """What the i-th gradient looks like: another input's, or what npgpt/check/diagnose.py knows. wrong and right (n,)."""
     shape = pair.inputs[pair.places[i]].shape
     for j, true in enumerate(truth.of):
         same = pair.inputs[pair.places[j]].shape == shape and np.array_equal(true.elements, truth.of[i].elements)

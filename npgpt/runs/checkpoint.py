@@ -15,10 +15,10 @@ from os import PathLike
 import numpy as np
 from numpy import ndarray as Array
 
-from .config import GPTConfig
+from ..models.config import GPTConfig
+from ..models.gpt import GPTModel
+from ..text import Tokenizer
 from .files import write_atomically
-from .model import GPTModel
-from .tokenizers import Tokenizer
 
 KEY = "npgpt"  # the metadata's one entry
 VERSION = 2

@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
-from . import ops
+from .. import ops
+from ..layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped, undropped
+from ..machine.device import pick_device
+from ..machine.memory import keep_freed_memory
+from ..machine.parameters import BLOCK, Parameter, Store
+from ..machine.threads import WORK_OF_A_SHARE, run_together, shares
+from ..ops.attention import Note, ignore
+from ..ops.dropout import dropout_mask
+from ..ops.embedding import check_ids
 from .config import GPTConfig
-from .device import pick_device
-from .layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped, undropped
-from .memory import keep_freed_memory
-from .ops.attention import Note, ignore
-from .ops.dropout import dropout_mask
-from .ops.embedding import check_ids
-from .parameters import BLOCK, Parameter, Store
-from .threads import WORK_OF_A_SHARE, run_together, shares
 from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
 
 DTYPES = ("float32", "float64")
@@ -199,7 +199,7 @@ class GPTModel:
     def loss_and_grad(self, ids: Array, targets: Array, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
 
-        A large batch is split between threads (see npgpt/threads.py). This is data parallelism: every thread runs forward and
+        A large batch is split between threads (machine/threads.py). This is data parallelism: every thread runs forward and
         backward over its own sequences, with gradients of its own, and since the loss is a mean over all positions, the whole
         batch's gradient is the sum of theirs, each weighed by its share of the positions. (With dropout the batch stays whole:
         its masks come from one generator, in one order, the same as in torchgpt.)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from .base import Tokenizer, check_errors, checked_token_ids
+from .tokenizer import Tokenizer, check_errors, checked_token_ids
 
 UNKNOWN = "<unk>"  # its id is 0. The pattern below cuts "<unk>" in a text into three pieces, so no text holds it as one
 PIECE = re.compile(r" ?\w+| ?[^\w\s]+|\s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray as Array
 
-from ..labels import translator
+from .labels import translator
 from .style import CONSONANTS, MARKERS, OTHER, VOWELS, label_points, letter_colour, new_figure, visible
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _write_html(path: str | PathLike, parts: list[Array], dots_data: Sequence[di
         from plotly import graph_objects
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"{path}: an HTML page needs plotly: pip install -e '.[plotly]'", name="plotly") from None
-    from ..checkpoint import write_atomically
+    from ..runs.files import write_atomically
 
     figure = graph_objects.Figure(layout={"title": {"text": title.replace("\n", "<br>")}})
     for number, (part, data) in enumerate(zip(parts, dots_data, strict=True)):

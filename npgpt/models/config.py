@@ -4,6 +4,7 @@ import dataclasses
 import math
 import operator
 from dataclasses import dataclass
+from typing import ClassVar
 
 POSITIONS = ("sinusoidal", "learned")
 
@@ -28,12 +29,14 @@ class GPTConfig:
         count: this is how the article's model comes to have 248 parameters and not 275.
     dropout : p, the share of numbers that training sets to 0 after the embeddings, in the attention pattern and at the end of
         both residual branches (npgpt/ops/dropout.py); 0 for none.
-    init_std : the spread of the linear layers' initial weights (npgpt/weights.py). GPT-2's 0.02 is for 768 features and more;
+    init_std : the spread of the linear layers' initial weights. GPT-2's 0.02 is for 768 features and more;
         narrow models learn faster from larger weights.
 
     Raises TypeError for a value of the wrong type and ValueError for one out of range; both name the option, what came and
     what is allowed.
     """
+
+    kind: ClassVar[str] = "gpt"
 
     vocab_size: int
     n_layer: int

@@ -1,8 +1,8 @@
-"""How many threads torch may use on a CPU, under the names of npgpt/threads.py."""
+"""How many threads torch may use on a CPU, under the names of npgpt/machine/threads.py."""
 
 import torch
 
-from npgpt.threads import checked_threads
+from npgpt.machine.threads import checked_threads
 
 
 def get_num_threads() -> int:

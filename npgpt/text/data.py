@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray as Array
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .ops.embedding import check_ids
+from ..ops.embedding import check_ids
 
 
 def read_tokens(path: str | PathLike, tokenizer, errors: str = "strict") -> Array:
@@ -175,7 +175,7 @@ def write_tokens(path: Path, tokens_path: Path, tokenizer, errors: str, dtype: s
     """Encodes the text into the file of ids, and gives their number."""
     import json
 
-    from .files import atomic_file, remove_leftovers
+    from ..runs.files import atomic_file, remove_leftovers
 
     remove_leftovers(tokens_path)
     count, line = 0, 1

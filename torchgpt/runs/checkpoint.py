@@ -1,14 +1,14 @@
-"""Checkpoints, in the one format that npgpt/checkpoint.py defines: either backend reads what either has written."""
+"""Checkpoints, in the one format that npgpt/runs/checkpoint.py defines: either backend reads what either has written."""
 
 from collections.abc import Mapping
 from os import PathLike
 
-from npgpt.checkpoint import pack, read_checkpoint, write_checkpoint
-from npgpt.config import GPTConfig
-from npgpt.tokenizers import Tokenizer
+from npgpt.models.config import GPTConfig
+from npgpt.runs.checkpoint import pack, read_checkpoint, write_checkpoint
+from npgpt.text import Tokenizer
 
-from .distributed import whole
-from .model import GPTModel
+from ..machine.distributed import whole
+from ..models.gpt import GPTModel
 
 
 def save_checkpoint(

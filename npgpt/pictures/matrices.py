@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray as Array
 
-from ..labels import translator
+from .labels import translator
 from .style import letters_on_axis, new_figure
 
 if TYPE_CHECKING:

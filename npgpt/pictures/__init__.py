@@ -1,8 +1,8 @@
 """Pictures. Every function takes numbers and gives back a matplotlib Figure: it never shows it, and needs no display.
 
 matplotlib is imported on the first call, so that importing this stays as light as NumPy. `lang` is "en" or "tr"; what a picture
-says stands in `npgpt/labels.py`. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with
-numbers), curves.py (lines and bars).
+says stands in labels.py. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with numbers),
+curves.py (lines and bars); statistics.py has the numbers that only pictures need.
 """
 
 from .curves import (

@@ -1,4 +1,4 @@
-"""GPTModel in PyTorch: the twin of npgpt/model.py, name for name. It draws the same weights from the same seed.
+"""GPTModel in PyTorch: the twin of npgpt/models/gpt.py, name for name. It draws the same weights from the same seed.
 
     ids -> token_embedding + position -> block 0 -> ... -> block n-1 -> ln_f -> head -> logits
 
@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from npgpt.config import GPTConfig
-from npgpt.model import DTYPES, checked_ids, dropout_generator, prefixed
+from npgpt.models.config import GPTConfig
+from npgpt.models.gpt import DTYPES, checked_ids, dropout_generator, prefixed
+from npgpt.models.weights import check_state_dict, initial_weights, is_trainable
 from npgpt.ops import sinusoids
 from npgpt.ops.attention import Note, ignore
 from npgpt.ops.dropout import dropout_mask
-from npgpt.weights import check_state_dict, initial_weights, is_trainable
 
-from .device import pick_device
-from .distributed import DTensor, Ranks, mean_over_ranks, unsynchronized, whole
-from .layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped
+from ..layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped
+from ..machine.device import pick_device
+from ..machine.distributed import DTensor, Ranks, mean_over_ranks, unsynchronized, whole
 
 
 def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Tensor:

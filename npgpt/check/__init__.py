@@ -1,0 +1,1 @@
+"""Is this backward right? The grader, measured derivatives, likely mistakes."""

@@ -1,0 +1,10 @@
+"""The twins of npgpt/models, under the same names."""
+
+from .gpt import GPTModel
+
+KINDS = {"gpt": GPTModel}  # config.kind -> its class
+
+
+def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+    """The model whose class belongs to the config. Raises what that class raises."""
+    return KINDS[config.kind](config, device, seed=seed, dtype=dtype)
