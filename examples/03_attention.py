@@ -12,7 +12,7 @@ import numpy as np
 
 import npgpt
 from npgpt import pictures
-from npgpt.ops import layer_norm, layer_norm_backward
+from npgpt.ops.layer_norm import layer_norm, layer_norm_backward
 from npgpt.pictures.statistics import matrix_rank, numpy_array
 
 run = start(__doc__, prompt="ali ata bak")

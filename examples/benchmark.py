@@ -26,10 +26,10 @@ import numpy as np
 
 import npgpt
 from npgpt.machine.memory import keep_freed_memory
-from npgpt.machine.threads import run_together, shares
-from npgpt.models.gpt import shares_of_a_batch
-from npgpt.models.weights import weight_shapes
-from npgpt.ops.attention import blocks
+from npgpt.machine.sharing import shares_of_a_batch
+from npgpt.machine.threads import run_together, slices
+from npgpt.models import layout_of
+from npgpt.ops.attention import TILE, tiles
 
 BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
@@ -119,7 +119,7 @@ def matrix_products(config, B: int, T: int) -> tuple[list, float]:
         calls.append(partial(np.dot, array(N, outs), array(outs, ins)))  # dx
         calls.append(partial(np.dot, array(N, outs).T, array(N, ins)))  # dweight
         flops += 3 * 2 * N * ins * outs
-    for rows, seen in blocks(T, T, 64) * config.n_layer:
+    for rows, seen in tiles(T, T, TILE) * config.n_layer:
         r, s = rows.stop - rows.start, seen.stop
         long, wide, keys = array(B, H, r, D), array(B, H, r, s), array(B, H, s, D)
         calls += [partial(np.matmul, long, keys.swapaxes(-1, -2))] * 2  # scores, dpattern
@@ -136,7 +136,7 @@ def call_all(calls: list) -> None:
 
 def roofline(config, B: int, T: int) -> dict:
     """What npgpt's step is made of: the times in seconds, the rates in operations and bytes a second."""
-    parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
+    parameters = sum(entry.size for entry in layout_of(config).values())
     parts = [matrix_products(config, part.stop - part.start, T) for part in shares_of_a_batch(B, T, parameters)]
     flops = sum(each for _, each in parts)
     keep_freed_memory()  # as in the step: a product's result finds memory that is at hand
@@ -144,7 +144,7 @@ def roofline(config, B: int, T: int) -> dict:
     a, b = np.random.default_rng(0).standard_normal((2, 2048, 2048), dtype=np.float32)
     machine = 2 * 2048**3 / best_time(lambda: a @ b, 5)
     vector = np.zeros(2**25, np.float32)  # 128 MB: far more than any cache
-    halves = [vector[part] for part in shares(vector.size, 1)]
+    halves = [vector[part] for part in slices(vector.size, 1)]
     bandwidth = 2 * vector.nbytes / best_time(lambda: run_together([partial(np.add, h, 1, out=h) for h in halves]), 5)
     tiny = npgpt.GPTConfig(2, config.n_layer, 1, 2, 2, ffn_hidden=2, **GPT)  # as many calls, next to no numbers
     calls = training(npgpt, tiny, 1, 2, 200)["seconds"]

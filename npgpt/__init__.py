@@ -8,8 +8,7 @@ from .generation import generate
 from .machine.device import pick_device
 from .machine.threads import get_num_threads, set_num_threads
 from .models import make_model
-from .models.config import GPTConfig
-from .models.gpt import GPTModel, get_position_encoding
+from .models.gpt import GPTConfig, GPTModel, get_position_encoding
 from .optim import AdamW, clip_grad_norm, parameter_groups
 from .runs.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .text import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize

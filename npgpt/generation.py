@@ -20,24 +20,25 @@ def checked_prompt(ids: Array, vocab_size: int) -> Array:
 
 
 class Window:
-    """Which tokens the model is to be fed at each step, so that it has seen a window of the last ones, at most seq_len.
+    """Which tokens the model is to be fed at each step, so that it has seen a window of the last ones, at most `context`.
 
-    While all tokens fit into the context, a step feeds only what is new: keys and values of the rest are remembered. Past the
-    context the window's start moves on by `slide` tokens, every token gets another position, and what was remembered holds no
-    longer: the window is fed again, after which there is room for slide - 1 tokens more.
+    While all tokens fit into the context, a step feeds only what is new: the model remembers the rest. Where the context has no
+    end (None), that is all. Past it the window's start moves on by `slide` tokens, every token gets another position, and what
+    was remembered holds no longer: the window is fed again, after which there is room for slide - 1 tokens more.
     """
 
-    def __init__(self, seq_len: int, slide: int):
-        if not 1 <= slide <= seq_len:
-            raise ValueError(f"slide must lie in 1..{seq_len} (the model's seq_len), got {slide}")
-        self.seq_len, self.slide = seq_len, slide
+    def __init__(self, context: int | None, slide: int):
+        if slide < 1 or (context is not None and slide > context):
+            allowed = "be at least 1" if context is None else f"lie in 1..{context} (the model's seq_len)"
+            raise ValueError(f"slide must {allowed}, got {slide}")
+        self.context, self.slide = context, slide
         self.start, self.fed = 0, 0
 
     def next(self, end: int) -> tuple[slice, bool]:
         """For tokens 0..end - 1: those to feed now, and whether what is remembered must be dropped first."""
-        moved = end - self.start > self.seq_len
+        moved = self.context is not None and end - self.start > self.context
         if moved:
-            self.start = end - self.seq_len + self.slide - 1
+            self.start = end - self.context + self.slide - 1
             self.fed = self.start
         new = slice(self.fed, end)
         self.fed = end
@@ -58,8 +59,8 @@ def generate(
 ) -> Array:
     """The prompt and `max_new_tokens` more: ids (T,) or (B, T) -> (T + n,) or (B, T + n) int64.
 
-    A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens. Of equal
-    logits the lowest id wins.
+    A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens, or all
+    where its context has no end. Of equal logits the lowest id wins.
 
     temperature, top_k, top_p : see npgpt/sampling.py; temperature 0, the default, always takes the likeliest.
     seed : fixes what is drawn; None draws something else each time.
@@ -78,7 +79,7 @@ def generate(
     B, T = prompt.shape
     tokens = np.empty((B, T + max_new_tokens), np.int64)
     tokens[:, :T] = prompt
-    window = Window(model.config.seq_len, slide)
+    window = Window(model.context, slide)
     past = model.remember(B)
     with blas_for(B * model.config.seq_len * model.num_parameters()):
         for end in range(T, T + max_new_tokens):

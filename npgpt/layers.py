@@ -1,39 +1,47 @@
 """The layers: they hold parameters, call the operations of `npgpt.ops`, and add up gradients. No mathematics stands here.
 
-Every layer has `forward(x) -> (y, cache)` and `backward(dy, cache) -> dx`, which adds to the gradients of the layer's own
-parameters (`dweight`, `dbias`); calling the layer gives y alone. The caches belong to the caller, so a layer can run forward
-many times before it runs backward.
+A layer finds its parameters by its name: Linear(tensors, "head") holds tensors["head.weight"] and, where there is one,
+tensors["head.bias"]. It has `forward(x) -> (y, cache)` and `backward(dy, cache) -> dx`, which adds to the gradients of the
+layer's own parameters (`dweight`, `dbias`); calling the layer gives y alone. The caches belong to the caller, so a layer can
+run forward many times before it runs backward.
 
 Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hidden size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
 
-from . import ops
 from .machine.parameters import Parameter
-from .ops.attention import Note, ignore
+from .ops.attention import TILE, attention, attention_backward, attention_in_tiles, attention_in_tiles_backward
+from .ops.dropout import dropout, dropout_backward
+from .ops.embedding import embedding, embedding_backward
+from .ops.gelu import gelu, gelu_backward
+from .ops.layer_norm import layer_norm, layer_norm_backward
+from .ops.linear import linear, linear_backward
+from .ops.note import Note, ignore
 
+Tensors = Mapping[str, Parameter]  # by the names of the state_dict
 Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
 
 
 def dropped(x: Array, masks: Masks | None):
     """x with dropout, and what `undropped` needs; without masks x itself."""
-    return (x, None) if masks is None else ops.dropout(x, masks(x.shape))
+    return (x, None) if masks is None else dropout(x, masks(x.shape))
 
 
 def undropped(dx: Array, cache) -> Array:
     """The gradient before the dropout, from that after it."""
-    return dx if cache is None else ops.dropout_backward(dx, cache)
+    return dx if cache is None else dropout_backward(dx, cache)
 
 
 class Linear:
     """y = x weight^T + bias; weight (O, I), bias (O,) or None, as in torch."""
 
-    def __init__(self, weight: Parameter, bias: Parameter | None = None):
+    def __init__(self, tensors: Tensors, name: str):
+        weight, bias = tensors[name + ".weight"], tensors.get(name + ".bias")
         self.weight, self.dweight = weight.data, weight.grad
         self.bias, self.dbias = (None, None) if bias is None else (bias.data, bias.grad)
 
@@ -41,10 +49,10 @@ class Linear:
         return self.forward(x)[0]
 
     def forward(self, x: Array):
-        return ops.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
     def backward(self, dy: Array, cache) -> Array:
-        dx, dweight, dbias = ops.linear_backward(dy, cache)
+        dx, dweight, dbias = linear_backward(dy, cache)
         if self.dweight is not None:  # None: a buffer, which is not trained
             self.dweight += dweight
         if self.dbias is not None:
@@ -55,23 +63,25 @@ class Linear:
 class Embedding:
     """Row ids[n] of weight (V, C) for every id."""
 
-    def __init__(self, weight: Parameter):
+    def __init__(self, tensors: Tensors, name: str):
+        weight = tensors[name + ".weight"]
         self.weight, self.dweight = weight.data, weight.grad
 
     def __call__(self, ids: Array) -> Array:
         return self.forward(ids)[0]
 
     def forward(self, ids: Array):
-        return ops.embedding(ids, self.weight)
+        return embedding(ids, self.weight)
 
     def backward(self, dy: Array, cache) -> None:
-        self.dweight += ops.embedding_backward(dy, cache)
+        self.dweight += embedding_backward(dy, cache)
 
 
 class LayerNorm:
     """Every row of features centred and scaled, then weight (C,) and bias (C,)."""
 
-    def __init__(self, weight: Parameter, bias: Parameter):
+    def __init__(self, tensors: Tensors, name: str):
+        weight, bias = tensors[name + ".weight"], tensors[name + ".bias"]
         self.weight, self.dweight = weight.data, weight.grad
         self.bias, self.dbias = bias.data, bias.grad
 
@@ -79,10 +89,10 @@ class LayerNorm:
         return self.forward(x)[0]
 
     def forward(self, x: Array):
-        return ops.layer_norm(x, self.weight, self.bias)
+        return layer_norm(x, self.weight, self.bias)
 
     def backward(self, dy: Array, cache) -> Array:
-        dx, dweight, dbias = ops.layer_norm_backward(dy, cache)
+        dx, dweight, dbias = layer_norm_backward(dy, cache)
         self.dweight += dweight
         self.dbias += dbias
         return dx
@@ -104,20 +114,21 @@ class Head:
     """One attention head of a layer, to look at: Wq, Wk and Wv are views of its rows of Wqkv, and calling it gives the pair
     (output (B, T, D), weights (B, T, T))."""
 
-    def __init__(self, weight: Parameter, bias: Parameter | None, head: int, n_head: int):
-        C = weight.shape[1]
+    def __init__(self, tensors: Tensors, name: str, head: int, n_head: int):
+        C = tensors[name + ".weight"].shape[1]
         D = C // n_head
 
         def rows(part: int) -> Linear:  # part 0: Q, 1: K, 2: V
             first = part * C + head * D
-            return Linear(weight.rows(first, first + D), None if bias is None else bias.rows(first, first + D))
+            own = {f"rows.{kind}": tensors.get(f"{name}.{kind}") for kind in ("weight", "bias")}
+            return Linear({kind: tensor.rows(first, first + D) for kind, tensor in own.items() if tensor is not None}, "rows")
 
         self.Wq, self.Wk, self.Wv = rows(0), rows(1), rows(2)
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         q, k, v = (W(x)[:, None] for W in (self.Wq, self.Wk, self.Wv))  # each (B, 1, T, D)
-        z, cache = ops.attention(q, k, v, block=x.shape[1])
-        return z[:, 0], cache.patterns[0][:, 0]  # one block: the whole pattern
+        z, cache = attention(q, k, v)
+        return z[:, 0], cache.pattern[:, 0]
 
 
 class KeyValues:
@@ -145,13 +156,11 @@ class MultiHeadAttention:
         attention: tuple
         projection: tuple
 
-    def __init__(
-        self, Wqkv: Parameter, Wqkv_bias: Parameter | None, projection: Parameter, projection_bias: Parameter, n_head: int
-    ):
+    def __init__(self, tensors: Tensors, name: str, n_head: int):
         self.n_head = n_head
-        self.Wqkv = Linear(Wqkv, Wqkv_bias)
-        self.projection = Linear(projection, projection_bias)
-        self.attn_heads = [Head(Wqkv, Wqkv_bias, head, n_head) for head in range(n_head)]
+        self.Wqkv = Linear(tensors, name + ".Wqkv")
+        self.projection = Linear(tensors, name + ".projection")
+        self.attn_heads = [Head(tensors, name + ".Wqkv", head, n_head) for head in range(n_head)]
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
@@ -165,7 +174,8 @@ class MultiHeadAttention:
         note("k", k)
         note("v", v)
         B, H, T, _ = q.shape
-        z, attention_cache = ops.attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
+        attend = attention if T <= TILE else attention_in_tiles
+        z, attention_cache = attend(q, k, v, masks and masks((B, H, T, T)), note)  # (B, H, T, D)
         note("z", z)
         out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -177,13 +187,12 @@ class MultiHeadAttention:
         dz = self.projection.backward(dout, cache.projection)  # (B, T, C)
         dz = dz.reshape(B, T, self.n_head, C // self.n_head).swapaxes(1, 2)  # (B, H, T, D): undoes join_heads
         note("z", dz)
-        dq, dk, dv = ops.attention_backward(dz, cache.attention, note)  # each (B, H, T, D)
+        attend_backward = attention_backward if T <= TILE else attention_in_tiles_backward
+        dq, dk, dv = attend_backward(dz, cache.attention, note)  # each (B, H, T, D)
         note("q", dq)
         note("k", dk)
         note("v", dv)
-        dqkv = np.empty((B, T, 3 * C), dout.dtype)
-        views = split_heads(dqkv, self.n_head)  # (3, B, H, T, D): writing to the views fills dqkv
-        views[0], views[1], views[2] = dq, dk, dv
+        dqkv = np.concatenate([join_heads(dq), join_heads(dk), join_heads(dv)], axis=-1)  # (B, T, 3C): undoes split_heads
         return self.Wqkv.backward(dqkv, cache.Wqkv)
 
 
@@ -195,8 +204,8 @@ class FeedForward:
         gelu: tuple
         down: tuple
 
-    def __init__(self, up: Linear, down: Linear):
-        self.up, self.down = up, down
+    def __init__(self, tensors: Tensors, name: str):
+        self.up, self.down = Linear(tensors, name + ".up"), Linear(tensors, name + ".down")
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
@@ -204,7 +213,7 @@ class FeedForward:
     def forward(self, x: Array, note: Note = ignore):
         pre, up_cache = self.up.forward(x)  # (B, T, F)
         note("ffn_pre", pre)
-        post, gelu_cache = ops.gelu(pre)  # (B, T, F)
+        post, gelu_cache = gelu(pre)  # (B, T, F)
         note("ffn_post", post)
         out, down_cache = self.down.forward(post)  # (B, T, C)
         note("ffn_out", out)
@@ -214,57 +223,6 @@ class FeedForward:
         note("ffn_out", dout)
         dpost = self.down.backward(dout, cache.down)  # (B, T, F)
         note("ffn_post", dpost)
-        dpre = ops.gelu_backward(dpost, cache.gelu)  # (B, T, F)
+        dpre = gelu_backward(dpost, cache.gelu)  # (B, T, F)
         note("ffn_pre", dpre)
         return self.up.backward(dpre, cache.up)
-
-
-class Block:
-    """One pre-norm transformer block: attention lets the positions talk, the FFN (if there is one) lets each think. Both add
-    what they find to the residual stream x."""
-
-    class Cache(NamedTuple):
-        ln1: tuple
-        mha: tuple
-        ln2: tuple | None
-        ffn: tuple | None
-        attn_dropout: tuple | None = None
-        ffn_dropout: tuple | None = None
-
-    def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
-        self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
-
-    def __call__(self, x: Array) -> Array:
-        return self.forward(x)[0]
-
-    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
-        note("resid_pre", x)
-        normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
-        note("ln1", normed)
-        attn_out, mha_cache = self.mha.forward(normed, note, masks, past)  # (B, T, C)
-        attn_out, attn_dropout = dropped(attn_out, masks)
-        x = x + attn_out
-        note("resid_mid", x)
-        ln2_cache = ffn_cache = ffn_dropout = None
-        if self.ffn is not None:
-            normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
-            note("ln2", normed)
-            ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
-            ffn_out, ffn_dropout = dropped(ffn_out, masks)
-            x = x + ffn_out
-        note("resid_post", x)
-        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache, attn_dropout, ffn_dropout)
-
-    def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
-        # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
-        note("resid_post", dx)
-        if self.ffn is not None:
-            dnormed = self.ffn.backward(undropped(dx, cache.ffn_dropout), cache.ffn, note)
-            note("ln2", dnormed)
-            dx = dx + self.ln2.backward(dnormed, cache.ln2)
-        note("resid_mid", dx)
-        dnormed = self.mha.backward(undropped(dx, cache.attn_dropout), cache.mha, note)
-        note("ln1", dnormed)
-        dx = dx + self.ln1.backward(dnormed, cache.ln1)
-        note("resid_pre", dx)
-        return dx

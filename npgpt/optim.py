@@ -23,10 +23,8 @@ from functools import partial
 import numpy as np
 from numpy import ndarray as Array
 
-from .machine.parameters import BLOCK, Parameter, joined
-from .machine.threads import run_together, shares
-
-SHARE = 2 * BLOCK  # elements: a thread's share of a long vector is at least so long, or starting the thread would cost more
+from .machine.parameters import Parameter, vectors_of
+from .machine.threads import in_pieces
 
 
 class AdamW:
@@ -64,7 +62,7 @@ class AdamW:
         self.vectors, self.decays = [], []  # one decay for each pair of vectors
         for members, decay in groups:
             self.params += members
-            self.vectors += joined(members)
+            self.vectors += vectors_of(members)
             self.decays += [decay] * (len(self.vectors) - len(self.decays))
         if not self.vectors:
             raise ValueError("params must hold at least one parameter")
@@ -75,38 +73,17 @@ class AdamW:
     def step(self) -> None:
         """One update of every parameter, in place."""
         self.steps += 1
-        b1, b2 = self.betas
-        step_size = self.lr / (1 - b1**self.steps)
-        root_correction = math.sqrt(1 - b2**self.steps)  # sqrt(vhat) = sqrt(v) / root_correction
         for (data, grad), (m, v), decay in zip(self.vectors, self.moments, self.decays, strict=True):
-            run_together(
-                [
-                    partial(self._update_share, data[share], grad[share], m[share], v[share], decay, step_size, root_correction)
-                    for share in shares(data.size, SHARE)
-                ]
-            )
+            in_pieces(partial(self._update, decay=decay), data, grad, m, v)
 
-    def _update_share(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
-        for start in range(0, w.size, BLOCK):
-            piece = slice(start, start + BLOCK)
-            self._update(w[piece], g[piece], m[piece], v[piece], decay, step_size, root_correction)
-
-    def _update(self, w, g, m, v, decay: float, step_size: float, root_correction: float) -> None:
-        b1, b2 = self.betas
-        term = g * (1 - b1)
-        m *= b1
-        m += term
-        np.multiply(g, g, out=term)
-        term *= 1 - b2
-        v *= b2
-        v += term
-        np.sqrt(v, out=term)
-        term /= root_correction
-        term += self.eps  # sqrt(vhat) + eps
-        np.divide(m, term, out=term)
-        term *= step_size  # lr mhat / (sqrt(vhat) + eps)
-        w *= 1 - self.lr * decay
-        w -= term
+    def _update(self, w: Array, g: Array, m: Array, v: Array, decay: float) -> None:
+        """The formulas, for the same piece of each vector; what is on the left changes in place."""
+        t, lr, (b1, b2) = self.steps, self.lr, self.betas
+        m[:] = b1 * m + (1 - b1) * g
+        v[:] = b2 * v + (1 - b2) * g**2
+        mhat = m / (1 - b1**t)
+        vhat = v / (1 - b2**t)
+        w[:] = w - lr * decay * w - lr * mhat / (np.sqrt(vhat) + self.eps)
 
     def zero_grad(self) -> None:
         """Sets the gradients to 0."""
@@ -156,9 +133,10 @@ def parameter_groups(model, weight_decay: float) -> list[dict]:
     Decay is a wish for small weights, which a matrix can grant in many ways. A bias or a LayerNorm's scale sets a level, and 0
     is no better a level than another. Tables of embeddings count as matrices, as in nanoGPT.
     """
-    matrices = [p for p in model.parameters() if len(p.shape) >= 2]
-    vectors = [p for p in model.parameters() if len(p.shape) < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    decaying, others = [], []
+    for name, parameter in model.named_parameters():
+        (decaying if model.layout[name].decays else others).append(parameter)
+    return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
@@ -169,16 +147,20 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
-    gradients = [grad for _, grad in joined(list(params))]
-    shared = [grad[share] for grad in gradients for share in shares(grad.size, SHARE)]
-    norm = math.sqrt(sum(run_together([partial(sum_of_squares, grad) for grad in shared])))
+    gradients = [grad for _, grad in vectors_of(list(params))]
+    norm = math.sqrt(sum(sum_of_squares(grad) for grad in gradients))
     factor = max_norm / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
-        run_together([partial(np.multiply, grad, factor, out=grad) for grad in shared])
+        for grad in gradients:
+            in_pieces(partial(scale, factor=factor), grad)
     return norm
 
 
 def sum_of_squares(vector: Array) -> float:
-    """Block by block, the blocks' sums added in double precision: a float32 sum over millions of squares would lose digits."""
-    blocks = (vector[start : start + BLOCK] for start in range(0, vector.size, BLOCK))
-    return sum(float(block @ block) for block in blocks)
+    """Piece by piece, the pieces' sums added in double precision: a float32 sum over millions of squares would lose digits."""
+    return sum(in_pieces(lambda piece: float(piece @ piece), vector))
+
+
+def scale(vector: Array, factor: float) -> None:
+    """In place."""
+    vector *= factor

@@ -43,7 +43,7 @@ def train(
 
     Parameters
     ----------
-    model : a GPTModel of either backend.
+    model : of any kind, of either backend.
     batches : yields (ids, targets), both (B, T) integers; see `random_batches` and `RandomWindows`.
     learning_rate : a number, or a function of the step (from 1), such as `cosine_schedule`.
     betas, weight_decay : see AdamW; the decay is that of the matrices (`parameter_groups`).

@@ -14,10 +14,9 @@ import torch
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.models.weights import weight_shapes
 
 from .op_table import TABLE, Case, complex_step_error, errors_against_torch
-from .strategies import STRUCTURES, random_weights
+from .strategies import STRUCTURES, random_weights, weight_shapes
 from .test_model import loss_derivative
 from .tolerances import LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 import npgpt
-import npgpt.ops as ops
 import torchgpt
 from npgpt.check.diagnose import Mistake, likely_mistake
-from npgpt.models.weights import is_trainable, weight_shapes
 from npgpt.ops.gelu import A, K
 
+from .operations import ops
+from .strategies import trained_names
 from .tolerances import as_numpy, eps, model_scale
 
 LR, WEIGHT_DECAY, STEPS = 0.01, 0.1, 2
@@ -105,7 +105,7 @@ def backward_order(config, traced: list[str]) -> list[str]:
     for i in reversed(range(config.n_layer)):
         steps += [(f"blocks.{i}.{name}", layer and f"blocks.{i}.{layer}") for name, layer in BLOCK_BACKWARD]
     steps += [("pos_embed", "position_embedding"), ("embed", "token_embedding")]
-    trainable = {name for name in weight_shapes(config) if is_trainable(name, config)}
+    trainable = trained_names(config)
     order = []
     for name, layer in steps:
         order += [name] if name in traced else []

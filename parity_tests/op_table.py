@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
 
-import npgpt.ops as ops
 from npgpt.ops.dropout import dropout_mask
 
+from .operations import ops
 from .strategies import array, sizes, structures
 from .tolerances import COMPLEX_STEP_FACTOR, eps, local_error
 
@@ -291,9 +291,9 @@ TABLE = {
             magnitude=attention_magnitude,
         ),
         Op(
-            "attention_in_blocks",
-            partial(ops.attention, block=2),
-            ops.attention_backward,
+            "attention_in_tiles",
+            partial(ops.attention_in_tiles, tile=2),
+            ops.attention_in_tiles_backward,
             torch_attention,
             dims=5,
             inputs=lambda rng, s, dt, B, H, T, D, R: [

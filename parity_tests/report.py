@@ -27,11 +27,10 @@ import npgpt
 import npgpt.runs.files
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.models.weights import weight_shapes
 
 from .bugs import CATALOGUE
 from .locate import Divergence, first_divergence, record, relative_error
-from .strategies import random_weights
+from .strategies import random_weights, weight_shapes
 from .tolerances import as_numpy, eps, model_scale
 
 PRESETS = {

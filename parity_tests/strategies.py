@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from npgpt import GPTConfig
+from npgpt.models import layout_of
 
 seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from(["float32", "float64"])
@@ -90,3 +91,13 @@ def random_weights(rng: np.random.Generator, shapes: dict[str, tuple[int, ...]],
         name: std * rng.standard_normal(shape) + (1.0 if name.endswith(".weight") and "ln" in name else 0.0)
         for name, shape in shapes.items()
     }
+
+
+def weight_shapes(config) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every entry of the state_dict, in order."""
+    return {name: entry.shape for name, entry in layout_of(config).items()}
+
+
+def trained_names(config) -> list[str]:
+    """The names of the entries that are trained, in order."""
+    return [name for name, entry in layout_of(config).items() if entry.trained]

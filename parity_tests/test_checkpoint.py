@@ -81,13 +81,35 @@ def rewrite(path, change, seal=False):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_file_of_another_version_is_refused(backend, checkpoint):
     for version, message in [
-        (3, "is of format 3, this version reads 2: it was written by a newer version of this project"),
-        (1, "is of format 1, this version reads 2: it cannot be read any more"),
-        ("x", "is of format 'x', this version reads 2"),
+        (4, "is of format 4, this version reads 2 to 3: it was written by a newer version of this project"),
+        (1, "is of format 1, this version reads 2 to 3: it cannot be read any more"),
+        ("x", "is of format 'x', this version reads 2 to 3"),
     ]:
         rewrite(checkpoint, lambda document, tensors, version=version: document.update(version=version), seal=True)
         with pytest.raises(ValueError, match=message):
             backend.load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_of_version_2_holds_a_gpt_and_says_no_kind(backend, checkpoint):
+    before = backend.load_checkpoint(checkpoint)
+
+    def as_version_2(document, tensors):
+        assert document.pop("kind") == "gpt"
+        document["version"] = 2
+
+    rewrite(checkpoint, as_version_2, seal=True)
+    after = backend.load_checkpoint(checkpoint)
+    assert after.config == before.config
+    for name, weight in before.state_dict().items():
+        assert np.array_equal(np.asarray(weight), np.asarray(after.state_dict()[name]))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_of_an_unknown_kind_is_refused(backend, checkpoint):
+    rewrite(checkpoint, lambda document, tensors: document.update(kind="oracle"), seal=True)
+    with pytest.raises(ValueError, match=r"the model's kind must be one of gpt.*; got 'oracle'"):
+        backend.load_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from npgpt import GPTConfig
 from npgpt.ops.dropout import dropout, dropout_mask
 from npgpt.text.data import set_generator_state
 
-from .strategies import configs, random_weights, seeds
-from .test_generation import weight_shapes
+from .strategies import configs, random_weights, seeds, weight_shapes
 from .tolerances import as_numpy
 
 SMALL = GPTConfig(11, 2, 2, 12, 8, position="learned", tie_weights=True, dropout=0.3)

@@ -7,9 +7,8 @@ from hypothesis import given
 
 import npgpt
 import torchgpt
-from npgpt.models.weights import weight_shapes
 
-from .strategies import configs, random_weights, seeds
+from .strategies import configs, random_weights, seeds, weight_shapes
 from .tolerances import as_numpy, assert_model_parity
 
 

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 
 import npgpt.layers as layers
-import npgpt.ops as ops
 from npgpt import GPTConfig, GPTModel, check_backward
 from npgpt.check.numerical import complex_step, finite_differences, one_hot
 
 from .op_table import TABLE, with_constants
+from .operations import ops
 from .strategies import STRUCTURES
 
 CHECKS = ["forward runs", "output", "backward runs", "number of gradients", "shapes", "dtypes", "nothing changed", "linearity"]
@@ -546,16 +546,20 @@ def test_rounding_errors_are_not_taken_for_kinks():
 BLANK = '    raise NotImplementedError("your turn")\n'
 EXERCISES = {  # name: (a bug, in place of the blank; what the verdict must say)
     "linear": ("return dy @ cache.weight, np.einsum('bto,btc->oc', dy, cache.x), dy", "dbias.*broadcast over the axes 0, 1"),
-    "softmax": ("return -npgpt.ops.softmax_backward(dp, cache)", "sign"),
-    "cross_entropy": ("return npgpt.ops.cross_entropy_backward(dloss, cache) * cache.targets.size", "factor.*multiplied by 6"),
+    "softmax": ("return -npgpt.ops.softmax.softmax_backward(dp, cache)", "sign"),
+    "cross_entropy": (
+        "return npgpt.ops.cross_entropy.cross_entropy_backward(dloss, cache) * cache.y.size",
+        "factor.*multiplied by 6",
+    ),
     "embedding": ("dw = np.zeros(cache.shape); dw[cache.ids] = dy; return dw", r"dweight\[0, 0\] is"),
     "gelu": ("return dy * (1 + cache.t) / 2", r"dx\[0, 0, 0\] is"),
     "layer_norm": (
-        "dx, dw, db = npgpt.ops.layer_norm_backward(dy, cache); return dx, dw, dw",
+        "dx, dw, db = npgpt.ops.layer_norm.layer_norm_backward(dy, cache); return dx, dw, dw",
         r"dbias.*order: this is dweight",
     ),
     "attention": (
-        "dq, dk, dv = npgpt.ops.attention_backward(dz, cache); return dq, dk.swapaxes(-1, -2).copy().reshape(dk.shape), dv",
+        "dq, dk, dv = npgpt.ops.attention.attention_backward(dz, cache); dk_T = dk.swapaxes(-1, -2).copy(); "
+        "return dq, dk_T.reshape(dk.shape), dv",
         r"dk\[.*transpose.*Right: dq, dv",
     ),
     "block": ("return npgpt.layers.Block.backward(block, dx, cache) - dx", r"dx\[0, 0, 0\] is"),

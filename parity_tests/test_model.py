@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
-from npgpt.models.gpt import prefixed
-from npgpt.models.weights import INIT_STD, initial_weights, is_trainable, weight_shapes
-from npgpt.ops import cross_entropy
-from npgpt.ops.attention import ignore
+from npgpt.models import layout_of
+from npgpt.models.layout import INIT_STD, initial_weights
+from npgpt.ops.cross_entropy import cross_entropy
+from npgpt.ops.note import ignore, prefixed
 
-from .strategies import configs, dtypes, random_weights, seeds, tokens
+from .strategies import configs, dtypes, random_weights, seeds, tokens, trained_names, weight_shapes
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
 
 init_std = st.sampled_from([0.02, 0.05, 0.1])
@@ -159,7 +159,7 @@ def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(confi
 def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
     """The derivative of the model's loss along the directions, by the complex step."""
     complex_model = npgpt.GPTModel(model.config, dtype="float64")
-    complex_model._build(np.dtype("complex128"))
+    complex_model.build("complex128")
     complex_model.load_state_dict(model.state_dict())
     for name, direction in directions.items():
         complex_model.state_dict()[name][...] += 1j * h * direction
@@ -189,7 +189,7 @@ def test_names_shapes_order_and_counts_are_the_same(config, seed):
     shapes = weight_shapes(config)
     assert [(k, v.shape) for k, v in ours.state_dict().items()] == list(shapes.items())
     assert [(k, tuple(v.shape)) for k, v in theirs.state_dict().items()] == list(shapes.items())
-    trainable = [name for name in shapes if is_trainable(name, config)]
+    trainable = trained_names(config)
     for model in (ours, theirs):
         assert [name for name, _ in model.named_parameters()] == trainable == list(model.gradients())
         assert sum(p.numel() for p in model.parameters()) == model.num_parameters() == closed_formula(config)
@@ -219,7 +219,7 @@ def test_gpt2_has_124439808_parameters_on_both_sides():
 
 def test_linear_layers_start_as_widely_as_the_config_says():
     config = GPTConfig(50, 2, 2, 64, 8, position="learned")
-    plain, wide = (initial_weights(dataclasses.replace(config, init_std=std), seed=1) for std in (0.02, 0.1))
+    plain, wide = (initial_weights(layout_of(dataclasses.replace(config, init_std=std)), seed=1) for std in (0.02, 0.1))
     for name, value in plain.items():
         linear = value.ndim == 2 and "embedding" not in name
         assert np.allclose(wide[name], value * 5 if linear else value, rtol=1e-6), name

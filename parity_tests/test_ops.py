@@ -1,6 +1,5 @@
 """Every operation, alone: equal to torch, its backward right by the complex step, and well-behaved."""
 
-import inspect
 import math
 
 import numpy as np
@@ -9,13 +8,13 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import npgpt.ops as ops
 from npgpt.ops.attention import future
 from npgpt.ops.dropout import dropout_mask
 
 from . import worst_errors
 from .conftest import PROFILE
 from .op_table import TABLE, as_tuple, cases, complex_step_error, cotangent, errors_against_torch, in_float64, real
+from .operations import ops
 from .strategies import dtypes, seeds
 from .tolerances import LOCAL_FACTOR, local_error
 
@@ -122,15 +121,17 @@ def test_the_search_for_the_worst_error_finds_no_more_than_twice_what_it_once_fo
         assert figure <= 4 and error <= 2 * figure, label
 
 
-def test_every_public_operation_has_a_row():
-    public = {name: getattr(ops, name) for name in ops.__all__}
-    forwards = {getattr(op.forward, "func", op.forward) for op in TABLE.values()}  # .func: a row may fix an option with partial
-    in_table = forwards | {op.backward for op in TABLE.values()}
-    constants = {ops.sinusoids}  # no inputs to differentiate; test_model.py compares its values
-    assert {f for f in public.values() if inspect.isfunction(f)} == in_table | constants
+def test_every_pair_of_forward_and_backward_has_a_row():
+    in_table = {getattr(f, "func", f) for op in TABLE.values() for f in (op.forward, op.backward)}  # .func: of a partial
+    backwards = {name for name in vars(ops) if name.endswith("_backward")}
+    forwards = {name.removesuffix("_backward") for name in backwards}
+    assert forwards <= set(vars(ops))
+    for name in forwards | backwards:
+        assert getattr(ops, name) in in_table, name
     for op in TABLE.values():
-        if op.name in public:
-            assert public[op.name] is op.forward and public[op.name + "_backward"] is op.backward
+        if op.name in forwards:
+            assert getattr(op.forward, "func", op.forward) is getattr(ops, op.name)
+            assert op.backward is getattr(ops, op.name + "_backward")
 
 
 @given(seeds, dtypes, st.integers(1, 5))
@@ -153,7 +154,7 @@ def test_attention_shows_its_scores_and_pattern_and_their_gradients(seed, dtype)
     rng = np.random.default_rng(seed)
     q, k, v, dz = rng.standard_normal((4, 2, 3, 5, 4)).astype(dtype)
     values, gradients = {}, {}
-    z, cache = ops.attention(q, k, v, lambda name, array: values.update({name: array.copy()}))
+    z, cache = ops.attention(q, k, v, note=lambda name, array: values.update({name: array.copy()}))
     dq, _, _ = ops.attention_backward(dz, cache, lambda name, array: gradients.update({name: array.copy()}))
     assert list(values) == ["scores", "pattern"] and list(gradients) == ["pattern", "scores"]
     assert np.array_equal(ops.softmax(values["scores"])[0], values["pattern"]) and np.array_equal(values["pattern"] @ v, z)
@@ -181,9 +182,10 @@ def test_attention_drops_from_its_pattern_what_the_mask_says(seed, B, T, p):
     assert ops.attention(q, k, v)[1].mask is None
 
 
-def test_the_mask_is_built_once_for_a_length_and_nobody_can_write_to_it():
-    assert future(3) is future(3) and future(3).tolist() == [[False, True, True], [False, False, True], [False] * 3]
-    assert not future(3).flags.writeable
+def test_the_causal_mask_is_built_once_for_a_size_and_nobody_can_write_to_it():
+    assert future(3, 3) is future(3, 3) and future(3, 3).tolist() == [[False, True, True], [False, False, True], [False] * 3]
+    assert future(2, 3).tolist() == [[False, False, True], [False] * 3]
+    assert not future(3, 3).flags.writeable
 
 
 def test_linear_works_without_a_bias_and_on_one_row():
@@ -195,16 +197,28 @@ def test_linear_works_without_a_bias_and_on_one_row():
     assert dx.shape == (3,) and np.array_equal(dw, np.outer(np.arange(5.0), x)) and np.array_equal(db, np.arange(5.0))
 
 
-def test_attention_works_in_blocks_and_is_looked_at_whole():
-    q, k, v, dz = np.random.default_rng(0).standard_normal((4, 2, 3, 5, 4))
-    z, cache = ops.attention(q, k, v, block=2)
-    assert [pattern.shape for pattern in cache.patterns] == [(2, 3, 2, 2), (2, 3, 2, 4), (2, 3, 1, 5)]
-    seen = {}
-    whole_z, whole = ops.attention(q, k, v, lambda name, array: seen.update({name: array}), block=2)
-    assert len(whole.patterns) == 1 and seen["scores"].shape == seen["pattern"].shape == (2, 3, 5, 5)
-    assert np.allclose(z, whole_z, rtol=1e-13, atol=1e-15)
-    for ours, theirs in zip(ops.attention_backward(dz, cache), ops.attention_backward(dz, whole), strict=True):
-        assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+@pytest.mark.parametrize(("R", "T"), [(5, 5), (4, 5), (3, 7), (1, 6), (6, 6)])
+@pytest.mark.parametrize("p", [0.0, 0.5])
+def test_attention_in_tiles_is_attention_and_shows_the_same(R, T, p):
+    rng = np.random.default_rng(0)
+    (q, dz), (k, v) = rng.standard_normal((2, 2, 3, R, 4)), rng.standard_normal((2, 2, 3, T, 4))
+    mask = dropout_mask(rng, (2, 3, R, T), p, "float64") if p else None
+    shown, shown_tiled = {}, {}
+
+    def keep(arrays, prefix=""):
+        return lambda name, array: arrays.update({prefix + name: array.copy()})
+
+    z, cache = ops.attention(q, k, v, mask, keep(shown))
+    tiled_z, tiled_cache = ops.attention_in_tiles(q, k, v, mask, keep(shown_tiled), tile=2)
+    shapes = [(min(2, R - r), T - R + min(r + 2, R)) for r in range(0, R, 2)]  # two queries, and the keys up to the second
+    assert [tile.pattern.shape[2:] for tile in tiled_cache.tiles] == shapes
+    gradients = ops.attention_backward(dz, cache, keep(shown, "d"))
+    tiled_gradients = ops.attention_in_tiles_backward(dz, tiled_cache, keep(shown_tiled, "d"))
+    assert list(shown) == list(shown_tiled) == ["scores", "pattern", "dpattern", "dscores"]
+    pairs = zip((z, *gradients, *shown.values()), (tiled_z, *tiled_gradients, *shown_tiled.values()), strict=True)
+    for ours, theirs in pairs:
+        assert ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+    assert np.array_equal(ops.attention_in_tiles(q, k, v, mask, tile=2)[0], tiled_z)  # looking changes nothing
 
 
 def test_softmax_of_a_row_without_any_choice_is_nan_as_torchs():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt.machine.parameters import Store, joined
+from npgpt.machine.parameters import Store, vectors_of
 
 from .strategies import seeds
 from .tolerances import eps
@@ -57,7 +57,7 @@ def test_adamw_with_clipping_equals_torchs_over_100_steps(seed, lr, betas, epsil
             mean_square[i] = betas[1] * mean_square[i] + (1 - betas[1]) * p.grad**2
             root = np.sqrt(mean_square[i] / (1 - betas[1] ** step)) + epsilon
             travelled[i] += lr * mean_size[i] / (1 - betas[0] ** step) / root
-        with mock.patch("npgpt.optim.BLOCK", 8):  # so that a small parameter spans several blocks of the update
+        with mock.patch("npgpt.machine.threads.PIECE", 8):  # so that a small parameter spans several pieces of the update
             optimizer.step()
         plain.step()
         optimizer.zero_grad()
@@ -150,9 +150,9 @@ def test_no_parameters_buffers_and_a_bad_norm_are_refused():
 def test_a_whole_model_is_one_vector_and_a_part_of_it_is_its_own_pieces():
     config = dataclasses.replace(npgpt.GPTConfig.article(), n_layer=2)
     parameters = npgpt.GPTModel(config).parameters()
-    assert len(joined(parameters)) == 1
+    assert len(vectors_of(parameters)) == 1
     some = [parameters[0], parameters[1], parameters[3]]
-    runs = joined(some)
+    runs = vectors_of(some)
     assert [data.size for data, _ in runs] == [some[0].numel() + some[1].numel(), some[2].numel()]
     assert np.shares_memory(runs[1][0], some[2].data) and np.shares_memory(runs[1][1], some[2].grad)
 

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import npgpt
-import npgpt.ops as ops
 from npgpt.layers import join_heads, split_heads
-from npgpt.models.weights import weight_shapes
 
-from .strategies import configs, dtypes, random_weights, seeds, tokens
+from .operations import ops
+from .strategies import configs, dtypes, random_weights, seeds, tokens, weight_shapes
 from .tolerances import eps, model_errors
 
 

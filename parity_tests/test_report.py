@@ -12,12 +12,11 @@ import npgpt
 import torchgpt
 from npgpt import GPTConfig
 from npgpt.check.diagnose import likely_mistake
-from npgpt.models.weights import weight_shapes
 
 from .bugs import CATALOGUE
 from .locate import Record, first_divergence, record
 from .report import main, make_report
-from .strategies import configs, random_weights, seeds
+from .strategies import configs, random_weights, seeds, weight_shapes
 
 CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
 

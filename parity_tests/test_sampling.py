@@ -11,8 +11,7 @@ import npgpt
 import torchgpt
 from npgpt.sampling import draw, make_sampler, next_token_probabilities
 
-from .strategies import configs, random_weights, seeds
-from .test_generation import weight_shapes
+from .strategies import configs, random_weights, seeds, weight_shapes
 
 temperatures = st.sampled_from([0.0, 1e-300, 0.1, 0.7, 1.0, 3.0, 1e6])
 top_ks = st.none() | st.integers(1, 12)

@@ -13,6 +13,7 @@ import npgpt
 import torchgpt
 from npgpt.machine import threads
 from npgpt.machine.parameters import Store
+from npgpt.machine.sharing import move_gradients
 
 from .tolerances import eps
 
@@ -31,7 +32,7 @@ def gradients(count: int, dtype: str = "float64") -> tuple[float, np.ndarray]:
     npgpt.set_num_threads(count)
     model = npgpt.GPTModel(CONFIG, seed=1, dtype=dtype)
     loss = model.loss_and_grad(IDS, TARGETS)
-    assert len(model.replicas) == count - 1, "the batch was not split as the test needs it"
+    assert len(model.replicas.made) == count - 1, "the batch was not split as the test needs it"
     return loss, model.store.grad
 
 
@@ -71,7 +72,7 @@ def test_a_small_batch_is_not_split():
     for config, shape in [(npgpt.GPTConfig.article(), (64, 12)), (CONFIG, (2, 64))]:
         model = npgpt.GPTModel(config)
         model.loss_and_grad(*np.zeros((2, *shape), dtype=int))
-        assert model.replicas == []
+        assert model.replicas.made == []
 
 
 def test_bad_targets_are_named_and_leave_no_gradient():
@@ -124,31 +125,31 @@ def test_with_dropout_the_batch_stays_whole():
         npgpt.set_num_threads(count)
         model = npgpt.GPTModel(dataclasses.replace(CONFIG, dropout=0.2), dtype="float64")
         losses.append(model.loss_and_grad(IDS, TARGETS))
-        assert model.replicas == []
+        assert model.replicas.made == []
     assert abs(losses[1] - losses[0]) <= 8 * eps("float64") * losses[0]  # BLAS may share out a product
 
 
-@pytest.mark.parametrize(("block", "shares"), [(2_000, 3), (6_000, 2), (10_000, 1)])
-def test_each_thread_adds_up_its_own_part_of_the_gradients(block, shares, monkeypatch):
+@pytest.mark.parametrize(("piece", "parts"), [(2_000, 3), (6_000, 2), (10_000, 1)])
+def test_each_thread_adds_up_its_own_part_of_the_gradients(piece, parts, monkeypatch):
     """Two threads that moved the same elements would add them twice, now and then."""
     npgpt.set_num_threads(3)
-    monkeypatch.setattr("npgpt.models.gpt.BLOCK", block)
+    monkeypatch.setattr(threads, "PIECE", piece)
     tasks = []
-    monkeypatch.setattr("npgpt.models.gpt.run_together", tasks.extend)
-    model = npgpt.GPTModel(CONFIG)
-    replicas = [model._replica() for _ in range(2)]
-    sizes = np.arange(1, model.store.grad.size + 1, dtype=np.float32)
-    model._add_gradients(replicas)
-    assert len(tasks) == shares
+    monkeypatch.setattr(threads, "run_together", lambda given: tasks.extend(given) or [])
+    size = 29_104
+    sizes = np.arange(1, size + 1, dtype=np.float32)
+    target, sources = np.zeros(size, np.float32), [np.zeros(size, np.float32) for _ in range(2)]
+    move_gradients(sources, target)
+    assert len(tasks) == parts
     for number, task in enumerate(tasks):
-        model.store.grad[:] = 0
-        for replica in replicas:
-            replica.store.grad[:] = sizes
+        target[:] = 0
+        for source in sources:
+            source[:] = sizes
         task()
-        moved = np.zeros(sizes.size, bool)
-        moved[number * sizes.size // shares : (number + 1) * sizes.size // shares] = True
-        assert np.array_equal(model.store.grad, np.where(moved, 2 * sizes, 0))
-        assert all(np.array_equal(replica.store.grad, np.where(moved, 0, sizes)) for replica in replicas)
+        moved = np.zeros(size, bool)
+        moved[number * size // parts : (number + 1) * size // parts] = True
+        assert np.array_equal(target, np.where(moved, 2 * sizes, 0))
+        assert all(np.array_equal(source, np.where(moved, 0, sizes)) for source in sources)
 
 
 def test_the_optimiser_and_clipping_give_the_same_in_threads():
@@ -222,9 +223,9 @@ assert os.waitpid(child, 0)[1] == 0
 
 def test_work_is_cut_into_equal_slices_that_cover_it():
     npgpt.set_num_threads(3)
-    assert threads.shares(10, 1) == [slice(0, 3), slice(3, 6), slice(6, 10)]
-    assert threads.shares(10, 4) == [slice(0, 5), slice(5, 10)]
-    assert threads.shares(10, 6) == threads.shares(10, 100) == [slice(0, 10)]
+    assert threads.slices(10, 1) == [slice(0, 3), slice(3, 6), slice(6, 10)]
+    assert threads.slices(10, 4) == [slice(0, 5), slice(5, 10)]
+    assert threads.slices(10, 6) == threads.slices(10, 100) == [slice(0, 10)]
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

@@ -26,7 +26,7 @@ GRADIENTS = {
     "layer_norm": ("dx", "dweight", "dbias"),
     "gelu": ("dx",),
     "attention": ("dq", "dk", "dv"),
-    "attention_in_blocks": ("dq", "dk", "dv"),
+    "attention_in_tiles": ("dq", "dk", "dv"),
     "cross_entropy": ("dlogits",),
     "dropout": ("dx",),
     "embedding": ("dweight",),

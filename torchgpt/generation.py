@@ -25,8 +25,9 @@ def generate(
 ) -> Tensor:
     """The prompt and `max_new_tokens` more: ids (T,) or (B, T) -> (T + n,) or (B, T + n) int64, on the CPU.
 
-    A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens. Of equal
-    logits the lowest id wins. The options and what is raised: see npgpt.generate, whose seed gives the same tokens.
+    A prompt may be shorter than the model's context, fill it, or be longer: the model sees the last seq_len tokens, or all
+    where its context has no end. Of equal logits the lowest id wins. The options and what is raised: see npgpt.generate, whose
+    seed gives the same tokens.
     """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be at least 0, got {max_new_tokens}")
@@ -37,7 +38,7 @@ def generate(
     B, T = prompt.shape
     tokens = torch.empty((B, T + max_new_tokens), dtype=torch.int64)
     tokens[:, :T] = prompt
-    window = Window(model.config.seq_len, slide)
+    window = Window(model.context, slide)
     past = model.remember(B)
     for end in range(T, T + max_new_tokens):
         new, moved = window.next(end)

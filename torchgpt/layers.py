@@ -4,14 +4,15 @@ Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hi
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from npgpt.ops.attention import Note, ignore
+from npgpt.ops.note import Note, ignore
 
+Tensors = Mapping[str, Tensor]  # by the names of the state_dict: parameters, and tensors that are not trained
 Masks = Callable[[tuple[int, ...]], Tensor]  # gives the next dropout mask of a shape; None where nothing is dropped
 
 
@@ -20,32 +21,32 @@ def dropped(x: Tensor, masks: Masks | None) -> Tensor:
     return x if masks is None else x * masks(tuple(x.shape))
 
 
-class Linear(nn.Module):
-    """y = x weight^T + bias; weight (O, I), bias (O,) or None. trainable=False keeps both as buffers."""
+def register(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+    """Makes the tensor the module's `name`: a parameter where it is one, else a buffer; None where there is none."""
+    if isinstance(tensor, nn.Parameter):
+        module.register_parameter(name, tensor)
+    else:
+        module.register_buffer(name, tensor)
 
-    def __init__(self, weight: Tensor | nn.Parameter, bias: Tensor | None = None, trainable: bool = True):
+
+class Linear(nn.Module):
+    """y = x weight^T + bias; weight (O, I), bias (O,) or None."""
+
+    def __init__(self, tensors: Tensors, name: str):
         super().__init__()
-        for name, tensor in (("weight", weight), ("bias", bias)):
-            if trainable:
-                self.register_parameter(name, None if tensor is None else as_parameter(tensor))
-            else:
-                self.register_buffer(name, tensor)
+        register(self, "weight", tensors[name + ".weight"])
+        register(self, "bias", tensors.get(name + ".bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
 
-def as_parameter(tensor: Tensor) -> nn.Parameter:
-    """A tensor as a parameter; one that already is a parameter stays the same one, which is how a tied weight is shared."""
-    return tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)
-
-
 class Embedding(nn.Module):
     """Row ids[n] of weight (V, C) for every id."""
 
-    def __init__(self, weight: Tensor):
+    def __init__(self, tensors: Tensors, name: str):
         super().__init__()
-        self.weight = nn.Parameter(weight)
+        register(self, "weight", tensors[name + ".weight"])
 
     def forward(self, ids: Tensor) -> Tensor:
         return F.embedding(ids, self.weight)
@@ -54,9 +55,10 @@ class Embedding(nn.Module):
 class LayerNorm(nn.Module):
     """Every row of features centred and scaled, then weight (C,) and bias (C,)."""
 
-    def __init__(self, weight: Tensor, bias: Tensor):
+    def __init__(self, tensors: Tensors, name: str):
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        register(self, "weight", tensors[name + ".weight"])
+        register(self, "bias", tensors[name + ".bias"])
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=1e-5)
@@ -74,11 +76,17 @@ def join_heads(z: Tensor) -> Tensor:
     return z.transpose(1, 2).reshape(B, T, H * D)
 
 
+def future(q: Tensor, k: Tensor) -> Tensor:
+    """(R, T) booleans for the last R of T positions, True where column s lies in the row's future."""
+    R, T = q.shape[-2], k.shape[-2]
+    t, s = torch.arange(T - R, T, device=q.device)[:, None], torch.arange(T, device=q.device)
+    return s > t
+
+
 def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """q, k, v (B, H, T, D) -> (z (B, H, T, D), pattern (B, H, T, T)), step by step, for whoever asks for the weights."""
-    T, D = q.shape[-2:]
-    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
-    scores = (q @ k.transpose(-1, -2) / math.sqrt(D)).masked_fill(future, -math.inf)  # (B, H, T, T)
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    scores = scores.masked_fill(future(q, k), -math.inf)  # (B, H, T, T)
     note("scores", scores)
     pattern = scores.softmax(dim=-1)  # (B, H, T, T)
     note("pattern", pattern)
@@ -141,11 +149,12 @@ class MultiHeadAttention(nn.Module):
     """Causal self-attention of n_head heads: one matrix Wqkv (3C, C) makes all queries, keys and values, and `projection`
     (C, C) mixes what the heads bring back."""
 
-    def __init__(self, Wqkv: Linear, projection: Linear, n_head: int):
+    def __init__(self, tensors: Tensors, name: str, n_head: int):
         super().__init__()
         self.n_head = n_head
-        self.Wqkv, self.projection = Wqkv, projection
-        self.attn_heads = [Head(Wqkv, head, n_head) for head in range(n_head)]
+        self.Wqkv = Linear(tensors, name + ".Wqkv")
+        self.projection = Linear(tensors, name + ".projection")
+        self.attn_heads = [Head(self.Wqkv, head, n_head) for head in range(n_head)]
 
     def forward(self, x: Tensor, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None) -> Tensor:
         q, k, v = split_heads(self.Wqkv(x), self.n_head)  # each (B, H, T, D)
@@ -155,9 +164,11 @@ class MultiHeadAttention(nn.Module):
         note("k", k)
         note("v", v)
         if note is ignore and masks is None:  # nobody asks for the weights: torch's fused kernel, which never builds them
-            z = F.scaled_dot_product_attention(
-                q, k, v, is_causal=q.shape == k.shape
-            )  # (B, H, T, D); a lone query sees all keys
+            if q.shape == k.shape:
+                z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+            else:  # the queries are those of the last positions; a lone one sees all keys
+                mask = None if q.shape[2] == 1 else ~future(q, k)
+                z = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         else:
             B, H, T, _ = q.shape
             z, _ = attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
@@ -170,9 +181,9 @@ class MultiHeadAttention(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers with a GELU between them, on every position alone: C -> F -> C."""
 
-    def __init__(self, up: Linear, down: Linear):
+    def __init__(self, tensors: Tensors, name: str):
         super().__init__()
-        self.up, self.down = up, down
+        self.up, self.down = Linear(tensors, name + ".up"), Linear(tensors, name + ".down")
 
     def forward(self, x: Tensor, note: Note = ignore) -> Tensor:
         pre = self.up(x)  # (B, T, F)
@@ -182,25 +193,3 @@ class FeedForward(nn.Module):
         out = self.down(post)  # (B, T, C)
         note("ffn_out", out)
         return out
-
-
-class Block(nn.Module):
-    """One pre-norm transformer block: attention lets the positions talk, the FFN (if there is one) lets each think. Both add
-    what they find to the residual stream x."""
-
-    def __init__(self, ln1: LayerNorm, mha: MultiHeadAttention, ln2: LayerNorm | None, ffn: FeedForward | None):
-        super().__init__()
-        self.ln1, self.mha, self.ln2, self.ffn = ln1, mha, ln2, ffn
-
-    def forward(self, x: Tensor, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None) -> Tensor:
-        note("resid_pre", x)
-        normed = self.ln1(x)  # (B, T, C)
-        note("ln1", normed)
-        x = x + dropped(self.mha(normed, note, masks, past), masks)  # (B, T, C)
-        note("resid_mid", x)
-        if self.ffn is not None:
-            normed = self.ln2(x)  # (B, T, C)
-            note("ln2", normed)
-            x = x + dropped(self.ffn(normed, note), masks)  # (B, T, C)
-        note("resid_post", x)
-        return x

@@ -1,19 +1,24 @@
-"""Copying a model from one backend to the other, weight for weight."""
+"""Copying a model from one backend to the other: config, dtype, weights, and the generator of its dropout masks, so that the
+copy goes on as the original would."""
+
+import copy
 
 import npgpt
 
-from .models.gpt import GPTModel
+from .models import make_model
 
 
-def from_numpy(model: npgpt.GPTModel, device: str = "cpu") -> GPTModel:
-    """A torch model with the same config, dtype and weights, on that device."""
-    twin = GPTModel(model.config, device, dtype=model.dtype)
+def from_numpy(model, device: str = "cpu"):
+    """A torch model of the same kind, with the same config, dtype, weights and dropout generator, on that device."""
+    twin = make_model(model.config, device, dtype=model.dtype)
     twin.load_state_dict(model.state_dict())
+    twin.dropout_rng = copy.deepcopy(model.dropout_rng)
     return twin
 
 
-def to_numpy(model: GPTModel) -> npgpt.GPTModel:
-    """A NumPy model with the same config, dtype and weights."""
-    twin = npgpt.GPTModel(model.config, dtype=model.dtype)
+def to_numpy(model):
+    """A NumPy model of the same kind, with the same config, dtype, weights and dropout generator."""
+    twin = npgpt.make_model(model.config, dtype=model.dtype)
     twin.load_state_dict({name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()})
+    twin.dropout_rng = copy.deepcopy(model.dropout_rng)
     return twin

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from npgpt import check_backward
-from npgpt.ops import softmax
+from npgpt.ops.softmax import softmax
 
 
 class Cache(NamedTuple):

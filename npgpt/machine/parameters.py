@@ -9,8 +9,6 @@ import math
 import numpy as np
 from numpy import ndarray as Array
 
-BLOCK = 2**17  # elements: whoever passes over a long vector several times does so in pieces that stay in the processor's cache
-
 
 class Store:
     """The two vectors, and the named parameters that lie in them.
@@ -61,7 +59,7 @@ class Parameter:
         return Parameter(f"{self.name}[{first}:{last}]", self.store, self.start + first * width, shape)
 
 
-def joined(parameters: list[Parameter]) -> list[tuple[Array, Array]]:
+def vectors_of(parameters: list[Parameter]) -> list[tuple[Array, Array]]:
     """The (data, grad) vectors that hold the parameters, neighbours in a store merged: for a whole model, one pair."""
     runs: list[tuple[Store, int, int]] = []
     for p in parameters:

@@ -12,14 +12,16 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
 # In parameters x positions: a thread of ours should have at least so much to do, or starting it costs more than it saves; and a
 # forward pass so much for BLAS to split its products, each of which is a small part of it.
-WORK_OF_A_SHARE, WORK_FOR_BLAS = 2**24, 2**28
+WORK_OF_A_TASK, WORK_FOR_BLAS = 2**24, 2**28
+
+PIECE = 2**17  # elements: whoever passes over a long vector several times does so in pieces that stay in the processor's cache
 
 
 def _at_first() -> int:
@@ -59,10 +61,22 @@ def checked_threads(threads: int) -> int:
     return threads
 
 
-def shares(size: int, smallest: int) -> list[slice]:
+def slices(size: int, smallest: int) -> list[slice]:
     """0..size cut into as many equal slices as there are threads; into fewer where they would get shorter than `smallest`."""
     count = max(1, min(_num_threads, size // smallest))
     return [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
+
+
+def in_pieces(function: Callable[..., Result], *vectors) -> list[Result]:
+    """function(*pieces) for every piece of the vectors, which all have one length: the results, in order. Long vectors are
+    worked on by all threads."""
+
+    def work(part: slice) -> list[Result]:
+        pieces = [slice(start, min(start + PIECE, part.stop)) for start in range(part.start, part.stop, PIECE)]
+        return [function(*(vector[piece] for vector in vectors)) for piece in pieces]
+
+    parts = run_together([partial(work, part) for part in slices(vectors[0].size, smallest=2 * PIECE)])
+    return [result for results in parts for result in results]
 
 
 def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:

@@ -1,58 +1,212 @@
-"""GPTModel: token ids in, logits for the next token out; and the way back, written out.
+"""A GPT: its config, its weights, its block, and the model: token ids in, logits for the next token out; and the way back.
 
     ids -> token_embedding + position -> block 0 -> ... -> block n-1 -> ln_f -> head -> logits
 
-`forward` reads from top to bottom, `backward` from bottom to top; both pass through the same names.
+`forward` reads from top to bottom, `backward` from bottom to top; both pass through the same names. What every kind of model
+has (loss, gradients, trace, state_dict, ...) stands in base.py.
 """
 
-import copy
 import math
-from collections.abc import Mapping
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
-import numpy as np
 from numpy import ndarray as Array
 
-from .. import ops
-from ..layers import Block, Embedding, FeedForward, KeyValues, LayerNorm, Linear, Masks, MultiHeadAttention, dropped, undropped
+from ..layers import (
+    Embedding,
+    FeedForward,
+    KeyValues,
+    LayerNorm,
+    Linear,
+    Masks,
+    MultiHeadAttention,
+    Tensors,
+    dropped,
+    undropped,
+)
 from ..machine.device import pick_device
-from ..machine.memory import keep_freed_memory
-from ..machine.parameters import BLOCK, Parameter, Store
-from ..machine.threads import WORK_OF_A_SHARE, run_together, shares
-from ..ops.attention import Note, ignore
-from ..ops.dropout import dropout_mask
-from ..ops.embedding import check_ids
-from .config import GPTConfig
-from .weights import check_state_dict, initial_weights, is_trainable, weight_shapes
+from ..ops.embedding import add_position, add_position_backward, sinusoids
+from ..ops.note import Note, ignore, prefixed
+from .base import LanguageModel
+from .config import Config
+from .layout import Layout, embedding, layer_norm, linear, normal, vector
 
-DTYPES = ("float32", "float64")
-
-# A thread's share of a batch has at least so many positions: its gradients are as many numbers as the model has, whatever the
-# share, and they have to be added up.
-POSITIONS_OF_A_SHARE = 256
+POSITIONS = ("sinusoidal", "learned")
 
 
-def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
-    """The fixed sines and cosines of every position: (1, seq_len, n_embd). See npgpt/ops/embedding.py."""
-    pick_device(device)
-    return ops.sinusoids(seq_len, n_embd).astype(dtype)[None]
+@dataclass(frozen=True)
+class GPTConfig(Config):
+    """The shape of a GPT. Immutable; `dataclasses.replace(config, n_layer=2)` makes a changed copy.
+
+    Parameters
+    ----------
+    vocab_size : V, the number of tokens.
+    n_layer : the number of blocks.
+    n_head : H, the number of attention heads of a block; divides n_embd.
+    n_embd : C, the length of a token's vector.
+    seq_len : the longest sequence that the model sees (its context).
+    position : "sinusoidal" (fixed) or "learned" (a trained table).
+    ffn_hidden : F, the width of the feed-forward network; None means 4 * n_embd, 0 means no FFN and no ln2.
+    qkv_bias : whether query, key and value have a bias.
+    tie_weights : whether the head uses the token embedding as its weight (Press, Wolf 2017, arXiv:1608.05859).
+    head_bias : whether the head has a bias.
+    train_qkv : whether query, key and value are trained. False keeps them at their initial values and out of the parameter
+        count: this is how the article's model comes to have 248 parameters and not 275.
+    dropout : p, the share of numbers that training sets to 0 after the embeddings, in the attention pattern and at the end of
+        both residual branches (npgpt/ops/dropout.py); 0 for none.
+    init_std : the spread of the linear layers' initial weights. GPT-2's 0.02 is for 768 features and more;
+        narrow models learn faster from larger weights.
+
+    Raises TypeError for a value of the wrong type and ValueError for one out of range; both name the option, what came and
+    what is allowed.
+    """
+
+    kind: ClassVar[str] = "gpt"
+
+    vocab_size: int
+    n_layer: int
+    n_head: int
+    n_embd: int
+    seq_len: int
+    position: str = "sinusoidal"
+    ffn_hidden: int | None = None
+    qkv_bias: bool = False
+    tie_weights: bool = False
+    head_bias: bool = True
+    train_qkv: bool = True
+    dropout: float = 0.0
+    init_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        self.check_integers("vocab_size", "n_layer", "n_head", "n_embd", "seq_len")
+        if self.ffn_hidden is not None:
+            self.check_integers("ffn_hidden", least=0)
+        self.check_booleans("qkv_bias", "tie_weights", "head_bias", "train_qkv")
+        if self.position not in POSITIONS:
+            raise ValueError(f"position must be one of {', '.join(POSITIONS)}; got {self.position!r}")
+        self.check_dropout()
+        self.check_above_0("init_std")
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd must be divisible by n_head, so that every head gets the same number of features; "
+                f"got n_embd={self.n_embd}, n_head={self.n_head}"
+            )
+
+    @property
+    def head_size(self) -> int:
+        """D, the number of features of one head."""
+        return self.n_embd // self.n_head
+
+    @property
+    def ffn_size(self) -> int:
+        """F, the FFN's hidden size with the default filled in; 0 where the blocks have no FFN."""
+        return 4 * self.n_embd if self.ffn_hidden is None else self.ffn_hidden
+
+    @classmethod
+    def article(cls, train_qkv: bool = False) -> "GPTConfig":
+        """The article's model: 248 trainable parameters, or 275 with train_qkv=True (README, "248 or 275?")."""
+        return cls(vocab_size=32, n_layer=1, n_head=1, n_embd=3, seq_len=12, ffn_hidden=0, train_qkv=train_qkv)
+
+    @classmethod
+    def gpt2(cls) -> "GPTConfig":
+        """The smallest GPT-2, 124,439,808 parameters (Radford et al. 2019, "Language models are unsupervised multitask
+        learners", table 2, counted with the head tied to the embedding)."""
+        return cls(
+            vocab_size=50257,
+            n_layer=12,
+            n_head=12,
+            n_embd=768,
+            seq_len=1024,
+            position="learned",
+            qkv_bias=True,
+            tie_weights=True,
+            head_bias=False,
+        )
 
 
-def checked_ids(ids: Array, config: GPTConfig, name: str = "ids") -> Array:
-    """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
-    ids = np.asarray(ids)
-    if ids.ndim != 2:
-        raise ValueError(f"{name} must have the shape (B, T), got {ids.shape}")
-    check_ids(name, ids, config.vocab_size)
-    if ids.shape[1] > config.seq_len:
-        raise ValueError(f"{name} have {ids.shape[1]} positions, more than the model's seq_len of {config.seq_len}")
-    return ids
+def layout(config: GPTConfig) -> Layout:
+    """The names, shapes and initial values of the weights. Linear layers start at N(0, init_std^2), embeddings (a tied head
+    among them) at N(0, 0.02^2).
+
+    The two matrices of a block that write into the residual stream start smaller by 1 / sqrt(number of such writes), so that
+    the stream's variance does not grow with depth (Radford et al. 2019, section 2.3).
+    """
+    V, C, F = config.vocab_size, config.n_embd, config.ffn_size
+    writes = (2 if F else 1) * config.n_layer
+    inner, residual = normal(config.init_std), normal(config.init_std / math.sqrt(writes))
+    entries = embedding("token_embedding", V, C)
+    if config.position == "learned":
+        entries |= embedding("position_embedding", config.seq_len, C)
+    for i in range(config.n_layer):
+        block = f"blocks.{i}."
+        entries |= layer_norm(block + "ln1", C)
+        entries |= linear(block + "mha.Wqkv", 3 * C, C, inner, bias=config.qkv_bias, trained=config.train_qkv)
+        entries |= linear(block + "mha.projection", C, C, residual)
+        if F:
+            entries |= layer_norm(block + "ln2", C)
+            entries |= linear(block + "ffn.up", F, C, inner)
+            entries |= linear(block + "ffn.down", C, F, residual)
+    entries |= layer_norm("ln_f", C)
+    if not config.tie_weights:
+        entries |= linear("head", V, C, inner, bias=config.head_bias)
+    elif config.head_bias:
+        entries |= vector("head.bias", V, 0)
+    return entries
 
 
-def shares_of_a_batch(B: int, T: int, parameters: int) -> list[slice]:
-    """Which of B sequences of T positions each thread gets."""
-    return shares(B, smallest=max(math.ceil(POSITIONS_OF_A_SHARE / T), math.ceil(WORK_OF_A_SHARE / (T * parameters))))
+class Block:
+    """One pre-norm transformer block: attention lets the positions talk, the FFN (if there is one) lets each think. Both add
+    what they find to the residual stream x."""
+
+    class Cache(NamedTuple):
+        ln1: tuple
+        mha: tuple
+        ln2: tuple | None
+        ffn: tuple | None
+        attn_dropout: tuple | None = None
+        ffn_dropout: tuple | None = None
+
+    def __init__(self, tensors: Tensors, name: str, n_head: int):
+        self.ln1 = LayerNorm(tensors, name + ".ln1")
+        self.mha = MultiHeadAttention(tensors, name + ".mha", n_head)
+        with_ffn = name + ".ffn.up.weight" in tensors
+        self.ln2 = LayerNorm(tensors, name + ".ln2") if with_ffn else None
+        self.ffn = FeedForward(tensors, name + ".ffn") if with_ffn else None
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
+        note("resid_pre", x)
+        normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
+        note("ln1", normed)
+        attn_out, mha_cache = self.mha.forward(normed, note, masks, past)  # (B, T, C)
+        attn_out, attn_dropout = dropped(attn_out, masks)
+        x = x + attn_out
+        note("resid_mid", x)
+        ln2_cache = ffn_cache = ffn_dropout = None
+        if self.ffn is not None:
+            normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
+            note("ln2", normed)
+            ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
+            ffn_out, ffn_dropout = dropped(ffn_out, masks)
+            x = x + ffn_out
+        note("resid_post", x)
+        return x, self.Cache(ln1_cache, mha_cache, ln2_cache, ffn_cache, attn_dropout, ffn_dropout)
+
+    def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
+        # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
+        note("resid_post", dx)
+        if self.ffn is not None:
+            dnormed = self.ffn.backward(undropped(dx, cache.ffn_dropout), cache.ffn, note)
+            note("ln2", dnormed)
+            dx = dx + self.ln2.backward(dnormed, cache.ln2)
+        note("resid_mid", dx)
+        dnormed = self.mha.backward(undropped(dx, cache.attn_dropout), cache.mha, note)
+        note("ln1", dnormed)
+        dx = dx + self.ln1.backward(dnormed, cache.ln1)
+        note("resid_pre", dx)
+        return dx
 
 
 class Cache(NamedTuple):
@@ -64,75 +218,38 @@ class Cache(NamedTuple):
     dropout: tuple | None = None
 
 
-class GPTModel:
-    """A GPT in NumPy. `model(ids)` gives logits; `loss_and_grad` runs backward and adds to every parameter's gradient.
+def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
+    """The fixed sines and cosines of every position: (1, seq_len, n_embd). See npgpt/ops/embedding.py."""
+    pick_device(device)
+    return sinusoids(seq_len, n_embd).astype(dtype)[None]
 
-    Parameters
-    ----------
-    config : GPTConfig
-    device : "cpu" (or "auto"): NumPy computes on the CPU. The parameter stands here so that scripts need not know the backend.
-    seed : the weights' seed. The torch twin draws the same weights from the same seed.
-    dtype : "float32" or "float64".
 
-    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
-    NumPy generator that starts from the seed; the torch twin draws the same masks.
-    """
+class GPTModel(LanguageModel):
+    """A GPT in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
-    backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
+    config_class, layout_of = GPTConfig, staticmethod(layout)
 
-    def __init__(self, config: GPTConfig, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
-        self.config, self.device, self.dtype = config, pick_device(device), dtype
-        self.dropout_rng = dropout_generator(seed)
-        keep_freed_memory()
-        self._build(np.dtype(dtype))
-        self.load_state_dict(initial_weights(config, seed))
+    @property
+    def context(self) -> int:
+        """The longest sequence: there are no positions past seq_len."""
+        return self.config.seq_len
 
-    def _build(self, dtype: np.dtype) -> None:
-        config, shapes = self.config, weight_shapes(self.config)
-        self.store = Store({name: s for name, s in shapes.items() if is_trainable(name, config)}, dtype)
-        self.buffers = Store({name: s for name, s in shapes.items() if not is_trainable(name, config)}, dtype, trainable=False)
-        self.replicas: list[GPTModel] = []
-        self._connect()
-
-    def _connect(self) -> None:
-        """Makes the module tree over the arrays in the two stores."""
-        config, dtype, tensors = self.config, self.store.data.dtype, self.store.parameters | self.buffers.parameters
-        self._tensors: dict[str, Parameter] = {name: tensors[name] for name in weight_shapes(config)}  # the state_dict's order
-
-        def linear(name: str) -> Linear:
-            return Linear(tensors[name + ".weight"], tensors.get(name + ".bias"))
-
-        def layer_norm(name: str) -> LayerNorm:
-            return LayerNorm(tensors[name + ".weight"], tensors[name + ".bias"])
-
-        def block(name: str) -> Block:
-            mha = MultiHeadAttention(
-                tensors[name + ".mha.Wqkv.weight"],
-                tensors.get(name + ".mha.Wqkv.bias"),
-                tensors[name + ".mha.projection.weight"],
-                tensors[name + ".mha.projection.bias"],
-                config.n_head,
-            )
-            ln2 = layer_norm(name + ".ln2") if config.ffn_size else None
-            ffn = FeedForward(linear(name + ".ffn.up"), linear(name + ".ffn.down")) if config.ffn_size else None
-            return Block(layer_norm(name + ".ln1"), mha, ln2, ffn)
-
-        self.token_embedding = Embedding(tensors["token_embedding.weight"])
+    def connect(self, tensors: Tensors) -> None:
+        """Makes the layers over the arrays."""
+        config = self.config
+        self.token_embedding = Embedding(tensors, "token_embedding")
         if config.position == "learned":
-            self.position_embedding = Embedding(tensors["position_embedding.weight"])
+            self.position_embedding = Embedding(tensors, "position_embedding")
             self.position_encoding = self.position_embedding.weight[None]  # (1, seq_len, C), a view
         else:
             self.position_embedding = None
+            dtype = self.token_embedding.weight.dtype
             self.position_encoding = get_position_encoding(config.seq_len, config.n_embd, dtype=dtype)
-        self.blocks = [block(f"blocks.{i}") for i in range(config.n_layer)]
-        self.ln_f = layer_norm("ln_f")
-        # A tied head is a Linear over the embedding's own array: both then add to the one gradient.
-        head_weight = tensors["token_embedding.weight" if config.tie_weights else "head.weight"]
-        self.head = Linear(head_weight, tensors.get("head.bias"))
-
-    # ------------------------------------------------------------------------------------------------- forward, backward
+        self.blocks = [Block(tensors, f"blocks.{i}", config.n_head) for i in range(config.n_layer)]
+        self.ln_f = LayerNorm(tensors, "ln_f")
+        if config.tie_weights:  # a Linear over the embedding's own array: both then add to the one gradient
+            tensors = {**tensors, "head.weight": tensors["token_embedding.weight"]}
+        self.head = Linear(tensors, "head")
 
     def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Cache]:
         """ids (B, T) -> logits (B, T, V) and what `backward` needs. `note(name, array)` is shown every intermediate;
@@ -140,7 +257,7 @@ class GPTModel:
         embed, token_cache = self.token_embedding.forward(ids)  # (B, T, C)
         note("embed", embed)
         note("pos_embed", self.position_encoding[:, : ids.shape[1]])
-        x, position_cache = ops.add_position(embed, self.position_encoding[0])  # (B, T, C)
+        x, position_cache = add_position(embed, self.position_encoding[0])  # (B, T, C)
         x, dropout_cache = dropped(x, masks)
         block_caches = []
         for i, block in enumerate(self.blocks):
@@ -161,7 +278,7 @@ class GPTModel:
         for i in reversed(range(len(self.blocks))):
             dx = self.blocks[i].backward(dx, cache.blocks[i], prefixed(note, f"blocks.{i}."))
         dx = undropped(dx, cache.dropout)
-        dembed, dposition = ops.add_position_backward(dx, cache.position)  # (B, T, C), (seq_len, C)
+        dembed, dposition = add_position_backward(dx, cache.position)  # (B, T, C), (seq_len, C)
         note("pos_embed", dposition[None, : dx.shape[1]])
         if self.position_embedding is not None:
             self.position_embedding.dweight += dposition
@@ -171,160 +288,20 @@ class GPTModel:
     def remember(self, batch_size: int) -> list[KeyValues]:
         """An empty memory for `next_logits`, one entry a block (in the field: a KV cache)."""
         c = self.config
-        return [KeyValues(batch_size, c.n_head, c.seq_len, c.n_embd // c.n_head, self.store.data.dtype) for _ in self.blocks]
+        return [KeyValues(batch_size, c.n_head, c.seq_len, c.head_size, self.dtype) for _ in self.blocks]
 
     def next_logits(self, ids: Array, past: list[KeyValues]) -> Array:
         """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them. `past` has then
         seen them too.
 
-        Raises ValueError where the positions seen would be more than seq_len.
+        Raises ValueError where the positions seen would be more than seq_len, and what a forward raises.
         """
+        ids = self.checked(ids)
         seen, R = past[0].length, ids.shape[1]
         if seen + R > self.config.seq_len:
             raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
         x, _ = self.token_embedding.forward(ids)  # (B, R, C)
-        x, _ = ops.add_position(x, self.position_encoding[0, seen:])  # (B, R, C)
+        x, _ = add_position(x, self.position_encoding[0, seen:])  # (B, R, C)
         for block, keys_and_values in zip(self.blocks, past, strict=True):
             x, _ = block.forward(x, past=keys_and_values)  # (B, R, C)
         return self.head(self.ln_f(x[:, -1]))  # (B, V): only the last position is asked
-
-    def __call__(self, ids: Array) -> Array:
-        """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model."""
-        return self.forward(checked_ids(ids, self.config))[0]
-
-    def loss(self, ids: Array, targets: Array) -> float:
-        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
-        return float(ops.cross_entropy(self(ids), np.asarray(targets))[0])
-
-    def loss_and_grad(self, ids: Array, targets: Array, scale: float = 1.0) -> float:
-        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
-
-        A large batch is split between threads (machine/threads.py). This is data parallelism: every thread runs forward and
-        backward over its own sequences, with gradients of its own, and since the loss is a mean over all positions, the whole
-        batch's gradient is the sum of theirs, each weighed by its share of the positions. (With dropout the batch stays whole:
-        its masks come from one generator, in one order, the same as in torchgpt.)
-        """
-        ids, targets = checked_ids(ids, self.config), np.asarray(targets)
-        B, T = ids.shape
-        parts = shares_of_a_batch(B, T, self.store.data.size)
-        if len(parts) == 1 or self.config.dropout:
-            return self._forward_and_backward(ids, targets, scale)
-        check_ids("targets", targets, self.config.vocab_size)
-        if targets.shape != ids.shape:
-            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
-        while len(self.replicas) < len(parts) - 1:
-            self.replicas.append(self._replica())
-        workers = [self, *self.replicas[: len(parts) - 1]]
-        weights = [(part.stop - part.start) / B for part in parts]
-        try:
-            losses = run_together(
-                [
-                    partial(worker._forward_and_backward, ids[part], targets[part], scale * weight)
-                    for worker, part, weight in zip(workers, parts, weights, strict=True)
-                ]
-            )
-        except BaseException:
-            self.replicas.clear()  # their gradients may be half filled
-            raise
-        self._add_gradients(workers[1:])
-        return sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
-
-    def _forward_and_backward(self, ids: Array, targets: Array, scale: float) -> float:
-        """The loss; adds scale times its gradient to every parameter's."""
-        logits, cache = self.forward(ids, masks=self.dropout_masks())
-        loss, loss_cache = ops.cross_entropy(logits, targets)
-        self.backward(ops.cross_entropy_backward(scale, loss_cache), cache)
-        return float(loss)
-
-    def _replica(self) -> "GPTModel":
-        """The same model, over the same weights, with gradients of its own: what one more thread works on."""
-        replica = copy.copy(self)
-        replica.store = self.store.with_own_gradients()
-        replica._connect()
-        return replica
-
-    def _add_gradients(self, replicas: list["GPTModel"]) -> None:
-        """Moves the replicas' gradients over to this model's, and leaves theirs at 0."""
-
-        def move(part: slice) -> None:
-            for start in range(part.start, part.stop, BLOCK):
-                block = slice(start, min(start + BLOCK, part.stop))
-                for replica in replicas:
-                    self.store.grad[block] += replica.store.grad[block]
-                    replica.store.grad[block] = 0
-
-        run_together([partial(move, part) for part in shares(self.store.grad.size, smallest=2 * BLOCK)])
-
-    def dropout_masks(self) -> Masks | None:
-        """What draws the masks of one forward pass; None where the config drops nothing."""
-        p = self.config.dropout
-        return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
-
-    def trace(self, ids: Array, targets: Array | None = None) -> dict[str, tuple[Array, Array | None]]:
-        """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
-
-        The arrays are copies. The parameters' gradients stay as they were.
-        """
-        values: dict[str, Array] = {}
-        gradients: dict[str, Array] = {}
-        logits, cache = self.forward(checked_ids(ids, self.config), lambda name, array: values.update({name: array.copy()}))
-        if targets is not None:
-            _, loss_cache = ops.cross_entropy(logits, np.asarray(targets))
-            kept = self.store.grad.copy()
-            self.backward(
-                ops.cross_entropy_backward(1.0, loss_cache),
-                cache,
-                lambda name, array: gradients.update({name: array.copy()}),
-            )
-            self.store.grad[:] = kept
-        return {name: (value, gradients.get(name)) for name, value in values.items()}
-
-    # -------------------------------------------------------------------------------------------------------- parameters
-
-    def parameters(self) -> list[Parameter]:
-        """The trainable parameters, in the state_dict's order."""
-        return list(self.store.parameters.values())
-
-    def named_parameters(self) -> list[tuple[str, Parameter]]:
-        """The same as (name, parameter) pairs."""
-        return list(self.store.parameters.items())
-
-    def num_parameters(self) -> int:
-        """How many numbers are trained."""
-        return self.store.data.size
-
-    def __deepcopy__(self, memo: dict) -> "GPTModel":
-        """A model of its own, its gradients 0 as in torch. (Copied one by one, the arrays would no longer be views.)"""
-        twin = GPTModel(self.config, dtype=self.dtype)
-        twin.load_state_dict(self.state_dict())
-        twin.dropout_rng = copy.deepcopy(self.dropout_rng)
-        return twin
-
-    def zero_grad(self) -> None:
-        """Sets every gradient to 0."""
-        self.store.grad[:] = 0
-
-    def gradients(self) -> dict[str, Array]:
-        """Name -> a copy of the parameter's gradient."""
-        return {name: parameter.grad.copy() for name, parameter in self.named_parameters()}
-
-    def state_dict(self) -> dict[str, Array]:
-        """Name -> array, parameters and buffers. The arrays are the model's own: writing to one changes the model."""
-        return {name: tensor.data for name, tensor in self._tensors.items()}
-
-    def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
-        """Copies the arrays in, cast to the model's dtype. Raises ValueError, nothing loaded, where a name or shape is off."""
-        check_state_dict(state_dict, self.config)
-        arrays = {name: np.asarray(state_dict[name]) for name in self._tensors}
-        for name, tensor in self._tensors.items():
-            tensor.data[...] = arrays[name]
-
-
-def dropout_generator(seed: int) -> "np.random.Generator":
-    """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
-    return np.random.default_rng([seed, 1])
-
-
-def prefixed(note: Note, prefix: str) -> Note:
-    """The same observer for names inside a block; the one that ignores everything stays itself, which costs no extra call."""
-    return ignore if note is ignore else lambda name, array: note(prefix + name, array)

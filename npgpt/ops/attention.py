@@ -24,122 +24,156 @@ Backward, from dZ to dQ, dK, dV. Q K^T and P V are products like a linear layer'
 Mind the transposes: a key and a value collect from all positions that looked at them (a column of P and of dS), a query only
 from its own row. The mask needs no line of its own: where P is 0, dS is 0, so no gradient reaches the future.
 
-In blocks. Every row of S belongs to one query and needs no other row, so the queries can be taken a block at a time, and a
-block only meets the keys up to its last query: the rest is future for all of it. For long sequences that leaves out almost half
-of S, whose every number would cost an exponential. dQ comes out block by block, dK and dV are sums over the blocks.
+Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, section 3.2.
 
-Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, section 3.2. Working through S in blocks is one half
-of FlashAttention's idea (Dao et al. 2022, arXiv:2205.14135); the other is to compute P anew in the backward instead of keeping
-it, which trades exponentials for memory.
+The file has two chapters: attention as derived here, and, for long sequences, the same in tiles of queries.
 """
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
 
+from .dropout import Cache as DropoutCache
+from .dropout import dropout, dropout_backward
+from .note import Note, ignore
 from .softmax import Cache as SoftmaxCache
 from .softmax import softmax, softmax_backward
 
-Note = Callable[[str, Array], None]
-
-
-def ignore(name: str, array: Array) -> None:
-    """The default observer of a forward or backward pass: looks at nothing. `GPTModel.trace` passes one that keeps copies."""
-
 
 class Cache(NamedTuple):
-    scaled_q: Array  # (B, H, R, D): q / sqrt(D)
+    q: Array  # (B, H, R, D)
     k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
-    patterns: list[Array]  # of each block of r queries, (B, H, r, s): its last query sees s keys
+    pattern: Array  # (B, H, R, T)
     mask: Array | None = None  # (B, H, R, T): dropout's
 
 
-@lru_cache(maxsize=8)
-def future(T: int) -> Array:
-    """(T, T) booleans, True where column s lies in row t's future. Built once for each length, and read-only."""
-    mask = np.triu(np.ones((T, T), dtype=bool), k=1)
+@lru_cache(maxsize=64)
+def future(queries: int, keys: int) -> Array:
+    """(R, T) booleans for the last R of T positions, True where column s lies in the row's future. Read-only."""
+    t, s = np.arange(keys - queries, keys)[:, None], np.arange(keys)
+    mask = s > t
     mask.setflags(write=False)
     return mask
 
 
-@lru_cache(maxsize=8)
-def blocks(queries: int, keys: int, block: int) -> list[tuple[slice, slice]]:
-    """For each block of queries: which queries, and which keys they may see. The queries are those of the last positions."""
-    earlier = keys - queries
-    starts = range(0, queries, block)
-    return [(slice(t, min(t + block, queries)), slice(earlier + min(t + block, queries))) for t in starts]
-
-
-def joined(parts: list[Array]) -> Array:
-    """The blocks' results (B, H, r, D), in order, as one (B, H, R, D)."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
-
-
-def attention(
-    q: Array, k: Array, v: Array, note: Note = ignore, mask: Array | None = None, block: int = 64
-) -> tuple[Array, Cache]:
-    """q (B, H, R, D); k, v (B, H, T, D) -> z (B, H, R, D) in their dtype.
-
-    The R queries are those of the last R of T positions: R = T in training; R = 1 where one more token is generated and the
-    keys and values of the earlier ones are at hand. `block` queries are worked on at once; all of them where a `note` is to be
-    shown the scores and the pattern, (B, H, R, T).
-
-    mask (B, H, R, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
-
-    Raises ValueError where the shapes do not fit.
-    """
-    R, D = q.shape[-2:]
-    T = k.shape[-2]
-    if k.shape != v.shape or q.shape[:2] != k.shape[:2] or q.shape[3:] != k.shape[3:] or R > T:
+def check_shapes(q: Array, k: Array, v: Array) -> None:
+    """Raises ValueError where q, k and v do not belong together."""
+    if k.shape != v.shape or q.shape[:2] != k.shape[:2] or q.shape[3:] != k.shape[3:] or q.shape[2] > k.shape[2]:
         raise ValueError(
             f"q, k and v must be (B, H, R, D) and twice (B, H, T, D) with R <= T, got {q.shape}, {k.shape}, {v.shape}"
         )
-    scaled_q = q * (1 / math.sqrt(D))  # (B, H, R, D): scaling q is T/D times cheaper than scaling the scores
-    z, patterns = [], []
-    for rows, seen in blocks(R, T, block if note is ignore else R):
-        scores = scaled_q[:, :, rows] @ k[:, :, seen].swapaxes(-1, -2)  # (B, H, r, s)
-        r = scores.shape[-2]
-        if r > 1:  # the square at the end (a lone query has no future in it); set, not added: -inf + inf would be nan
-            np.copyto(scores[..., -r:], -np.inf, where=future(r))
-        note("scores", scores)
-        pattern, _ = softmax(scores)  # (B, H, r, s)
-        note("pattern", pattern)
-        dropped = pattern if mask is None else pattern * mask[:, :, rows, seen]  # (B, H, r, s)
-        z.append(dropped @ v[:, :, seen])  # (B, H, r, D)
-        patterns.append(pattern)
-    return joined(z), Cache(scaled_q, k, v, patterns, mask)
+
+
+def attention(q: Array, k: Array, v: Array, mask: Array | None = None, note: Note = ignore) -> tuple[Array, Cache]:
+    """q (B, H, R, D); k, v (B, H, T, D) -> z (B, H, R, D) in their dtype.
+
+    The R queries are those of the last R of T positions: R = T in training; R = 1 where one more token is generated and the
+    keys and values of the earlier ones are at hand.
+
+    mask (B, H, R, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
+    note : is shown the scores and the pattern, (B, H, R, T).
+
+    Raises ValueError where the shapes do not fit.
+    """
+    check_shapes(q, k, v)
+    (R, D), T = q.shape[-2:], k.shape[-2]
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(D)  # (B, H, R, T)
+    scores = np.where(future(R, T), -np.inf, scores)  # set, not added: -inf + inf would be nan
+    note("scores", scores)
+    pattern, _ = softmax(scores)  # (B, H, R, T)
+    note("pattern", pattern)
+    dropped = pattern if mask is None else dropout(pattern, mask)[0]  # (B, H, R, T)
+    z = dropped @ v  # (B, H, R, D)
+    return z, Cache(q, k, v, pattern, mask)
 
 
 def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """dz (B, H, R, D) -> dq (B, H, R, D), dk, dv (B, H, T, D). `note` is shown the gradients of the pattern and the scores."""
-    scaled_q, k, v, patterns, mask = cache
-    R, D = dz.shape[-2:]
-    T = k.shape[-2]
-    dqs = []
-    # From the last block to the first: the last has seen every key, so it makes dk and dv, to which the earlier ones add.
-    for (rows, seen), pattern in zip(reversed(blocks(R, T, patterns[0].shape[-2])), reversed(patterns), strict=True):
-        block_dz = dz[:, :, rows]  # (B, H, r, D)
-        dpattern = block_dz @ v[:, :, seen].swapaxes(-1, -2)  # (B, H, r, s)
-        dropped = pattern
-        if mask is not None:
-            dropped = pattern * mask[:, :, rows, seen]  # (B, H, r, s)
-            dpattern *= mask[:, :, rows, seen]
-        note("pattern", dpattern)
-        dscores = softmax_backward(dpattern, SoftmaxCache(pattern))  # (B, H, r, s)
-        note("scores", dscores)
-        dqs.append(dscores @ k[:, :, seen])  # (B, H, r, D)
-        block_dk = dscores.swapaxes(-1, -2) @ scaled_q[:, :, rows]  # (B, H, s, D): scaled_q brings the 1 / sqrt(D) along
-        block_dv = dropped.swapaxes(-1, -2) @ block_dz  # (B, H, s, D)
-        if rows.stop == R:
-            dk, dv = block_dk, block_dv
-        else:
-            dk[:, :, seen] += block_dk
-            dv[:, :, seen] += block_dv
-    dq = joined(dqs[::-1])
-    dq *= 1 / math.sqrt(D)
+    q, k, v, pattern, mask = cache
+    D = q.shape[-1]
+    dropped = pattern if mask is None else dropout(pattern, mask)[0]  # (B, H, R, T)
+    dv = dropped.swapaxes(-1, -2) @ dz  # (B, H, T, D)
+    dpattern = dz @ v.swapaxes(-1, -2)  # (B, H, R, T)
+    if mask is not None:
+        dpattern = dropout_backward(dpattern, DropoutCache(mask))
+    note("pattern", dpattern)
+    dscores = softmax_backward(dpattern, SoftmaxCache(pattern))  # (B, H, R, T)
+    note("scores", dscores)
+    dq = dscores @ k / math.sqrt(D)  # (B, H, R, D)
+    dk = dscores.swapaxes(-1, -2) @ q / math.sqrt(D)  # (B, H, T, D)
+    return dq, dk, dv
+
+
+# ------------------------------------------------------------------------------------------ the second chapter: long sequences
+#
+# Every row of S belongs to one query and needs no other row, so the queries can be taken a tile at a time, and a tile only
+# meets the keys up to its last query: the rest is future for all of it. For long sequences that leaves out almost half of S,
+# whose every number would cost an exponential. dQ comes out tile by tile, dK and dV are sums over the tiles. (Working through S
+# in tiles is one half of FlashAttention's idea, Dao et al. 2022, arXiv:2205.14135; the other is to compute P anew in the
+# backward instead of keeping it, which trades exponentials for memory.)
+
+TILE = 64  # queries
+
+
+class TiledCache(NamedTuple):
+    tiles: list[Cache]
+    v: Array  # (B, H, T, D)
+    mask: Array | None = None  # (B, H, R, T): dropout's
+
+
+@lru_cache(maxsize=64)
+def tiles(queries: int, keys: int, tile: int) -> list[tuple[slice, slice]]:
+    """For each tile of queries: which queries, and which keys they may see. The queries are those of the last positions."""
+    earlier = keys - queries
+    ends = [min(start + tile, queries) for start in range(0, queries, tile)]
+    return [(slice(start, end), slice(earlier + end)) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def in_its_place(whole: dict[str, Array] | None, rows: slice, seen: slice) -> Note:
+    """An observer of one tile, which copies what it is shown into the whole (B, H, R, T)."""
+    return ignore if whole is None else lambda name, part: whole[name].__setitem__(np.s_[:, :, rows, seen], part)
+
+
+def attention_in_tiles(
+    q: Array, k: Array, v: Array, mask: Array | None = None, note: Note = ignore, tile: int = TILE
+) -> tuple[Array, TiledCache]:
+    """The same as `attention`, `tile` queries at a time: what layers.py calls for more than TILE queries. GAIN"""
+    check_shapes(q, k, v)
+    shape = (*q.shape[:3], k.shape[2])  # (B, H, R, T)
+    whole = None if note is ignore else {"scores": np.full(shape, -np.inf, q.dtype), "pattern": np.zeros(shape, q.dtype)}
+    z = np.empty_like(q)  # (B, H, R, D)
+    caches = []
+    for rows, seen in tiles(q.shape[2], k.shape[2], tile):
+        its_mask = None if mask is None else mask[:, :, rows, seen]
+        its_note = in_its_place(whole, rows, seen)
+        z[:, :, rows], cache = attention(q[:, :, rows], k[:, :, seen], v[:, :, seen], its_mask, its_note)
+        caches.append(cache)
+    for name, array in (whole or {}).items():
+        note(name, array)
+    return z, TiledCache(caches, v, mask)
+
+
+def attention_in_tiles_backward(dz: Array, cache: TiledCache, note: Note = ignore) -> tuple[Array, Array, Array]:
+    """The same as `attention_backward`, for the cache of `attention_in_tiles`."""
+    v, mask = cache.v, cache.mask
+    whole = None
+    if note is not ignore:  # who looks is shown the pattern's gradient in the future too, where it leads nowhere
+        dpattern = dz @ v.swapaxes(-1, -2)  # (B, H, R, T)
+        dpattern = dpattern if mask is None else dropout_backward(dpattern, DropoutCache(mask))
+        whole = {"pattern": dpattern, "scores": np.zeros_like(dpattern)}
+    dq, dk, dv = np.empty_like(dz), np.zeros_like(v), np.zeros_like(v)
+    start = 0
+    for tile in cache.tiles:
+        rows, seen = slice(start, start + tile.q.shape[2]), slice(tile.k.shape[2])
+        its_note = in_its_place(whole, rows, seen)
+        dq[:, :, rows], its_dk, its_dv = attention_backward(dz[:, :, rows], tile, its_note)
+        dk[:, :, seen] += its_dk  # a key collects from all tiles that looked at it
+        dv[:, :, seen] += its_dv
+        start = rows.stop
+    for name, array in (whole or {}).items():
+        note(name, array)
     return dq, dk, dv

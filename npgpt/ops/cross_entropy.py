@@ -1,17 +1,18 @@
 """Cross-entropy, fused with softmax: how surprised the model is by the true next token, in nats.
 
-    p[n, i] = softmax(logits[n])[i]          loss = -(1/N) sum_n log p[n, target[n]]
+    p[n, i] = softmax(logits[n])[i]          loss = -(1/N) sum_n log p[n, y[n]]
 
-n runs over all N = B * T positions. Fused, because the logarithm undoes the exponential: with m the row's maximum,
+n runs over all N = B * T positions, y[n] is the target. Fused, because the logarithm undoes the exponential: with the row's
+maximum m, and e[i] = exp(logits[n, i] - m) and s = sum_i e[i] as in softmax.py,
 
-    -log p[n, y] = log sum_j exp(logits[n, j] - m) - (logits[n, y] - m)
+    log p[n, y] = (logits[n, y] - m) - log s
 
 which never takes the log of a probability that has underflowed to 0.
 
-Backward. Differentiate that line by logits[n, i]. The first term gives exp(logits[n, i] - m) / sum_j exp(logits[n, j] - m) =
-p[n, i], the second gives 1 if i is the target, and m cancels. With the mean's 1/N:
+Backward. Differentiate that line by logits[n, i]. The first term gives [i = y] (1 if i is the target, else 0); the second gives
+e[i] / s = p[n, i]; m cancels. With the mean's -1/N:
 
-    dlogits[n, i] = (p[n, i] - [i = target[n]]) / N * dloss
+    dlogits[n, i] = (p[n, i] - [i = y[n]]) / N * dloss
 
 Read it: every wrong token is pushed down by its own probability, the right one is pulled up by what it lacks to 1, and each
 row sums to 0. A model that knows nothing (p = 1/V) has the loss log V.
@@ -25,12 +26,11 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .embedding import check_ids
-from .sums import sum_of_each_row
 
 
 class Cache(NamedTuple):
     p: Array  # (N, V)
-    targets: Array  # (N,)
+    y: Array  # (N,): the targets
     shape: tuple[int, ...]  # of the logits
 
 
@@ -49,12 +49,12 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Cache]:
     y = targets.reshape(-1)  # (N,)
 
     rows = logits.reshape(-1, V)  # (N, V)
-    p = rows - rows.real.max(axis=-1, keepdims=True)  # (N, V): logits - m
-    target_logits = p[np.arange(N), y]  # (N,): a copy, so p may be overwritten now
-    np.exp(p, out=p)
-    sums = sum_of_each_row(p)  # (N, 1)
-    p /= sums
-    loss = (np.log(sums[:, 0]) - target_logits).sum() / N
+    m = rows.real.max(axis=-1, keepdims=True)  # (N, 1)
+    e = np.exp(rows - m)  # (N, V)
+    s = e.sum(axis=-1, keepdims=True)  # (N, 1)
+    p = e / s  # (N, V)
+    log_p = (rows[np.arange(N), y] - m[:, 0]) - np.log(s[:, 0])  # (N,): of the targets
+    loss = -log_p.sum() / N
     return loss, Cache(p, y, logits.shape)
 
 
@@ -62,7 +62,7 @@ def cross_entropy_backward(dloss: Array | float, cache: Cache) -> Array:
     """dloss, a scalar -> dlogits (..., V)."""
     p, y, shape = cache
     N = y.size
-    share = p.dtype.type(dloss / N)  # of each position in the mean; in p's dtype, so that a float64 dloss widens nothing
-    dlogits = p * share  # (N, V)
-    dlogits[np.arange(N), y] -= share
+    p_minus_onehot = p.copy()  # (N, V)
+    p_minus_onehot[np.arange(N), y] -= 1  # [i = y[n]]: a single 1 a row
+    dlogits = p_minus_onehot * p.dtype.type(dloss / N)  # in p's dtype: a float64 dloss widens nothing
     return dlogits.reshape(shape)

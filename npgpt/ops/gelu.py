@@ -31,29 +31,18 @@ class Cache(NamedTuple):
 
 def gelu(x: Array) -> tuple[Array, Cache]:
     """x (...) -> y (...), elementwise, in x's dtype."""
-    u = x * x  # each line below works in the buffer born here: one temporary instead of five
-    u *= K * A
-    u += K
-    u *= x  # u = k (x + a x^3)
-    t = np.tanh(u, out=u)
-    y = t + 1
-    y *= x
-    y *= 0.5
+    u = K * (x + A * x * x * x)  # (...)
+    t = np.tanh(u)  # (...)
+    y = x * (1 + t) / 2  # (...)
     return y, Cache(x, t)
 
 
 def gelu_backward(dy: Array, cache: Cache) -> Array:
     """dy (...) -> dx (...)."""
     x, t = cache
-    du_dx = x * x
-    du_dx *= 3 * K * A
-    du_dx += K  # k (1 + 3 a x^2)
-    through_gate = 1 - t * t  # dt/du
-    through_gate *= du_dx
-    through_gate *= x
-    through_factor = t + 1
-    dx = through_factor  # the sum of both paths; the 1/2 that they share comes last
-    dx += through_gate
-    dx *= dy
-    dx *= 0.5
+    dt_du = 1 - t * t
+    du_dx = K * (1 + 3 * A * x * x)
+    through_factor = (1 + t) / 2
+    through_gate = x / 2 * dt_du * du_dx
+    dx = dy * (through_factor + through_gate)
     return dx

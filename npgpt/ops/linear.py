@@ -19,8 +19,6 @@ from typing import NamedTuple
 
 from numpy import ndarray as Array
 
-from .sums import sum_over_rows
-
 
 class Cache(NamedTuple):
     x: Array  # (..., C)
@@ -36,7 +34,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, C
         raise ValueError(f"x has {x.shape[-1]} features, weight (O, C) = {weight.shape} expects {weight.shape[-1]}")
     y = x @ weight.T  # (..., O): a product for each sequence, so that no bit of a result depends on what else is in the batch
     if bias is not None:
-        y += bias  # y was born in the line above: adding in place saves a temporary and changes no argument
+        y = y + bias
     return y, Cache(x, weight)
 
 
@@ -45,7 +43,7 @@ def linear_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     x, weight = cache
     rows_dy = dy.reshape(-1, dy.shape[-1])  # (N, O)
     rows_x = x.reshape(-1, x.shape[-1])  # (N, C)
-    dx = rows_dy.dot(weight)  # (N, C)
-    dweight = rows_dy.T.dot(rows_x)  # (O, C): the product sums over n, since all N positions share the weights
-    dbias = sum_over_rows(rows_dy)  # (O,): b was added at all N positions, so its gradient sums over them
+    dx = rows_dy @ weight  # (N, C)
+    dweight = rows_dy.T @ rows_x  # (O, C): the product sums over n, since all N positions share the weights
+    dbias = rows_dy.sum(axis=0)  # (O,): b was added at all N positions, so its gradient sums over them
     return dx.reshape(x.shape), dweight, dbias

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray as Array
 
-from ..ops import softmax
+from ..ops.softmax import softmax
 
 
 def numpy_array(x) -> Array:

@@ -1,8 +1,9 @@
 """Checkpoints: one safetensors file with the weights and, for a run that is to go on, all else that it needs. Either backend
 reads what either has written.
 
-The file's metadata has one entry, `npgpt`, a JSON object: the format's version, the config, the tokenizer, the step, whatever
-the run adds (its options, the states of its generators), and a SHA-256 of everything in the file. Loading runs no code.
+The file's metadata has one entry, `npgpt`, a JSON object: the format's version, the model's kind and config, the tokenizer, the
+step, whatever the run adds (its options, the states of its generators), and a SHA-256 of everything in the file. Loading runs
+no code.
 
 json, hashlib and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
 """
@@ -15,13 +16,15 @@ from os import PathLike
 import numpy as np
 from numpy import ndarray as Array
 
-from ..models.config import GPTConfig
-from ..models.gpt import GPTModel
+from ..models import KINDS, make_model
+from ..models.base import LanguageModel
+from ..models.config import Config
 from ..text import Tokenizer
 from .files import write_atomically
 
 KEY = "npgpt"  # the metadata's one entry
-VERSION = 2
+VERSION = 3
+READABLE = (2, 3)  # version 2 had no kind: every model was a GPT
 M, V = "optimizer.m.", "optimizer.v."  # before a parameter's name: its two moments
 
 
@@ -35,7 +38,7 @@ class Checkpoint:
     """
 
     weights: dict[str, Array]
-    config: GPTConfig
+    config: Config
     moments: dict[str, tuple[Array, Array]] = field(default_factory=dict)
     step: int = 0
     run: dict = field(default_factory=dict)
@@ -50,7 +53,7 @@ class Checkpoint:
         return tokenizer
 
 
-def check_tokenizer(tokenizer: Tokenizer, config: GPTConfig) -> None:
+def check_tokenizer(tokenizer: Tokenizer, config: Config) -> None:
     """Raises ValueError where the tokenizer and the model do not have the same number of tokens."""
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(
@@ -59,7 +62,7 @@ def check_tokenizer(tokenizer: Tokenizer, config: GPTConfig) -> None:
 
 
 def save_checkpoint(
-    model: GPTModel,
+    model: LanguageModel,
     path: str | PathLike,
     *,
     tokenizer: Tokenizer | None = None,
@@ -91,8 +94,8 @@ def pack(weights: dict[str, Array], model, tokenizer, optimizer, run) -> Checkpo
 
 
 def load_checkpoint(
-    path: str | PathLike, device: str = "cpu", *, config: GPTConfig | None = None, dtype: str = "float32"
-) -> GPTModel:
+    path: str | PathLike, device: str = "cpu", *, config: Config | None = None, dtype: str = "float32"
+) -> LanguageModel:
     """The model of a checkpoint. (`read_checkpoint` gives all that it holds.)
 
     config : what the checkpoint must have been made with; None takes whatever it says.
@@ -100,7 +103,7 @@ def load_checkpoint(
     version, or of another config.
     """
     checkpoint = read_checkpoint(path, config)
-    model = GPTModel(checkpoint.config, device, dtype=dtype)
+    model = make_model(checkpoint.config, device, dtype=dtype)
     model.load_state_dict(checkpoint.weights)
     return model
 
@@ -116,6 +119,7 @@ def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:
         tensors[M + name], tensors[V + name] = np.ascontiguousarray(m), np.ascontiguousarray(v)
     document = {
         "version": VERSION,
+        "kind": checkpoint.config.kind,
         "config": checkpoint.config.to_dict(),
         "tokenizer": checkpoint.tokenizer_options,
         "step": checkpoint.step,
@@ -139,7 +143,7 @@ def digest(document: dict, tensors: dict[str, Array]) -> str:
     return sha.hexdigest()
 
 
-def read_checkpoint(path: str | PathLike, config: GPTConfig | None = None) -> Checkpoint:
+def read_checkpoint(path: str | PathLike, config: Config | None = None) -> Checkpoint:
     """The file format's one reader: everything a checkpoint holds, checked. Raises what load_checkpoint raises."""
     import json
 
@@ -160,10 +164,10 @@ def read_checkpoint(path: str | PathLike, config: GPTConfig | None = None) -> Ch
         version = document["version"]
     except (TypeError, ValueError, KeyError, RecursionError):
         raise ValueError(f"{path} is not a checkpoint of this format: {KEY!r} holds no version") from None
-    if version != VERSION:
+    if version not in READABLE:
         newer = isinstance(version, int) and version > VERSION
         advice = "it was written by a newer version of this project" if newer else "it cannot be read any more"
-        raise ValueError(f"{path} is of format {version!r}, this version reads {VERSION}: {advice}")
+        raise ValueError(f"{path} is of format {version!r}, this version reads {READABLE[0]} to {VERSION}: {advice}")
     if document.get("sha256") != digest(document, tensors):
         raise ValueError(f"{path} was changed after it was written, or is damaged: its content does not have its SHA-256")
     try:
@@ -178,11 +182,16 @@ def read_checkpoint(path: str | PathLike, config: GPTConfig | None = None) -> Ch
 def unpack(document: dict, tensors: dict[str, Array]) -> Checkpoint:
     weights = {name: array for name, array in tensors.items() if not name.startswith((M, V))}
     moments = {name[len(M) :]: (m, tensors[V + name[len(M) :]]) for name, m in tensors.items() if name.startswith(M)}
-    config = GPTConfig.from_dict(document["config"])
+    kind = document.get("kind", "gpt")
+    if kind not in KINDS:
+        raise ValueError(f"the model's kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    config = KINDS[kind].config_class.from_dict(document["config"])
     return Checkpoint(weights, config, moments, document["step"], document["run"], document["tokenizer"])
 
 
-def differences(theirs: GPTConfig, ours: GPTConfig) -> str:
+def differences(theirs: Config, ours: Config) -> str:
     """What the file's config has, and what was expected."""
+    if theirs.kind != ours.kind:
+        return f"kind is {theirs.kind!r}, not {ours.kind!r}"
     pairs = zip(theirs.to_dict().items(), ours.to_dict().values(), strict=True)
     return ", ".join(f"{name} is {value!r}, not {expected!r}" for (name, value), expected in pairs if value != expected)

@@ -74,9 +74,9 @@ def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
         from torch.distributed.fsdp import fully_shard
 
         mesh = init_device_mesh(model.device.type, (ranks.ranks,))
-        for block in model.blocks:
+        for block in getattr(model, "blocks", ()):
             fully_shard(block, mesh=mesh)
-        fully_shard(model, mesh=mesh)  # what is left: embeddings, ln_f, head
+        fully_shard(model, mesh=mesh)  # what is left: embeddings, the last norm, the head
     else:
         # Not as an attribute: the wrapper holds the model, and torch would look for parameters in it, in a circle.
         model.__dict__["wrapper"] = DistributedDataParallel(model)

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from os import PathLike
 
-from npgpt.models.config import GPTConfig
+from npgpt.models.config import Config
 from npgpt.runs.checkpoint import pack, read_checkpoint, write_checkpoint
 from npgpt.text import Tokenizer
 
 from ..machine.distributed import whole
-from ..models.gpt import GPTModel
+from ..models import make_model
+from ..models.base import LanguageModel
 
 
 def save_checkpoint(
-    model: GPTModel,
+    model: LanguageModel,
     path: str | PathLike,
     *,
     tokenizer: Tokenizer | None = None,
@@ -32,10 +33,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: str | PathLike, device: str = "cpu", *, config: GPTConfig | None = None, dtype: str = "float32"
-) -> GPTModel:
+    path: str | PathLike, device: str = "cpu", *, config: Config | None = None, dtype: str = "float32"
+) -> LanguageModel:
     """The model of a checkpoint. See npgpt.load_checkpoint."""
     checkpoint = read_checkpoint(path, config)
-    model = GPTModel(checkpoint.config, device, dtype=dtype)
+    model = make_model(checkpoint.config, device, dtype=dtype)
     model.load_state_dict(checkpoint.weights)
     return model

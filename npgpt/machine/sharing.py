@@ -1,0 +1,66 @@
+"""How a batch is shared out to threads: data parallelism.
+
+Every thread runs forward and backward over its own share of the batch's sequences, on a replica of the model: the same weights,
+gradients of its own. The loss is a mean over all positions, so the whole batch's loss and gradient are the sums of the shares',
+each weighed by its part of the sequences.
+"""
+
+import math
+from functools import partial
+
+from numpy import ndarray as Array
+
+from .threads import WORK_OF_A_TASK, in_pieces, run_together, slices
+
+# A share has at least so many positions: its gradients are as many numbers as the model has, whatever the share, and they have
+# to be added up.
+POSITIONS_OF_A_SHARE = 256
+
+
+def shares_of_a_batch(B: int, T: int, parameters: int) -> list[slice]:
+    """Which of B sequences of T positions each thread gets."""
+    positions = max(POSITIONS_OF_A_SHARE, WORK_OF_A_TASK / parameters)
+    return slices(B, smallest=math.ceil(positions / T))
+
+
+class Replicas:
+    """The replicas of one model, made when they are first needed."""
+
+    def __init__(self, model):
+        self.model = model
+        self.made: list = []
+
+    def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
+        """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as
+        `model.loss_and_grad_alone`, which the shares run; a small batch is not split."""
+        B, T = ids.shape
+        shares = shares_of_a_batch(B, T, self.model.num_parameters())
+        if len(shares) == 1:
+            return self.model.loss_and_grad_alone(ids, targets, scale)
+        while len(self.made) < len(shares) - 1:
+            self.made.append(self.model.replica())
+        workers = [self.model, *self.made[: len(shares) - 1]]
+        weights = [(share.stop - share.start) / B for share in shares]
+        try:
+            losses = run_together(
+                [
+                    partial(worker.loss_and_grad_alone, ids[share], targets[share], scale * weight)
+                    for worker, share, weight in zip(workers, shares, weights, strict=True)
+                ]
+            )
+        except BaseException:
+            self.made.clear()  # their gradients may be half filled
+            raise
+        move_gradients([worker.store.grad for worker in workers[1:]], self.model.store.grad)
+        return sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
+
+
+def move_gradients(sources: list[Array], target: Array) -> None:
+    """Adds each source, a long vector, to the target, and leaves 0 behind."""
+
+    def move(target: Array, *sources: Array) -> None:
+        for source in sources:
+            target += source
+            source[:] = 0
+
+    in_pieces(move, target, *sources)

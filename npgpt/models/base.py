@@ -1,0 +1,198 @@
+"""LanguageModel: what every language model here has, so that training, generation, checkpoints and pictures need not know which
+one it is. Ids in, logits for the next token out; a loss, its gradient, a trace of everything in between.
+
+A kind of model (gpt.py, ...) is a config and a class that adds
+
+    config_class                      the class of its config
+    layout_of(config)                 the names, shapes and initial values of its weights, in the state_dict's order (layout.py)
+    connect(tensors)                  makes the layers over those arrays
+    forward(ids, note, masks)         -> logits, cache
+    backward(dlogits, cache, note)    adds to every parameter's gradient
+    remember(B), next_logits(ids, past)    generation: what is carried along, and the logits of the token after ids
+    context                           the longest sequence that one call takes, where there is an end
+"""
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray as Array
+
+from ..layers import Masks
+from ..machine.device import pick_device
+from ..machine.memory import keep_freed_memory
+from ..machine.parameters import Parameter, Store
+from ..machine.sharing import Replicas
+from ..ops.cross_entropy import cross_entropy, cross_entropy_backward
+from ..ops.dropout import dropout_mask
+from ..ops.embedding import check_ids
+from ..ops.note import Note
+from .config import Config
+from .layout import Layout, check_state_dict, initial_weights
+
+DTYPES = ("float32", "float64")
+
+
+def checked_ids(ids, vocab_size: int, context: int | None = None, name: str = "ids") -> Array:
+    """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
+    ids = np.asarray(ids)
+    if ids.ndim != 2:
+        raise ValueError(f"{name} must have the shape (B, T), got {ids.shape}")
+    check_ids(name, ids, vocab_size)
+    if context is not None and ids.shape[1] > context:
+        raise ValueError(f"{name} have {ids.shape[1]} positions, more than the model's seq_len of {context}")
+    return ids
+
+
+def dropout_generator(seed: int) -> "np.random.Generator":
+    """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
+    return np.random.default_rng([seed, 1])
+
+
+class LanguageModel:
+    """`model(ids)` gives logits; `loss_and_grad` runs backward and adds to every parameter's gradient.
+
+    Parameters
+    ----------
+    config : of the model's kind.
+    device : "cpu" (or "auto"): NumPy computes on the CPU. The parameter stands here so that scripts need not know the backend.
+    seed : the weights' seed. The torch twin draws the same weights from the same seed.
+    dtype : "float32" or "float64".
+
+    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
+    NumPy generator that starts from the seed; the torch twin draws the same masks.
+    """
+
+    backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
+    context: int | None = None  # the longest sequence that one call takes; None where there is no end
+
+    def __init__(self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
+        self.config, self.device, self.dtype = config, pick_device(device), dtype
+        self.layout: Layout = type(self).layout_of(config)
+        self.dropout_rng = dropout_generator(seed)
+        keep_freed_memory()
+        self.build(dtype)
+        self.load_state_dict(initial_weights(self.layout, seed))
+
+    def build(self, dtype: str) -> None:
+        """Arrays of that dtype, all 0, and the layers over them."""
+        shapes = {trained: {n: e.shape for n, e in self.layout.items() if e.trained is trained} for trained in (True, False)}
+        self.store = Store(shapes[True], dtype)
+        self.buffers = Store(shapes[False], dtype, trainable=False)
+        self.replicas = Replicas(self)
+        self._connect()
+
+    def _connect(self) -> None:
+        tensors = self.store.parameters | self.buffers.parameters
+        self.tensors: dict[str, Parameter] = {name: tensors[name] for name in self.layout}  # in the state_dict's order
+        self.connect(self.tensors)
+
+    def replica(self) -> "LanguageModel":
+        """The same model, over the same weights, with gradients of its own: what one more thread works on."""
+        replica = copy.copy(self)
+        replica.store = self.store.with_own_gradients()
+        replica._connect()
+        return replica
+
+    # ------------------------------------------------------------------------------------------- logits, loss, gradients, trace
+
+    def __call__(self, ids) -> Array:
+        """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model."""
+        return self.forward(self.checked(ids))[0]
+
+    def checked(self, ids) -> Array:
+        """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
+        return checked_ids(ids, self.config.vocab_size, self.context)
+
+    def loss(self, ids, targets) -> float:
+        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
+        return float(cross_entropy(self(ids), np.asarray(targets))[0])
+
+    def loss_and_grad(self, ids, targets, scale: float = 1.0) -> float:
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
+
+        A large batch is split between threads (machine/sharing.py). With dropout it stays whole: the masks come from one
+        generator, in one order, the same as in torchgpt.
+        """
+        ids, targets = self.checked(ids), np.asarray(targets)
+        if targets.shape != ids.shape:
+            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
+        check_ids("targets", targets, self.config.vocab_size)
+        if self.config.dropout:
+            return self.loss_and_grad_alone(ids, targets, scale)
+        return self.replicas.loss_and_grad(ids, targets, scale)
+
+    def loss_and_grad_alone(self, ids: Array, targets: Array, scale: float) -> float:
+        """What `loss_and_grad` is about: forward, loss, and the way back, on this thread."""
+        logits, cache = self.forward(ids, masks=self.dropout_masks())  # (B, T, V)
+        loss, loss_cache = cross_entropy(logits, targets)
+        dlogits = cross_entropy_backward(scale, loss_cache)  # (B, T, V)
+        self.backward(dlogits, cache)
+        return float(loss)
+
+    def dropout_masks(self) -> Masks | None:
+        """What draws the masks of one forward pass; None where the config drops nothing."""
+        p = self.config.dropout
+        return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
+
+    def trace(self, ids, targets=None) -> dict[str, tuple[Array, Array | None]]:
+        """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
+
+        The arrays are copies. The parameters' gradients stay as they were.
+        """
+        values: dict[str, Array] = {}
+        gradients: dict[str, Array] = {}
+        logits, cache = self.forward(self.checked(ids), copies_into(values))
+        if targets is not None:
+            _, loss_cache = cross_entropy(logits, np.asarray(targets))
+            kept = self.store.grad.copy()
+            self.backward(cross_entropy_backward(1.0, loss_cache), cache, copies_into(gradients))
+            self.store.grad[:] = kept
+        return {name: (value, gradients.get(name)) for name, value in values.items()}
+
+    # -------------------------------------------------------------------------------------------------------------- parameters
+
+    def parameters(self) -> list[Parameter]:
+        """The trainable parameters, in the state_dict's order."""
+        return list(self.store.parameters.values())
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """The same as (name, parameter) pairs."""
+        return list(self.store.parameters.items())
+
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return self.store.data.size
+
+    def zero_grad(self) -> None:
+        """Sets every gradient to 0."""
+        self.store.grad[:] = 0
+
+    def gradients(self) -> dict[str, Array]:
+        """Name -> a copy of the parameter's gradient."""
+        return {name: parameter.grad.copy() for name, parameter in self.named_parameters()}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Name -> array, parameters and buffers. The arrays are the model's own: writing to one changes the model."""
+        return {name: tensor.data for name, tensor in self.tensors.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
+        """Copies the arrays in, cast to the model's dtype. Raises ValueError, nothing loaded, where a name or shape is off."""
+        check_state_dict(state_dict, self.layout)
+        arrays = {name: np.asarray(state_dict[name]) for name in self.tensors}
+        for name, tensor in self.tensors.items():
+            tensor.data[...] = arrays[name]
+
+    def __deepcopy__(self, memo: dict) -> "LanguageModel":
+        """A model of its own, its gradients 0 as in torch. (Copied one by one, the arrays would no longer be views.)"""
+        twin = type(self)(self.config, dtype=self.dtype)
+        twin.load_state_dict(self.state_dict())
+        twin.dropout_rng = copy.deepcopy(self.dropout_rng)
+        return twin
+
+
+def copies_into(arrays: dict[str, Array]) -> Note:
+    """An observer that keeps a copy of whatever it is shown."""
+    return lambda name, array: arrays.update({name: array.copy()})

@@ -1,0 +1,91 @@
+"""The layout of a model's weights: name -> shape, initial values, trained or not, decaying or not.
+
+Each kind of model writes its layout as a list of layers (`layout` in gpt.py), in the order of its state_dict; what a kind of
+layer holds and how it starts stands here. Both backends build from the same layout, which is why a NumPy and a torch model of
+one seed start from the same numbers. Linear weights are stored (out, in), as in torch.
+
+("np.random.Generator" is quoted, since naming it would import numpy.random with npgpt.)
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray as Array
+
+INIT_STD = 0.02  # of the embeddings
+
+Draw = Callable[["np.random.Generator", tuple[int, ...]], Array]  # (generator, shape) -> float32 numbers
+
+
+class Entry(NamedTuple):
+    """One array of the state_dict."""
+
+    shape: tuple[int, ...]
+    draw: Draw  # its initial values
+    trained: bool = True  # a parameter (trained, counted), or a buffer (kept as it is)
+    decays: bool = False  # whether weight decay pulls on it: matrices, as a rule
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+
+Layout = dict[str, Entry]
+
+
+def normal(std: float) -> Draw:
+    """Independent normal numbers of mean 0 and that standard deviation."""
+
+    def draw(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
+        return rng.standard_normal(shape, dtype=np.float32) * np.float32(std)
+
+    return draw
+
+
+def constant(value: float) -> Draw:
+    """That value everywhere; the generator is not asked."""
+    return lambda rng, shape: np.full(shape, value, np.float32)
+
+
+def embedding(name: str, rows: int, C: int) -> Layout:
+    """A table of `rows` vectors."""
+    return {f"{name}.weight": Entry((rows, C), normal(INIT_STD), decays=True)}
+
+
+def linear(name: str, out: int, inputs: int, draw: Draw, *, bias: bool = True, trained: bool = True) -> Layout:
+    """A matrix (out, inputs) and, where wanted, a bias that starts at 0."""
+    weight = {f"{name}.weight": Entry((out, inputs), draw, trained, decays=True)}
+    return weight | (vector(f"{name}.bias", out, 0, trained) if bias else {})
+
+
+def layer_norm(name: str, C: int) -> Layout:
+    """Starts as centring and scaling alone."""
+    return vector(f"{name}.weight", C, 1) | vector(f"{name}.bias", C, 0)
+
+
+def vector(name: str, size: int, value: float, trained: bool = True) -> Layout:
+    """A bias or a scale. It does not decay: it sets a level, and 0 is no better a level than another."""
+    return {name: Entry((size,), constant(value), trained)}
+
+
+def initial_weights(layout: Layout, seed: int) -> dict[str, Array]:
+    """Name -> float32 array, drawn in the layout's order from one generator.
+
+    In float32 for every dtype: a float64 model of a seed starts from the very numbers of the float32 one.
+    """
+    rng = np.random.default_rng(seed)
+    return {name: entry.draw(rng, entry.shape) for name, entry in layout.items()}
+
+
+def check_state_dict(state_dict: Mapping, layout: Layout) -> None:
+    """Raises ValueError naming every missing, unknown and wrongly shaped entry. Nothing has been loaded by then."""
+    faults = [f"missing {name}" for name in layout if name not in state_dict]
+    faults += [f"unknown {name}" for name in state_dict if name not in layout]
+    for name, entry in layout.items():
+        if name in state_dict and tuple(np.shape(state_dict[name])) != entry.shape:
+            faults.append(f"{name} has the shape {tuple(np.shape(state_dict[name]))}, expected {entry.shape}")
+    if faults:
+        raise ValueError("the state_dict does not fit this model: " + "; ".join(faults))

@@ -1,0 +1,213 @@
+"""LanguageModel in PyTorch: what every model here has, the twin of npgpt/models/base.py.
+
+A kind of model (gpt.py, ...) adds `context`, `layout_of`, `connect(tensors)`, `logits(ids, note, masks, past)`, which is its
+forward, `remember(batch_size)` and `next_logits(ids, past)`. The backward pass is torch's autograd.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy import ndarray as Array
+from torch import Tensor, nn
+
+from npgpt.models.base import DTYPES, checked_ids, dropout_generator
+from npgpt.models.config import Config
+from npgpt.models.layout import Layout, check_state_dict, initial_weights
+from npgpt.ops.dropout import dropout_mask
+from npgpt.ops.note import Note, ignore
+
+from ..layers import Masks
+from ..machine.device import pick_device
+from ..machine.distributed import DTensor, Ranks, mean_over_ranks, unsynchronized, whole
+
+
+class LanguageModel(nn.Module):
+    """`model(ids)` gives logits; `loss_and_grad` runs autograd and adds to every parameter's gradient.
+
+    Parameters
+    ----------
+    config : of the model's kind.
+    device : "auto", "cpu", "cuda", "cuda:N" or "mps"; see `pick_device`.
+    seed : the weights' seed. The NumPy twin draws the same weights from the same seed.
+    dtype : "float32" or "float64" (MPS has no float64); or "bfloat16": weights, gradients and optimiser stay float32, and
+        torch's autocast computes the products in bfloat16.
+
+    Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
+    NumPy generator: the same masks as the twin's, on every device, at the price of drawing them on the CPU.
+    """
+
+    backend = "torchgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
+    context: int | None = None  # the longest sequence that one call takes; None where there is no end
+
+    def __init__(self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+        super().__init__()
+        if dtype not in (*DTYPES, "bfloat16"):
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, bfloat16; got {dtype!r}")
+        self.config, self.device, self.autocast = config, pick_device(device), dtype == "bfloat16"
+        self.dtype = "float32" if self.autocast else dtype  # the weights'
+        self.compiled = None  # `compile` sets it
+        self.dropout_rng = dropout_generator(seed)
+        self.ranks = Ranks()  # `distribute` sets both
+        self.wrapper = None
+        if self.device.type == "mps" and dtype == "float64":
+            raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
+        self.layout: Layout = type(self).layout_of(config)
+        self.connect({name: self._tensor(name, array) for name, array in initial_weights(self.layout, seed).items()})
+
+    def _tensor(self, name: str, array: Array) -> Tensor:
+        """The array on the model's device, as a parameter where it is trained."""
+        tensor = torch.from_numpy(array).to(self.device, getattr(torch, self.dtype))
+        return nn.Parameter(tensor) if self.layout[name].trained else tensor
+
+    # ------------------------------------------------------------------------------------------- logits, loss, gradients, trace
+
+    def forward(
+        self,
+        ids: Tensor | Array,
+        note: Note = ignore,
+        masks: Masks | None = None,
+        targets: Tensor | Array | None = None,
+        past=None,
+    ) -> Tensor:
+        """ids (B, T) integers -> logits (B, T, V); with targets (B, T), the mean loss. Raises TypeError or ValueError where
+        ids or targets do not fit the model.
+
+        `note(name, tensor)` is shown every intermediate; `masks(shape)` gives the dropout masks, None leaves dropout out;
+        `past` holds what came before the ids (see `next_logits`), and then only the last position is asked: logits (B, 1, V).
+        """
+        ids = self.checked(ids) if past is None else ids  # whoever has a past has checked them
+        targets = None if targets is None else self.checked(targets, "targets")
+        compute = self._compute if self.compiled is None or note is not ignore or past is not None else self.compiled
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            return compute(ids, targets, note, masks, past)
+
+    def _compute(self, ids: Tensor, targets: Tensor | None, note: Note, masks: Masks | None, past) -> Tensor:
+        """All of forward but the checks: what `compile` compiles."""
+        logits = self.logits(ids, note, masks, past)
+        return logits if targets is None else self._loss(logits, targets)
+
+    @torch.no_grad()
+    def last_logits(self, ids: Tensor, past) -> Tensor:
+        """What every kind's `next_logits` ends with: checked ids (B, R) and a past -> logits (B, V) in the model's dtype."""
+        return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
+
+    def compile(self, **options) -> None:
+        """From now on torch.compile's version of the model computes. The first batch of each shape takes long.
+
+        options : torch.compile's. Raises ValueError where the config has dropout, whose masks NumPy draws.
+        """
+        if self.config.dropout:
+            raise ValueError(f"a compiled model needs dropout 0, got {self.config.dropout}: NumPy draws the masks")
+        self.compiled = torch.compile(self._compute, **options)
+
+    def checked(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
+        """ids as a tensor (B, T) on the model's device. Raises TypeError or ValueError saying what is wrong with them."""
+        on_cpu = ids.detach().cpu() if isinstance(ids, Tensor) else ids
+        checked = checked_ids(np.asarray(on_cpu), self.config.vocab_size, self.context, name)
+        return self._to_device(ids if isinstance(ids, Tensor) else checked)
+
+    def _to_device(self, ids: Tensor | Array) -> Tensor:
+        if isinstance(ids, Tensor):
+            return ids.to(self.device, torch.int64)
+        tensor = torch.from_numpy(np.array(ids, dtype=np.int64))  # a copy, so that nothing is shared with a read-only array
+        if self.device.type == "cuda":  # from pinned memory the copy runs while the CPU goes on
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if targets.shape != logits.shape[:-1]:
+            raise ValueError(f"targets have the shape {tuple(targets.shape)}, the logits' positions {tuple(logits.shape[:-1])}")
+        wide = logits.float() if self.autocast else logits  # a sum over V in bfloat16 would be worth little
+        return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
+
+    def loss(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
+        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
+        with torch.no_grad():
+            return self(ids, targets=targets).item()
+
+    def loss_and_grad(self, ids: Tensor | Array, targets: Tensor | Array, scale: float = 1.0) -> float:
+        """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
+
+        In a distributed run ids and targets are this rank's part of the batch, and so is the loss; the gradient is the mean
+        over the ranks (distributed.py).
+        """
+        forward = self if self.wrapper is None else self.wrapper
+        loss = forward(ids, masks=self.dropout_masks(), targets=targets)
+        (loss if scale == 1 else loss * scale).backward()
+        return loss.item()
+
+    def no_sync(self) -> AbstractContextManager:
+        """Within it the ranks' gradients are not averaged: for all but the last batch of a step. Else it does nothing."""
+        return unsynchronized(self) if self.sharded else nullcontext() if self.wrapper is None else self.wrapper.no_sync()
+
+    @property
+    def sharded(self) -> bool:
+        """Whether this rank holds only its part of the weights."""
+        return any(isinstance(p, DTensor) for p in self.parameters())
+
+    def mean_over_ranks(self, loss: float) -> float:
+        """The mean of the ranks' losses, which is that of the whole batch; in a run of one process, the loss itself."""
+        return loss if self.ranks.ranks == 1 else mean_over_ranks(loss, self.device)
+
+    def dropout_masks(self) -> Masks | None:
+        """What draws the masks of one forward pass; None where the config drops nothing. Every rank draws those of the whole
+        batch and takes its own rows, as of the batch itself, so the number of ranks changes nothing."""
+        p = self.config.dropout
+        if not p:
+            return None
+        rank, ranks, _ = self.ranks
+
+        def mask(shape: tuple[int, ...]) -> Tensor:
+            B = shape[0]
+            whole = dropout_mask(self.dropout_rng, (ranks * B, *shape[1:]), p, self.dtype)
+            return torch.from_numpy(whole[rank * B : (rank + 1) * B]).to(self.device)
+
+        return mask
+
+    def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
+
+        The tensors are copies. The parameters' gradients stay as they were.
+        """
+        tensors: dict[str, Tensor] = {}
+        with torch.enable_grad():
+            logits = self(ids, lambda name, tensor: tensors.update({name: tensor}))
+            gradients: tuple[Tensor | None, ...] = (None,) * len(tensors)
+            if targets is not None:
+                loss = self._loss(logits, self.checked(targets, "targets"))
+                gradients = torch.autograd.grad(loss, list(tensors.values()))
+        return {
+            name: (value.detach().clone(), gradient) for (name, value), gradient in zip(tensors.items(), gradients, strict=True)
+        }
+
+    # -------------------------------------------------------------------------------------------------------- parameters
+
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def gradients(self) -> dict[str, Array]:
+        """Name -> a copy of the parameter's gradient as a NumPy array; 0 where no backward has run since `zero_grad`."""
+        return {
+            name: whole(torch.zeros_like(p) if p.grad is None else p.grad).detach().cpu().numpy().copy()
+            for name, p in self.named_parameters()
+        }
+
+    def state_dict(self, *args, **kwargs):
+        """torch's own; a tied head appears once, as the token embedding."""
+        state_dict = super().state_dict(*args, **kwargs)
+        if self.config.tie_weights:
+            state_dict.pop(kwargs.get("prefix", "") + "head.weight", None)
+        return state_dict
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False):
+        """torch's own, with every name and shape checked first: ValueError, with nothing loaded, where one is off."""
+        if strict:
+            check_state_dict(state_dict, self.layout)
+        state_dict = {name: torch.as_tensor(value) for name, value in state_dict.items()}
+        if self.config.tie_weights:
+            state_dict["head.weight"] = state_dict["token_embedding.weight"]
+        return super().load_state_dict(state_dict, strict, assign)
