@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray as Array
 
-from .calling import Pair
+from .calling import Pair, handed_over
 from .inputs import is_floating
 from .verdict import Stopped
 
@@ -75,7 +75,7 @@ def backward_noise(pair: Pair, dy: Array, gradients: list[Array], rng: np.random
         values = pair.inputs.copies()
         _, rest = pair.run_forward(nudged(values, rng) if what == "inputs" else values)
         try:
-            near = pair.run_backward(nudged(dy, rng), rest if what == "inputs" else nudged(rest, rng))
+            near = pair.run_backward(handed_over(nudged(dy, rng)), rest if what == "inputs" else nudged(rest, rng))
         except (Stopped, RecursionError):  # a cache in which something has to be exact, or that holds itself
             continue
         noise = [max(old, float(np.abs(a - b).max())) for old, a, b in zip(noise, near, gradients, strict=True)]
@@ -101,5 +101,6 @@ def nudged(x, rng: np.random.Generator):
     if isinstance(x, dict):
         return {key: nudged(each, rng) for key, each in x.items()}
     if isinstance(x, float | np.floating) or is_floating(x):
-        return x * (1 + rng.uniform(-2 * EPS, 2 * EPS, np.shape(x)))
+        near = x * (1 + rng.uniform(-2 * EPS, 2 * EPS, np.shape(x)))
+        return np.asarray(near) if isinstance(x, np.ndarray) else near  # the product of arrays without axes is a scalar
     return x
