@@ -57,7 +57,7 @@ __all__ = [
 def __getattr__(name: str):
     """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
     if name == "check_backward":
-        from .check.grader import check_backward
+        from .check import check_backward
 
         return check_backward
     raise AttributeError(f"module 'npgpt' has no attribute {name!r}")

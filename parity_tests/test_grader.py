@@ -490,6 +490,16 @@ def test_a_reference_may_be_of_tensors_or_arrays_or_bring_its_gradients():
     assert passes(check_backward(ops.embedding, ops.embedding_backward, IDS, TABLE_OF_IDS, reference=F.embedding))
 
 
+def test_a_reference_differentiates_by_numbers_too():
+    def backward(dy, x, a):
+        return a * dy, (x * dy).sum()
+
+    verdict = check_backward(lambda x, a: a * x, backward, X, 2.5, reference=lambda x, a: a * x)
+    assert passes(verdict) and "y, dx, da equal the reference's" in str(verdict)
+    verdict = check_backward(lambda x: x * x, lambda dy, x: 2 * x * dy, np.array(1.5), reference=torch.square)
+    assert passes(verdict) and "y, dx equal the reference's" in str(verdict)
+
+
 @pytest.mark.parametrize(
     ("reference", "says"),
     [

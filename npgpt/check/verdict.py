@@ -1,0 +1,53 @@
+"""The grader's answer: one record for each check, and the report that they make when printed."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .diagnose import Mistake
+
+
+class Check(NamedTuple):
+    name: str
+    passed: bool
+    message: str
+
+
+class Stopped(Exception):
+    """No further check is possible; carries the failed one."""
+
+    def __init__(self, name: str, message: str, unwritten: str | None = None):
+        super().__init__(message)
+        self.check, self.unwritten = Check(name, False, message), unwritten
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What `check_backward` found: true where every check passed; `print` it for the report."""
+
+    name: str  # of the backward
+    checks: tuple[Check, ...]  # in the order in which they ran; a failed one may make the later ones impossible
+    mistake: Mistake | None = None  # what the first wrong gradient looks like
+    unwritten: str | None = None  # the message of the NotImplementedError that stands where the backward should
+
+    @property
+    def ok(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def first_failure(self) -> str | None:
+        """The name of the first check that failed."""
+        return next((check.name for check in self.checks if not check.passed), None)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        if self.unwritten is not None:
+            return f"{self.name} is not written yet: {self.unwritten or 'your turn'}"
+        lines = [f"{self.name} is {'right' if self.ok else 'wrong'}."]
+        for check in self.checks:
+            first, *rest = check.message.split("\n")
+            lines += [f"  {'ok   ' if check.passed else 'WRONG'}  {check.name:22} {first}", *(" " * 32 + line for line in rest)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
