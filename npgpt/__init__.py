@@ -1,7 +1,10 @@
-"""npgpt: a GPT in plain NumPy, with every backward pass derived and written by hand.
+"""npgpt: language models in plain NumPy, with every backward pass derived and written by hand.
 
-Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and training.py. `torchgpt` is the same model in
-PyTorch under the same names; `parity_tests` proves the two equal.
+The book: `ops/` (the operations, each with its derivation), layers.py, `models/` (base.py, then a kind a file), optim.py,
+training.py, generation.py, sampling.py. The workshop around it: `text/` (tokenizers, files to batches), `runs/` (checkpoints,
+runs that stop and go on), `machine/` (threads, memory), `check/` (is your backward right?), `pictures/`.
+
+`torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
 from .generation import generate
