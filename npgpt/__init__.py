@@ -4,6 +4,7 @@ Read `npgpt/ops/` for the operations, then layers.py, model.py, optim.py and tra
 PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
+from .backends import backend
 from .generation import generate
 from .machine.device import pick_device
 from .machine.threads import get_num_threads, set_num_threads
@@ -28,6 +29,7 @@ __all__ = [
     "Tokenizer",
     "TrainingDiverged",
     "WordTokenizer",
+    "backend",
     "check_backward",
     "clip_grad_norm",
     "cosine_schedule",
