@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_seed(self, what: str) -> None:
         """--seed, which fixes `what`."""
-        same = "the same numbers each time, on one machine with one number of threads"
+        same = "the same numbers each time, on one machine and with the same number of threads"
         self.add_argument("--seed", type=int, default=0, help=f"fixes {what}: {same}")
 
     def take_defaults_from(self, path: Path, fixed: tuple[str, ...]) -> npgpt.Checkpoint:

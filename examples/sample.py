@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
         "--seed",
         type=int,
         default=None,
-        help="fixes the text, on one machine with one number of threads; None: another one each time",
+        help="fixes the text (on one machine, with the same number of threads); None: another one each time",
     )
     add("--slide", type=int, default=1, help="past the context: by how many tokens it moves on; more is faster, and sees less")
     add("--stop", default=None, help="end a text as soon as it holds this")
