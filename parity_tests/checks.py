@@ -16,6 +16,7 @@ import torchgpt
 from npgpt import GPTConfig
 
 from .op_table import TABLE, Case, complex_step_error, errors_against_torch
+from .operations import ops
 from .strategies import STRUCTURES, random_weights, weight_shapes
 from .test_model import loss_derivative
 from .tolerances import LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
@@ -154,8 +155,8 @@ def properties(seed: int) -> bool:
     if np.abs(trace["logits"][1].sum(-1)).max() > 100 * eps("float64"):  # rows of dlogits sum to zero
         return True
     x, dy = np.random.default_rng(seed).standard_normal((2, 5))
-    _, cache = npgpt.ops.layer_norm(x, np.ones(5), np.zeros(5))
-    dx = npgpt.ops.layer_norm_backward(dy, cache)[0]
+    _, cache = ops.layer_norm(x, np.ones(5), np.zeros(5))
+    dx = ops.layer_norm_backward(dy, cache)[0]
     if abs(dx.sum()) > 100 * eps("float64") * cache.rstd.max() * np.abs(dy).max():  # LayerNorm ignores a shift
         return True
     ours.loss_and_grad(ids, targets)
