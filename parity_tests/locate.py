@@ -22,7 +22,7 @@ from .tolerances import eps, model_scale
 
 def backward_order(config) -> list[str]:
     """The names of the gradients, those that a trace shows and the parameters', in the order in which the chain rule reaches
-    them; a parameter that several places use (a tied weight) stands where its gradient is complete.
+    them. What several places or steps use (a tied weight, a recurrent one) stands where its gradient is complete.
 
     Found by looking: torch's autograd walks the twin of the config's model backward and tells what it has come to. So a bug in
     a backward of ours cannot move its own place.
@@ -30,15 +30,21 @@ def backward_order(config) -> list[str]:
     model = torchgpt.make_model(config)
     shown: dict[torch.Tensor, list[str]] = {}  # a block's output is the next one's input: one tensor, two names
     reached: list[str] = []
-    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), lambda name, x: shown.setdefault(x, []).append(name))
+
+    def note(name: str, value) -> None:
+        for x in [value] if isinstance(value, torch.Tensor) else value:  # a recurrent layer shows a tensor a step
+            shown.setdefault(x, []).append(name)
+
+    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), note)
     for x, names in shown.items():
         x.register_hook(lambda _, names=names: reached.extend(reversed(names)))
     for name, parameter in model.named_parameters():
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: reached.append(name))
     logits.sum().backward()
+    complete = list(reversed(dict.fromkeys(reversed(reached))))  # each name where it came last
     place = {name: i for i, name in enumerate(model.layout)}
     order: list[str] = []
-    for are_parameters, run in itertools.groupby(reached, key=place.__contains__):  # a layer's weight, then its bias
+    for are_parameters, run in itertools.groupby(complete, key=place.__contains__):  # a layer's weight, then its bias
         names = list(run)
         order += sorted(names, key=place.__getitem__) if are_parameters else names
     return order
