@@ -16,11 +16,12 @@ import npgpt
 from npgpt import pictures
 from npgpt.pictures.statistics import ngram_entropy
 
-run = start(
-    __doc__, more=lambda add: add("--run-dir", type=Path, default=None, help="where train.py wrote; --out-dir if not given")
-)
+from command_line import told_errors
+
+RUN_DIR = {"type": Path, "default": None, "help": "where train.py wrote; None: the folder train in --out-dir"}
+run = start(__doc__, more=lambda add: add("--run-dir", **RUN_DIR))
 say, lang = run.say, run.args.lang
-folder = run.args.run_dir or run.args.out_dir
+folder = run.args.run_dir or run.args.out_dir / "train"
 command = f"python examples/train.py --backend {run.args.backend} --seed {run.args.seed} --out-dir {folder}"
 
 # %% The record of a run: one line of JSON a step. Without one, the run is made now
@@ -31,7 +32,8 @@ if not (folder / "metrics.jsonl").exists():
     import train
 
     more = ["--steps", str(run.steps(1500)), "--device", run.device, "--dtype", run.dtype]
-    train.main(command.split()[2:] + more)
+    with told_errors():
+        train.main(command.split()[2:] + more)
 records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 watched = [(record["step"], record["watch"]) for record in records if "watch" in record]
 if len(watched) < 2:

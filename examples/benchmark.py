@@ -11,7 +11,6 @@ the rate that the machine reaches on large ones; what the optimiser's memory tra
 """
 
 import argparse
-import importlib
 import importlib.metadata
 import json
 import math
@@ -25,13 +24,13 @@ from functools import partial
 import numpy as np
 
 import npgpt
+from npgpt.backends import BACKENDS
 from npgpt.machine.memory import keep_freed_memory
 from npgpt.machine.sharing import shares_of_a_batch
 from npgpt.machine.threads import run_together, slices
 from npgpt.models import layout_of
 from npgpt.ops.attention import TILE, tiles
 
-BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
 NANO = npgpt.GPTConfig(65, n_layer=4, n_head=4, n_embd=128, seq_len=64, **GPT)
 WORKS = {  # name -> (description, config, B, T, counted steps a round)
@@ -174,7 +173,7 @@ def run(backend_name: str, *task: str | int, threads: int) -> dict:
 
 def measure(backend_name: str, task: str, *sizes: str) -> None:
     """What a process that `run` has started does."""
-    backend = importlib.import_module(BACKENDS[backend_name])
+    backend = npgpt.backend(backend_name)
     if task == "generation":
         result = generation(backend)
     elif task == "scaling":
@@ -263,7 +262,7 @@ def main() -> None:
     if args.rounds < 1 or args.threads < 1:
         parser.error(f"--rounds and --threads must be at least 1, got {args.rounds} and {args.threads}")
     if args.measure:
-        importlib.import_module(BACKENDS[args.measure[0]]).set_num_threads(args.threads)
+        npgpt.backend(args.measure[0]).set_num_threads(args.threads)
         return measure(*args.measure)
     try:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}

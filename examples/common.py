@@ -1,7 +1,6 @@
 """What the numbered examples share: their options, the backend, a trained model, and where pictures go."""
 
 import argparse
-import importlib
 import math
 import os
 import sys
@@ -19,10 +18,9 @@ import numpy as np  # noqa: E402
 import npgpt  # noqa: E402
 from npgpt.pictures.labels import LANGUAGES, translator  # noqa: E402
 from npgpt.pictures.statistics import numpy_array  # noqa: E402
-from npgpt.runs.files import write_atomically  # noqa: E402
+from npgpt.runs.files import write_atomically, write_picture  # noqa: E402
 
-BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
-SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
+from command_line import SENTENCES, Parser, check_at_least, make_out_dir, told_errors  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,17 @@ class Run:
 
     def save(self, picture, name: str) -> None:
         """Writes a figure as PNG (or bytes as they are) under --out-dir, whole or not at all, and prints where."""
-        import io
-
         path = self.args.out_dir / name
-        content = picture
-        if not isinstance(picture, bytes):
-            file = io.BytesIO()
-            picture.savefig(file, format="png", dpi=50 if self.args.quick else 100)
-            content = file.getvalue()
-        write_atomically(path, content)
+        with told_errors():
+            if isinstance(picture, bytes):
+                write_atomically(path, picture)
+            else:
+                write_picture(path, picture, dpi=50 if self.args.quick else 100)
         self.print("wrote {path}", path=path)
         if "ipykernel" in sys.modules:
             from IPython.display import Image, display
 
-            display(Image(data=content))
+            display(Image(filename=str(path)))
         elif self.args.show:
             import webbrowser
 
@@ -100,22 +95,15 @@ def start(description: str, *, prompt: str | None = None, longest: int = 12, mor
 
     prompt : the default of --prompt, where the script has one; it may hold `longest` letters. more(add) adds options.
     """
-    try:
+    with told_errors():
         return _start(description, prompt, longest, more)
-    except OSError as error:
-        sys.exit(f"error: --out-dir: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
-    except (ValueError, TypeError) as error:
-        sys.exit(f"error: {error}")
 
 
 def _start(description: str, prompt: str | None, longest: int, more: Callable | None) -> Run:
-    parser = argparse.ArgumentParser(
-        description=description.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(description)
     add = parser.add_argument
-    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="cpu", help="cpu; with torch also auto, cuda, cuda:N, mps")
-    add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
+    parser.add_backend(device="cpu")
+    parser.add_seed("the initial weights and the batches")
     add("--out-dir", type=Path, default=Path("out"), help="folder for the pictures")
     add("--lang", choices=LANGUAGES, default="en", help="language of the pictures and of what is printed")
     add("--show", action="store_true", help="open each picture when it is written")
@@ -126,14 +114,13 @@ def _start(description: str, prompt: str | None, longest: int, more: Callable | 
         more(add)
     in_notebook = "ipykernel" in sys.modules  # there sys.argv is the kernel's, not ours
     args = parser.parse_args([] if in_notebook else None)
-    if args.seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {args.seed}")
+    check_at_least(0, args, "seed")
     ids = _prompt_ids(args.prompt, longest) if prompt is not None else []
-    backend = _backend(args.backend)
+    backend = npgpt.backend(args.backend)
+    if args.backend == "torch":
+        backend.set_num_threads(1)
     device = backend.pick_device(args.device)  # raises ValueError for a device that the backend does not have
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    if not os.access(args.out_dir, os.W_OK):
-        raise PermissionError(13, "is not writable", str(args.out_dir))
+    make_out_dir(args.out_dir)
     dtype = "float32" if str(device) == "mps" else "float64"
     return Run(args, backend, str(device), dtype, translator(args.lang), ids)
 
@@ -146,20 +133,6 @@ def _prompt_ids(prompt: str, longest: int) -> list[int]:
     if not 2 <= len(ids) <= longest:
         raise ValueError(f"--prompt must hold 2 to {longest} letters (the context), got {len(ids)}: {prompt!r}")
     return ids
-
-
-def _backend(name: str) -> ModuleType:
-    try:
-        backend = importlib.import_module(BACKENDS[name])
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ValueError("--backend torch needs PyTorch: pip install -e '.[torch]'") from None
-    if name == "torch":
-        import torch
-
-        torch.set_num_threads(1)
-    return backend
 
 
 LN_32 = math.log(len(npgpt.letters))

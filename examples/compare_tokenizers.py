@@ -12,32 +12,26 @@ its end. Letters know only the article's 32 (capitals become small, other signs 
 """
 
 import argparse
-import importlib
 import itertools
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import npgpt
 
-BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
-SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
+from command_line import SENTENCES, Parser, check_at_least, told_errors
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--input-file", type=Path, default=SENTENCES, help="UTF-8 text")
     add("--max-characters", type=int, default=200_000, help="how much of it is used, from its start")
-    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="cpu; with torch also auto, cuda, cuda:N, mps")
+    parser.add_backend()
     add("--max-iters", type=int, default=400, help="training steps of each model")
     add("--vocab-size", type=int, default=400, help="of the byte pairs")
-    add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
+    parser.add_seed("the initial weights and the batches")
     return parser.parse_args()
 
 
@@ -84,15 +78,9 @@ def bits_of_all(model, ids: list[int]) -> float:
 
 def main() -> None:
     args = parse_arguments()
-    for name, value in (("max-iters", args.max_iters), ("max-characters", args.max_characters)):
-        if value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
-    try:
-        backend = importlib.import_module(BACKENDS[args.backend])
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ValueError("--backend torch needs PyTorch: .venv/bin/pip install -e '.[torch]'") from None
+    check_at_least(1, args, "max_iters", "max_characters")
+    check_at_least(0, args, "seed")
+    backend = npgpt.backend(args.backend)
     text = "".join(itertools.islice(itertools.chain.from_iterable(npgpt.read_text(args.input_file)), args.max_characters))
     cut = len(text) * 9 // 10
     train_text, validation_text = text[:cut], text[cut : cut + 20_000]
@@ -143,9 +131,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with told_errors():
         main()
-    except OSError as error:
-        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
-    except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
-        sys.exit(f"error: {error}")

@@ -1,35 +1,35 @@
 """Let a trained model write: examples/train_text.py leaves the checkpoint that this reads.
 
-python examples/sample.py                                             what out/best.safetensors has learned
+python examples/sample.py                                             what out/text/best.safetensors has learned
 python examples/sample.py --prompt "ali " --temperature 0.5 --num-samples 3
 python examples/sample.py --top-k 10 --top-p 0.9 --stop "." --seed 1
 """
 
 import argparse
-import importlib
-import sys
 from pathlib import Path
 
 import npgpt
 
-BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}
+from command_line import Parser, check_at_least, told_errors
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
-    add("--checkpoint", type=Path, default=Path("out/best.safetensors"), help="what train_text.py has saved")
-    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
+    add("--checkpoint", type=Path, default=Path("out/text/best.safetensors"), help="what train_text.py has saved")
+    parser.add_backend()
     add("--prompt", default="\n", help="what the text goes on from")
     add("--num-samples", type=int, default=1, help="how many texts")
     add("--max-new-tokens", type=int, default=300, help="the longest text, in tokens")
     add("--temperature", type=float, default=0.8, help="below 1 bolder where the model is sure; 0: always the likeliest token")
     add("--top-k", type=int, default=None, help="choose among the k likeliest; None: all")
     add("--top-p", type=float, default=None, help="choose among the fewest that together have this probability; None: all")
-    add("--seed", type=int, default=None, help="the same seed draws the same text; None: another one each time")
+    add(
+        "--seed",
+        type=int,
+        default=None,
+        help="fixes the text (on one machine, with the same number of threads); None: another one each time",
+    )
     add("--slide", type=int, default=1, help="past the context: by how many tokens it moves on; more is faster, and sees less")
     add("--stop", default=None, help="end a text as soon as it holds this")
     return parser.parse_args()
@@ -37,19 +37,11 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    for name, value in (("num-samples", args.num_samples), ("max-new-tokens", args.max_new_tokens)):
-        if value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
-    if args.seed is not None and args.seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {args.seed}")
+    check_at_least(1, args, "num_samples", "max_new_tokens")
+    check_at_least(0, args, "seed")
     if args.stop == "":
         raise ValueError("--stop must hold at least one character")
-    try:
-        backend = importlib.import_module(BACKENDS[args.backend])
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ValueError("--backend torch needs PyTorch: .venv/bin/pip install -e '.[torch]'") from None
+    backend = npgpt.backend(args.backend)
     tokenizer = npgpt.read_checkpoint(args.checkpoint).tokenizer()
     model = backend.load_checkpoint(args.checkpoint, args.device)
     try:
@@ -97,11 +89,5 @@ def printer(tokenizer: npgpt.Tokenizer, prompt: str, stop: str | None):
 
 
 if __name__ == "__main__":
-    try:
+    with told_errors():
         main()
-    except OSError as error:
-        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
-    except (ValueError, TypeError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("")

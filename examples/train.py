@@ -8,10 +8,8 @@ a minute on a CPU:                             --ffn-hidden 256 --train-qkv --ba
 
 import argparse
 import dataclasses
-import importlib
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -19,21 +17,18 @@ import numpy as np
 
 import npgpt
 
-BACKENDS = {"numpy": "npgpt", "torch": "torchgpt"}  # the one line that swaps the backend is in main()
+from command_line import SENTENCES, Parser, check_at_least, make_out_dir, told_errors
+
 SNAPSHOTS = 40  # moments of a run that are looked at closely
-SENTENCES = Path(__file__).parent / "data" / "tr_sentences.txt"
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     article = npgpt.GPTConfig.article()
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
-    add("--backend", choices=BACKENDS, default="numpy", help="what computes")
-    add("--device", default="auto", help="auto or cpu; with torch also cuda, cuda:N, mps")
+    parser.add_backend()
     add("--dtype", choices=("float32", "float64"), default="float32", help="precision of the weights")
-    add("--seed", type=int, default=0, help="fixes the initial weights and the batches")
+    parser.add_seed("the initial weights and the batches")
     add("--steps", type=int, default=1500, help="number of training steps")
     add("--batch-size", type=int, default=8, help="windows in a batch")
     add("--learning-rate", type=float, default=1e-2, help="AdamW's lr")
@@ -51,24 +46,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="for characters outside the alphabet, in the text and the prompt",
     )
     add("--prompt", default="ali ata ", help="what the samples go on from")
-    add("--out-dir", type=Path, default=Path("out"), help="folder for the results; those of an earlier run are replaced")
+    add("--out-dir", type=Path, default=Path("out/train"), help="folder for the results; those of an earlier run are replaced")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse_arguments(arguments)
-    try:
-        backend = importlib.import_module(BACKENDS[args.backend])  # from here on nothing knows which one it is
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ValueError("--backend torch needs PyTorch: .venv/bin/pip install -e '.[torch]'") from None
-    if args.steps < 1:
-        raise ValueError(f"--steps must be at least 1, got {args.steps}")
-    if args.seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {args.seed}")
-    if not args.learning_rate >= 0:
-        raise ValueError(f"--learning-rate must be at least 0, got {args.learning_rate}")
+    backend = npgpt.backend(args.backend)  # from here on nothing knows which one it is
+    check_at_least(1, args, "steps")
+    check_at_least(0, args, "seed", "learning_rate")
 
     tokenizer = npgpt.LetterTokenizer()
     config = dataclasses.replace(
@@ -89,9 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not prompt:
         raise ValueError("--prompt must hold at least one letter")
     model = backend.GPTModel(config, args.device, seed=args.seed, dtype=args.dtype)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    if not os.access(args.out_dir, os.W_OK):
-        raise PermissionError(f"--out-dir {args.out_dir} is not writable")
+    make_out_dir(args.out_dir)
 
     print(f"{args.backend} on {model.device}, {args.dtype}, seed {args.seed}")
     print("config:", ", ".join(f"{name}={value}" for name, value in config.to_dict().items()))
@@ -195,26 +179,18 @@ def token_vectors(model) -> np.ndarray:
 def write_results(out_dir: Path, model, backend, metrics: list[dict], baseline: float, vectors_before: np.ndarray) -> None:
     """Metrics, weights and two pictures; prints each file's name."""
     from npgpt.pictures import embedding_space, loss_curve
-    from npgpt.runs.files import write_atomically
+    from npgpt.runs.files import write_atomically, write_picture
 
     lines = "".join(json.dumps(record) + "\n" for record in metrics)
     write_atomically(out_dir / "metrics.jsonl", lines.encode())
     backend.save_checkpoint(model, out_dir / "weights.safetensors")
-    loss_curve([record["loss"] for record in metrics], baseline).savefig(out_dir / "loss.png", dpi=100)
+    write_picture(out_dir / "loss.png", loss_curve([record["loss"] for record in metrics], baseline))
     space = embedding_space(vectors_before, token_vectors(model), npgpt.letters)
-    space.savefig(out_dir / "embedding_space.png", dpi=100)
+    write_picture(out_dir / "embedding_space.png", space)
     for name in ("metrics.jsonl", "weights.safetensors", "loss.png", "embedding_space.png"):
         print(f"wrote {out_dir / name}")
 
 
 if __name__ == "__main__":
-    try:
+    with told_errors("stopped; nothing was written"):
         main()
-    except OSError as error:
-        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
-    except MemoryError as error:
-        sys.exit(f"error: not enough memory: {error}")
-    except (ValueError, TypeError, npgpt.TrainingDiverged) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; nothing was written")

@@ -7,6 +7,7 @@ runs that stop and go on), `machine/` (threads, memory), `check/` (is your backw
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
+from .backends import backend
 from .generation import generate
 from .machine.device import pick_device
 from .machine.threads import get_num_threads, set_num_threads
@@ -36,6 +37,7 @@ __all__ = [
     "Tokenizer",
     "TrainingDiverged",
     "WordTokenizer",
+    "backend",
     "check_backward",
     "clip_grad_norm",
     "cosine_schedule",

@@ -7,6 +7,8 @@ python -m parity_tests.mutation                      profile mutation: 20 exampl
 """
 
 import os
+import sys
+from pathlib import Path
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = "1"  # before NumPy is imported: float32 products differ in bits between thread counts
@@ -16,6 +18,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+# As when a script is started: its folder is on the path. (The tests run the scripts with runpy, in this process.)
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 always = {"deadline": None, "print_blob": True}
 hypothesis.settings.register_profile("dev", max_examples=20, **always)

@@ -13,7 +13,7 @@ import torchgpt
 from npgpt import GPTConfig
 
 ONLY_NUMPY = {"BPETokenizer", "CharTokenizer", "LetterTokenizer", "Tokenizer", "WordTokenizer", "check_backward"}
-ONLY_NUMPY |= {"RandomWindows", "encode_file", "read_text", "split_tokens"}
+ONLY_NUMPY |= {"RandomWindows", "backend", "encode_file", "read_text", "split_tokens"}
 ONLY_NUMPY |= {"detokenize", "letters", "random_batches", "read_tokens", "sliding_windows", "tokenize"}
 ONLY_TORCH = {"distribute", "from_numpy", "join_ranks", "leave_ranks", "to_numpy", "use_tf32", "wait_for_all"}
 METHODS = ["loss", "loss_and_grad", "trace", "num_parameters", "gradients", "state_dict", "load_state_dict", "zero_grad"]
@@ -51,6 +51,21 @@ def test_the_models_have_the_same_methods(name):
 
 def test_torchgpt_shares_what_needs_no_backend():
     assert torchgpt.GPTConfig is npgpt.GPTConfig and torchgpt.train is npgpt.train
+
+
+def test_a_backend_by_its_name():
+    assert npgpt.backend("numpy") is npgpt and npgpt.backend("torch") is torchgpt
+    for name in ("jax", "torchgpt", ""):
+        with pytest.raises(ValueError, match=f"backend must be 'numpy' or 'torch', got '{name}'"):
+            npgpt.backend(name)
+
+
+def test_a_missing_torch_is_an_error_with_the_command_that_installs_it(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchgpt"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"backend 'torch' needs PyTorch: .*pip install -e '\.\[torch\]'"):
+        npgpt.backend("torch")
 
 
 def test_importing_npgpt_imports_numpy_and_nothing_heavy():

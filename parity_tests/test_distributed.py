@@ -60,7 +60,7 @@ def test_two_processes_make_the_run_of_one_and_other_numbers_go_on_with_it(monke
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")
 def test_a_killed_process_ends_the_job_and_the_last_save_goes_on(monkeypatch):
     job = torchrun(2, *OPTIONS, "--max-iters", 1_000_000, "--save-interval", 1, "--eval-interval", 1_000_000)
-    saved = Path("out/last.safetensors")
+    saved = Path("out/text/last.safetensors")
     deadline = time.monotonic() + 120
     while not saved.exists():
         assert job.poll() is None and time.monotonic() < deadline
@@ -71,7 +71,7 @@ def test_a_killed_process_ends_the_job_and_the_last_save_goes_on(monkeypatch):
     assert job.returncode != 0 and "SIGKILL" in output
     step = read_checkpoint(saved).step
     run(monkeypatch, "--resume", *OPTIONS, "--max-iters", step + 2, "--eval-interval", 1)
-    assert [record["step"] for record in records("out")] == list(range(1, step + 3))
+    assert [record["step"] for record in records("out/text")] == list(range(1, step + 3))
 
 
 def test_several_processes_with_numpy_are_a_clear_error(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def default_run(tmp_path_factory):
     """The main job with no arguments, in a folder of its own."""
     folder = tmp_path_factory.mktemp("default")
     done = subprocess.run([sys.executable, EXAMPLES / "train.py"], cwd=folder, capture_output=True, text=True, check=True)
-    return folder / "out", done
+    return folder / "out" / "train", done
 
 
 def test_the_main_job_prints_what_it_does_and_writes_four_files(default_run):
@@ -46,7 +47,7 @@ def test_the_main_job_prints_what_it_does_and_writes_four_files(default_run):
     assert float(re.search(r"final loss: (\d\.\d+)", text)[1]) < 2.65
     assert "generated:  'ali ata " in text and done.stderr == ""  # the progress bar is silent without a terminal
     assert sorted(path.name for path in out_dir.iterdir()) == FILES
-    assert all(f"wrote {Path('out') / name}" in text for name in FILES)
+    assert all(f"wrote {Path('out/train') / name}" in text for name in FILES)
     assert npgpt.load_checkpoint(out_dir / "weights.safetensors").num_parameters() == 248
 
 
@@ -123,7 +124,46 @@ def test_a_run_that_blows_up_says_when_and_writes_nothing(monkeypatch, tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "--learning-rate", "1e38", "--steps", "20"])
     with pytest.raises(SystemExit, match=r"error: training stopped at step .* largest gradient: "):
         runpy.run_path(str(EXAMPLES / "train.py"), run_name="__main__")
-    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/*/*"))
+
+
+# ------------------------------------------------------------------------------------------- the README's commands, in order
+
+BRIEFLY = {  # what is added to the commands of those that leave results, so that they take a moment
+    "train.py": ["--steps", 20, "--n-layer", 1, "--n-embd", 4],
+    "train_text.py": ["--n-layer", 1, "--n-embd", 8, "--batch-size", 2, "--eval-iters", 1, "--max-new-tokens", 3],
+    "sample.py": ["--max-new-tokens", 3],
+}
+
+
+def readme_commands() -> list[list[str]]:
+    """The README's commands that start a script in Python, as lists of words: [script, option, ...]."""
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if "torchrun" not in line]
+    found = [re.search(r"python examples/(.*)", line) for line in lines]
+    return [shlex.split(match[1], comments=True) for match in found if match]
+
+
+def test_after_the_readmes_commands_every_result_is_there(monkeypatch, capsys, tmp_path):
+    import common
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(common.Run, "save", lambda self, picture, name: None)  # drawing is what takes long
+    (tmp_path / "book.txt").write_text("once upon a time there was a book. " * 40)
+    commands = [command for command in readme_commands() if command[0] in BRIEFLY]
+    assert {script for script, *_ in commands} == set(BRIEFLY)
+    for script, *options in commands:
+        steps = ["--max-iters", 4 if "--resume" in options else 2] if script == "train_text.py" else []
+        monkeypatch.setattr(sys, "argv", [script, *options, *map(str, [*BRIEFLY[script], *steps])])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["06_training.py"])
+    runpy.run_path(str(EXAMPLES / "06_training.py"), run_name="__main__")
+    assert "mean of the last tenth of its 20 steps" in capsys.readouterr().out  # those of train.py
+    assert sorted(path.name for path in (tmp_path / "out/train").iterdir()) == FILES
+    text_files = ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "out/text").iterdir()) == text_files
 
 
 @pytest.mark.parametrize("script", ["train.py", "benchmark.py"])

@@ -1,5 +1,6 @@
 """examples/train_text.py as a reader runs it: real text, stop, resume, SIGKILL, both backends, bad input."""
 
+import errno
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +76,13 @@ def test_the_script_with_no_arguments_learns_and_leaves_four_files(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--cache-dir", tmp_path, "--max-iters", "200"], capture_output=True, text=True, check=True
     )
-    assert sorted(os.listdir("out")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
-    written = records("out")
+    assert sorted(os.listdir("out/text")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
+    written = records("out/text")
     assert [record["step"] for record in written] == list(range(1, 201)) and done.stderr == ""
     assert [record["step"] for record in written if "val_loss" in record] == [100, 200]
     assert np.mean([record["loss"] for record in written[-20:]]) < 2.5 < written[0]["loss"]
     assert "validation loss: 2." in done.stdout and " bits a character" in done.stdout and "sample:" in done.stdout
-    best, last = (read_checkpoint(Path("out") / f"{name}.safetensors") for name in ("best", "last"))
+    best, last = (read_checkpoint(Path("out/text") / f"{name}.safetensors") for name in ("best", "last"))
     assert last.run["best"] == min(record.get("val_loss", 9) for record in written) and best.step in (100, 200)
     assert last.tokenizer().vocab_size == last.config.vocab_size == 33
 
@@ -93,7 +95,7 @@ def test_every_tokenizer_on_both_backends(monkeypatch, capsys, backend, tokenize
     options = ["--backend", backend, "--device", "cpu", "--tokenizer", tokenizer, "--vocab-size", 300, "--max-iters", 6]
     run(monkeypatch, *options, *(["--errors", "replace"] if tokenizer == "letters" else []))
     assert f"({tokenizer}, " in capsys.readouterr().out
-    assert read_checkpoint("out/last.safetensors").tokenizer().kind == tokenizer
+    assert read_checkpoint("out/text/last.safetensors").tokenizer().kind == tokenizer
 
 
 def test_both_backends_make_the_same_run(monkeypatch):
@@ -123,23 +125,22 @@ def test_a_run_in_two_parts_is_the_run_in_one(monkeypatch, first, second):
         assert np.abs(np.subtract(*losses)).max() < 1e-10
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch, backend):
-    options = ["--backend", backend, "--device", "cpu", "--max-iters", 100_000, "--save-interval", 100_000]
+def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch):
+    options = ["--device", "cpu", "--max-iters", 100_000, "--save-interval", 100_000]
     process = start(*options, "--eval-interval", 100_000)
-    metrics = Path("out/metrics.jsonl")
+    metrics = Path("out/text/metrics.jsonl")
     while not metrics.exists() or metrics.stat().st_size < 500:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out" in output
-    saved = read_checkpoint("out/last.safetensors")
-    assert saved.step == len(records("out")) > 0 and f"stopped after step {saved.step:,} and saved" in output
+    assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out/text" in output
+    saved = read_checkpoint("out/text/last.safetensors")
+    assert saved.step == len(records("out/text")) > 0 and f"stopped after step {saved.step:,} and saved" in output
     steps = saved.step + 3
     monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--max-iters", str(steps), "--device", "cpu"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert [record["step"] for record in records("out")] == list(range(1, steps + 1))
+    assert [record["step"] for record in records("out/text")] == list(range(1, steps + 1))
 
 
 # ----------------------------------------------------------------------------------------------------------------- SIGKILL
@@ -152,6 +153,7 @@ STEPS = 60
 KILLED_RUN = """
 import os, random, runpy, signal, sys, time
 script, folder, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+sys.path.insert(0, os.path.dirname(script))
 import npgpt, safetensors.numpy, matplotlib.figure, tqdm
 from npgpt.runs.checkpoint import read_checkpoint
 rng = random.Random(seed)
@@ -255,7 +257,7 @@ def test_killed_at_any_moment_a_run_loses_no_step_that_was_saved(monkeypatch, tm
         (["--compile"], "--compile needs --backend torch"),
         (["--tf32"], "--tf32 needs --backend torch"),
         (["--backend", "torch", "--compile"], "a compiled model needs dropout 0, got 0.1"),
-        (["--resume"], "no checkpoint at out/last.safetensors"),
+        (["--resume"], "no checkpoint at out/text/last.safetensors"),
         (["--out-dir", "file/inside"], "file"),
     ],
 )
@@ -273,9 +275,9 @@ def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, options, m
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--n-layer", 2], "--n-layer 2: the run in out has 1, which cannot change"),
-        (["--no-tie-weights"], "--tie-weights False: the run in out has True, which cannot change"),
-        (["--tokenizer", "words"], "--tokenizer words: the run in out has characters, which cannot change"),
+        (["--n-layer", 2], "--n-layer 2: the run in out/text has 1, which cannot change"),
+        (["--no-tie-weights"], "--tie-weights False: the run in out/text has True, which cannot change"),
+        (["--tokenizer", "words"], "--tokenizer words: the run in out/text has characters, which cannot change"),
         (["--max-iters", 3], "--max-iters 3: the run has made 5 steps already"),
         (["--input-file", "other.txt"], "other.txt, in the text from line 1 on: character 'X' at position 0 is not among"),
     ],
@@ -283,29 +285,50 @@ def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, options, m
 def test_a_run_that_cannot_go_on_says_why_and_stays_as_it_is(monkeypatch, options, message):
     Path("other.txt").write_text("XYZ " * 99)
     run(monkeypatch, "--max-iters", 5)
-    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    before = {path.name: path.read_bytes() for path in Path("out/text").iterdir()}
     with pytest.raises(SystemExit) as stop:
         run(monkeypatch, "--resume", "--max-iters", 9, *options)
     assert str(stop.value).startswith("error: ") and message in str(stop.value)
-    assert before == {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert before == {path.name: path.read_bytes() for path in Path("out/text").iterdir()}
 
 
 def test_damaged_checkpoints_and_plain_models_cannot_be_gone_on_with(monkeypatch):
     run(monkeypatch, "--max-iters", 5)
-    content = Path("out/last.safetensors").read_bytes()
-    npgpt.save_checkpoint(npgpt.GPTModel(npgpt.GPTConfig.article()), "out/last.safetensors")
-    plain = Path("out/last.safetensors").read_bytes()
+    content = Path("out/text/last.safetensors").read_bytes()
+    npgpt.save_checkpoint(npgpt.GPTModel(npgpt.GPTConfig.article()), "out/text/last.safetensors")
+    plain = Path("out/text/last.safetensors").read_bytes()
     damaged = bytearray(content)
     damaged[-5] ^= 1
     for bad, message in [(content[:-9], "truncated"), (b"hello", "truncated"), (plain, "no run"), (damaged, "was changed")]:
-        Path("out/last.safetensors").write_bytes(bad)
-        with pytest.raises(SystemExit, match=f"error: out/last.safetensors .*{message}"):
+        Path("out/text/last.safetensors").write_bytes(bad)
+        with pytest.raises(SystemExit, match=f"error: out/text/last.safetensors .*{message}"):
             run(monkeypatch, "--resume", "--max-iters", 9)
 
 
 def test_a_run_that_blows_up_says_when(monkeypatch):
     with pytest.raises(SystemExit, match=r"error: training stopped at step \d+: .* largest gradient: "):
         run(monkeypatch, "--learning-rate", 1e30, "--max-iters", 20)
+
+
+@pytest.mark.parametrize(
+    ("flush", "name"),
+    [(1, "text.txt.*.tokens"), (3, "metrics.jsonl"), (5, "best.safetensors"), (7, "last.safetensors"), (9, "loss.png")],
+)
+def test_a_full_disk_is_reported_with_the_files_name(monkeypatch, flush, name):
+    """Of the run's flushes, two for each file (its own and its folder's), one finds the disk full."""
+    flushes = 0
+
+    def fsync(descriptor):
+        nonlocal flushes
+        flushes += 1
+        if flushes == flush:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, "--max-iters", 5)
+    place = name if flush == 1 else f"out/text/{name}"
+    assert fnmatch(str(stop.value), f"error: {place}: No space left on device")
 
 
 # ---------------------------------------------------------------------------------------------------------------- metrics

@@ -1,6 +1,6 @@
 """torchgpt: the PyTorch twin of npgpt. The same names, the same module tree, the same weights; autograd does the backward.
 
-A script that says `backend = importlib.import_module("torchgpt")` instead of "npgpt" runs on a GPU or an Apple chip.
+A script that says `backend = npgpt.backend("torch")` instead of "numpy" runs on a GPU or an Apple chip.
 """
 
 from npgpt import (

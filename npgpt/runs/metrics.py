@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-from .files import write_atomically
+from .files import naming, write_atomically
 
 
 def read_metrics(path: str | PathLike) -> list[dict]:
@@ -31,21 +31,29 @@ class MetricsFile:
 
     after : the run goes on after this step: the records up to it stay, later ones (of steps that were made and not saved) go.
         0 starts the file anew.
-    Raises OSError where the file cannot be written; ValueError where it cannot be gone on with.
+    A `with` block closes it. Raises OSError where the file cannot be written; ValueError where it cannot be gone on with.
     """
 
     def __init__(self, path: str | PathLike, after: int = 0):
         kept = [record for record in read_metrics(path) if record.get("step", 0) <= after] if after else []
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
-        self.records = kept
+        self.path, self.records = path, kept
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
     def write(self, record: Mapping) -> None:
         """Adds a line, at once for every reader of the file."""
         self.records.append(dict(record))
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Ends the file; a second time does nothing."""
-        self._file.close()
+        with naming(self.path):
+            self._file.close()
+
+    def __enter__(self) -> "MetricsFile":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()

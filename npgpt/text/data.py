@@ -17,6 +17,7 @@ from numpy import ndarray as Array
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..ops.embedding import check_ids
+from ..runs.files import atomic_file, naming, remove_leftovers
 
 
 def read_tokens(path: str | PathLike, tokenizer, errors: str = "strict") -> Array:
@@ -97,7 +98,7 @@ def read_text(path: str | PathLike) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no letter
     rest, offset, empty = "", 0, True  # text read and not yet given out; bytes read before this chunk
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, naming(path):
         while True:
             chunk = file.read(CHUNK)
             try:
@@ -143,7 +144,7 @@ def encode_file(
     import hashlib
 
     path = Path(path)
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, naming(path):
         text_hash = hashlib.file_digest(file, "sha256").hexdigest()
     made_from = {"format": TOKENS_FORMAT, "text": text_hash, "tokenizer": tokenizer.fingerprint(), "errors": errors}
     folder = path.parent if cache_dir is None else Path(cache_dir)
@@ -155,7 +156,8 @@ def encode_file(
         count = header["tokens"]
     else:
         count = write_tokens(path, tokens_path, tokenizer, errors, dtype, made_from)
-    return np.memmap(tokens_path, dtype, mode="r", offset=HEADER, shape=(count,))
+    with naming(tokens_path):
+        return np.memmap(tokens_path, dtype, mode="r", offset=HEADER, shape=(count,))
 
 
 def read_header(tokens_path: Path) -> dict | None:
@@ -174,8 +176,6 @@ def read_header(tokens_path: Path) -> dict | None:
 def write_tokens(path: Path, tokens_path: Path, tokenizer, errors: str, dtype: str, made_from: dict) -> int:
     """Encodes the text into the file of ids, and gives their number."""
     import json
-
-    from ..runs.files import atomic_file, remove_leftovers
 
     remove_leftovers(tokens_path)
     count, line = 0, 1
