@@ -15,8 +15,8 @@ One block, on the residual stream x (B, T, C), with E = expand * C channels of N
 `forward` reads from top to bottom, `backward` from bottom to top. The operations are derived in npgpt/ops (rms_norm, silu,
 softplus, causal_conv, selective_scan); what every kind of model has stands in base.py.
 
-Source: Gu, Dao 2023, "Mamba: linear-time sequence modeling with selective state spaces", arXiv:2312.00752, section 3.4. The names
-and shapes of the weights are those of the reference implementation.
+Source: Gu, Dao 2023, "Mamba: linear-time sequence modeling with selective state spaces", arXiv:2312.00752, section 3.4. The
+names and shapes of the weights are those of the reference implementation.
 """
 
 import math
@@ -101,7 +101,7 @@ class MambaConfig(Config):
 
 
 def layout(config: MambaConfig) -> Layout:
-    """The names, shapes and initial values of the weights. Every matrix starts uniform within 1 / sqrt(the inputs that it sums).
+    """The names, shapes and initial values of the weights. Matrices start uniform within 1 / sqrt(how many inputs they sum).
 
     out_proj, which writes into the residual stream, starts smaller by 1 / sqrt(n_layer), so that the stream's variance does not
     grow with depth. A = -exp(A_log) is -1, -2, ..., -N for every channel: slow clocks and quick ones. A_log is no matrix that

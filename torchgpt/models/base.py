@@ -4,7 +4,7 @@ A kind of model (gpt.py, ...) adds `context`, `layout_of`, `connect(tensors)`, `
 forward, `remember(batch_size)` and `next_logits(ids, past)`. The backward pass is torch's autograd.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -172,16 +172,16 @@ class LanguageModel(nn.Module):
 
         The tensors are copies. The parameters' gradients stay as they were.
         """
-        tensors: dict[str, Tensor] = {}
+        seen: dict[str, Tensor | Sequence[Tensor]] = {}  # a recurrent layer shows a tensor a step
         with torch.enable_grad():
-            logits = self(ids, lambda name, tensor: tensors.update({name: tensor}))
-            gradients: tuple[Tensor | None, ...] = (None,) * len(tensors)
-            if targets is not None:
-                loss = self._loss(logits, self.checked(targets, "targets"))
-                gradients = torch.autograd.grad(loss, list(tensors.values()))
-        return {
-            name: (value.detach().clone(), gradient) for (name, value), gradient in zip(tensors.items(), gradients, strict=True)
-        }
+            logits = self(ids, lambda name, value: seen.update({name: value}))
+            loss = None if targets is None else self._loss(logits, self.checked(targets, "targets"))
+        trace = {}
+        for name, value in seen.items():
+            steps = [value] if isinstance(value, Tensor) else list(value)
+            gradients = None if loss is None else torch.autograd.grad(loss, steps, retain_graph=True)
+            trace[name] = copied(steps, value), None if gradients is None else copied(gradients, value)
+        return trace
 
     # -------------------------------------------------------------------------------------------------------- parameters
 
@@ -211,3 +211,8 @@ class LanguageModel(nn.Module):
         if self.config.tie_weights:
             state_dict["head.weight"] = state_dict["token_embedding.weight"]
         return super().load_state_dict(state_dict, strict, assign)
+
+
+def copied(tensors: Sequence[Tensor], seen: Tensor | Sequence[Tensor]) -> Tensor:
+    """What a trace keeps of the tensors (values or gradients): one alone as it is, one a step (B, ...) as (B, T, ...)."""
+    return tensors[0].detach().clone() if isinstance(seen, Tensor) else torch.stack(tuple(tensors), dim=1).detach()
