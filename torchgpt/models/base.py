@@ -176,12 +176,12 @@ class LanguageModel(nn.Module):
         with torch.enable_grad():
             logits = self(ids, lambda name, value: seen.update({name: value}))
             loss = None if targets is None else self._loss(logits, self.checked(targets, "targets"))
-        trace = {}
-        for name, value in seen.items():
-            steps = [value] if isinstance(value, Tensor) else list(value)
-            gradients = None if loss is None else torch.autograd.grad(loss, steps, retain_graph=True)
-            trace[name] = copied(steps, value), None if gradients is None else copied(gradients, value)
-        return trace
+        steps = {name: [value] if isinstance(value, Tensor) else list(value) for name, value in seen.items()}
+        values = {name: copied(tensors, seen[name]) for name, tensors in steps.items()}
+        if loss is None:
+            return {name: (value, None) for name, value in values.items()}
+        gradients = iter(torch.autograd.grad(loss, [tensor for tensors in steps.values() for tensor in tensors]))
+        return {name: (value, copied([next(gradients) for _ in steps[name]], seen[name])) for name, value in values.items()}
 
     # -------------------------------------------------------------------------------------------------------- parameters
 
