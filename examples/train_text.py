@@ -46,21 +46,11 @@ PRESETS = {
 }
 
 # The options of each kind of model, as its config names them; vocab_size comes from the tokenizer.
+ALL = ("n_layer", "n_embd", "seq_len", "tie_weights")
 MODEL = {
-    "gpt": (
-        "n_layer",
-        "n_head",
-        "n_embd",
-        "seq_len",
-        "ffn_hidden",
-        "position",
-        "tie_weights",
-        "qkv_bias",
-        "init_std",
-        "dropout",
-    ),
-    "lstm": ("n_layer", "n_embd", "n_hidden", "seq_len", "tie_weights", "dropout"),
-    "mamba": ("n_layer", "n_embd", "seq_len", "d_state", "d_conv", "expand", "dt_rank", "tie_weights"),
+    "gpt": (*ALL, "n_head", "ffn_hidden", "position", "qkv_bias", "init_std", "dropout"),
+    "lstm": (*ALL, "n_hidden", "dropout"),
+    "mamba": (*ALL, "d_state", "d_conv", "expand", "dt_rank"),
 }
 CHANGEABLE = ("dropout", "init_std")  # they shape no weight
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
