@@ -1,7 +1,8 @@
 """The kinds of check, as alarms: each looks at the code as it is now, for one seed, and says whether something is wrong.
 
-test_bugs.py switches on one bug after another and asks which of them ring; bugs_table.py prints the answers. The tests proper
-ask the same questions with many more inputs.
+All take the config of a whole model of any kind; what holds for one kind alone is a property in OWN_PROPERTIES. test_bugs.py
+switches on one bug after another and asks which of the checks ring; bugs_table.py prints the answers. The tests proper ask the
+same questions with many more inputs.
 """
 
 import dataclasses
@@ -13,14 +14,15 @@ import torch
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt.models.config import Config
+from npgpt.ops.cross_entropy import cross_entropy
 
 from .op_table import TABLE, Case, complex_step_error, errors_against_torch
-from .strategies import STRUCTURES, random_weights, weight_shapes
-from .test_model import loss_derivative
+from .operations import ops
+from .strategies import EXAMPLES, STRUCTURES, random_weights
 from .tolerances import LOCAL_FACTOR, as_numpy, assert_model_parity, eps, model_scale
 
-CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
+CONFIG = EXAMPLES["gpt"]
 SHAPES = {2: (3, 5), 3: (2, 3, 7), 4: (2, 2, 5, 3), 5: (2, 2, 5, 3, 4)}  # number of sizes -> the sizes
 
 
@@ -30,28 +32,41 @@ def op_cases(op, seed: int) -> list[Case]:
     return [Case(op.name, seed + i, s, dtypes[i % 2], SHAPES[op.dims]) for i, s in enumerate(sorted(STRUCTURES))]
 
 
-def batch(seed: int, std: float = 0.3, config: GPTConfig = CONFIG):
+def batch(seed: int, std: float = 0.3, config: Config = CONFIG):
     """(weights, ids, targets): few distinct ids, so that some repeat."""
     rng = np.random.default_rng(seed)
-    weights = {name: w.astype(np.float32) for name, w in random_weights(rng, weight_shapes(config), std).items()}
+    weights = {name: w.astype(np.float32) for name, w in random_weights(rng, config, std).items()}
     return weights, rng.integers(5, size=(3, 5)), rng.integers(config.vocab_size, size=(3, 5))
 
 
-def model(backend, weights, dtype="float64", config: GPTConfig = CONFIG):
-    made = backend.GPTModel(config, dtype=dtype)
+def model(backend, weights, dtype="float64", config: Config = CONFIG):
+    """A model with those weights."""
+    made = backend.make_model(config, dtype=dtype)
     made.load_state_dict(weights)
     return made
 
 
-def parity(backward: bool, seed: int) -> bool:
+# ----------------------------------------------------------------------------------------------- against torch, derivatives
+
+
+def parity(backward: bool, seed: int, config: Config) -> bool:
     """Operations and a whole model against torch: their gradients, or else their outputs (and then no backward is called)."""
+    return operation_parity(backward, seed) or model_parity(backward, seed, config)
+
+
+def operation_parity(backward: bool, seed: int) -> bool:
     for op in TABLE.values():
         for case in op_cases(op, seed):
             errors = errors_against_torch(op, case, "cpu", backward)
             if max(errors[1:] if backward else errors) > LOCAL_FACTOR:
                 return True
-    weights, ids, targets = batch(seed)
-    models = [model(npgpt, weights), model(torchgpt, weights, "float32"), model(torchgpt, weights)]
+    return False
+
+
+def model_parity(backward: bool, seed: int, config: Config) -> bool:
+    weights, ids, targets = batch(seed, config=config)
+    sides = ((npgpt, "float64"), (torchgpt, "float32"), (torchgpt, "float64"))
+    models = [model(backend, weights, dtype, config) for backend, dtype in sides]
     results = []
     for each in models:
         trace = each.trace(ids, targets if backward else None)
@@ -69,27 +84,46 @@ def parity(backward: bool, seed: int) -> bool:
     return False
 
 
-def forward_parity(seed: int) -> bool:
-    return parity(False, seed)
+def forward_parity(seed: int, config: Config = CONFIG) -> bool:
+    return parity(False, seed, config)
 
 
-def gradient_parity(seed: int) -> bool:
-    return parity(True, seed)
+def gradient_parity(seed: int, config: Config = CONFIG) -> bool:
+    return parity(True, seed, config)
 
 
-def complex_step(seed: int) -> bool:
+def complex_step(seed: int, config: Config = CONFIG) -> bool:
     """Every backward, and the whole model's, against the derivative of its own forward."""
+    return operation_complex_step(seed) or model_complex_step(seed, config)
+
+
+def operation_complex_step(seed: int) -> bool:
     for op in TABLE.values():
         for case in op_cases(op, seed):
             if complex_step_error(op, dataclasses.replace(case, dtype="float64")) > 1:
                 return True
-    weights, ids, targets = batch(seed)
-    ours, twin = model(npgpt, weights), model(torchgpt, weights)
+    return False
+
+
+def model_complex_step(seed: int, config: Config) -> bool:
+    weights, ids, targets = batch(seed, config=config)
+    ours, twin = model(npgpt, weights, config=config), model(torchgpt, weights, config=config)
 
     def derivative(v):
         return loss_derivative(ours, v, ids, targets), 0.0
 
     return derivative_alarm(ours, twin, derivative, ids, targets, 1e-12, seed)
+
+
+def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
+    """The derivative of a NumPy model's loss along the directions, by the complex step."""
+    complex_model = npgpt.make_model(model.config, dtype="float64")
+    complex_model.build("complex128")
+    complex_model.load_state_dict(model.state_dict())
+    for name, direction in directions.items():
+        complex_model.state_dict()[name][...] += 1j * h * direction
+    logits, _ = complex_model.forward(np.asarray(ids))
+    return float(cross_entropy(logits, np.asarray(targets))[0].imag / h)
 
 
 def derivative_alarm(ours, twin, derivative: Callable, ids, targets, tolerance: float, seed: int) -> bool:
@@ -111,11 +145,11 @@ def derivative_alarm(ours, twin, derivative: Callable, ids, targets, tolerance: 
     return False
 
 
-def finite_differences(seed: int) -> bool:
+def finite_differences(seed: int, config: Config = CONFIG) -> bool:
     """Central differences of the loss in float64, with h = eps^(1/3). Their error grows with h^2, so that of h is a third of
     the difference between 2h and h: the difference itself bounds it. Rounding adds about eps^(2/3), 4e-11."""
-    weights, ids, targets = batch(seed)
-    ours, twin = model(npgpt, weights), model(torchgpt, weights)
+    weights, ids, targets = batch(seed, config=config)
+    ours, twin = model(npgpt, weights, config=config), model(torchgpt, weights, config=config)
     h = eps("float64") ** (1 / 3)
 
     def derivative(v):
@@ -137,25 +171,23 @@ def difference(ours, directions: dict[str, np.ndarray], ids, targets, h: float) 
     return (losses[0] - losses[1]) / (2 * h)
 
 
-def properties(seed: int) -> bool:
-    """What must hold without any reference: causality, sums that vanish, gradients that add up, a loss of ln V at the start."""
-    weights, ids, targets = batch(seed)
-    ours = model(npgpt, weights)
+# ---------------------------------------------------------------------------------- what must hold without any reference
+
+
+def properties(seed: int, config: Config = CONFIG) -> bool:
+    """Causality, sums that vanish, gradients that add up, a loss of ln V at the start; and what the kind of model adds."""
+    weights, ids, targets = batch(seed, config=config)
+    ours = model(npgpt, weights, config=config)
     changed = ids.copy()
-    changed[:, 3:] = (ids[:, 3:] + 1) % CONFIG.vocab_size
+    changed[:, 3:] = (ids[:, 3:] + 1) % config.vocab_size
     if not np.array_equal(ours(ids)[:, :3], ours(changed)[:, :3]):  # causality
         return True
     trace = ours.trace(ids, targets)
-    pattern, dpattern = trace["blocks.0.pattern"]
-    scores, dscores = trace["blocks.0.scores"]
-    terms = (pattern * np.abs(dpattern)).sum(-1)
-    if (np.abs(dscores.sum(-1)) > 100 * eps("float64") * terms).any() or np.isfinite(scores[..., 0, 1]).any():
-        return True
     if np.abs(trace["logits"][1].sum(-1)).max() > 100 * eps("float64"):  # rows of dlogits sum to zero
         return True
     x, dy = np.random.default_rng(seed).standard_normal((2, 5))
-    _, cache = npgpt.ops.layer_norm(x, np.ones(5), np.zeros(5))
-    dx = npgpt.ops.layer_norm_backward(dy, cache)[0]
+    _, cache = ops.layer_norm(x, np.ones(5), np.zeros(5))
+    dx = ops.layer_norm_backward(dy, cache)[0]
     if abs(dx.sum()) > 100 * eps("float64") * cache.rstd.max() * np.abs(dy).max():  # LayerNorm ignores a shift
         return True
     ours.loss_and_grad(ids, targets)
@@ -164,27 +196,47 @@ def properties(seed: int) -> bool:
     for name, gradient in ours.gradients().items():  # they add up
         if not np.abs(2 * once[name] - gradient).max() <= 100 * eps("float64") * np.abs(gradient).max():
             return True
-    key_bias = once["blocks.0.mha.Wqkv.bias"][6:12]
-    if np.abs(key_bias).max() > 1e3 * eps("float64") * max(np.abs(g).max() for g in once.values()):
+    own = OWN_PROPERTIES.get(config.kind)
+    if own is not None and own(config, weights, ids, targets, trace, once):
         return True
-    if tied_is_not_the_sum(weights, ids, targets, once):
-        return True
-    fresh = npgpt.GPTModel(CONFIG, seed=seed)
-    return abs(fresh.loss(ids, targets) - math.log(CONFIG.vocab_size)) > 0.3
+    fresh = npgpt.make_model(config, seed=seed)
+    return abs(fresh.loss(ids, targets) - math.log(config.vocab_size)) > 0.3
 
 
-def tied_is_not_the_sum(weights, ids, targets, once) -> bool:
+def gpt_properties(config, weights, ids, targets, trace, gradients) -> bool:
+    """Attention's rows and mask, the key bias that softmax ignores, the tied head."""
+    pattern, dpattern = trace["blocks.0.pattern"]
+    scores, dscores = trace["blocks.0.scores"]
+    terms = (pattern * np.abs(dpattern)).sum(-1)
+    if (np.abs(dscores.sum(-1)) > 100 * eps("float64") * terms).any() or np.isfinite(scores[..., 0, 1]).any():
+        return True
+    if config.qkv_bias:
+        key_bias = gradients["blocks.0.mha.Wqkv.bias"][config.n_embd : 2 * config.n_embd]
+        if np.abs(key_bias).max() > 1e3 * eps("float64") * max(np.abs(g).max() for g in gradients.values()):
+            return True
+    return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
+
+
+def tied_is_not_the_sum(config, weights, ids, targets, gradients) -> bool:
     """Whether the tied weight's gradient differs from the sum of the two that an untied model has."""
-    config = dataclasses.replace(CONFIG, tie_weights=False)
+    config = dataclasses.replace(config, tie_weights=False)
     untied = model(npgpt, weights | {"head.weight": weights["token_embedding.weight"]}, config=config)
     untied.loss_and_grad(ids, targets)
     both = untied.gradients()
     total = both["token_embedding.weight"] + both["head.weight"]
-    return np.abs(total - once["token_embedding.weight"]).max() > 1e3 * eps("float64") * np.abs(total).max()
+    return np.abs(total - gradients["token_embedding.weight"]).max() > 1e3 * eps("float64") * np.abs(total).max()
 
 
-def optimiser_parity(seed: int) -> bool:
-    """AdamW and clipping against torch's over a few steps, with gradients above and below the norm that is allowed."""
+# config.kind -> (config, weights, ids, targets, trace, gradients) -> whether something is wrong
+OWN_PROPERTIES: dict[str, Callable[..., bool]] = {"gpt": gpt_properties}
+
+
+# -------------------------------------------------------------------------------------------------------------- the optimiser
+
+
+def optimiser_parity(seed: int, config: Config = CONFIG) -> bool:
+    """AdamW and clipping against torch's over a few steps, with gradients above and below the norm that is allowed. (They are
+    the same for every model.)"""
     rng = np.random.default_rng(seed)
     store = npgpt.machine.parameters.Store({"a": (3, 4), "b": (5,)}, "float64")
     store.data[:] = rng.standard_normal(store.data.size)
@@ -206,7 +258,7 @@ def optimiser_parity(seed: int) -> bool:
     return any(np.abs(p.data - q.detach().numpy()).max() > 1e-12 for p, q in zip(ours, theirs, strict=True))
 
 
-CHECKS: dict[str, Callable[[int], bool]] = {
+CHECKS: dict[str, Callable[..., bool]] = {  # each takes a seed and, for another model than a GPT, its config
     "forward parity": forward_parity,
     "gradient parity": gradient_parity,
     "complex step": complex_step,
@@ -216,10 +268,10 @@ CHECKS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def rings(check: Callable[[int], bool], seed: int) -> bool:
+def rings(check: Callable[..., bool], seed: int, *config: Config) -> bool:
     """The check's answer; an exception inside the code under test is an alarm too."""
     with np.errstate(all="ignore"):
         try:
-            return bool(check(seed))
+            return bool(check(seed, *config))
         except (AssertionError, ArithmeticError, ValueError, IndexError):
             return True

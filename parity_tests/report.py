@@ -1,7 +1,8 @@
 """Is it right here, too? One row for every parameter and every intermediate, against PyTorch's float64 on the CPU.
 
     python -m parity_tests.report                          the article's model, npgpt in float32
-    python -m parity_tests.report --n-layer 3 --n-embd 48 --n-head 4 --position learned --seed 7
+    python -m parity_tests.report --preset small --n-layer 3 --position sinusoidal --seed 7
+    python -m parity_tests.report --preset small --help    which options the preset's kind of model has
     python -m parity_tests.report --device cuda            torchgpt on that device: which tensors differ, and by how much?
     python -m parity_tests.report --bug attention_dk_not_transposed
 
@@ -17,6 +18,7 @@ import html
 import json
 import platform
 import sys
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,13 +29,15 @@ import npgpt
 import npgpt.runs.files
 import torchgpt
 from npgpt import GPTConfig
+from npgpt.models.config import Config
 
 from .bugs import CATALOGUE
-from .locate import Divergence, first_divergence, record, relative_error
-from .strategies import random_weights, weight_shapes
+from .locate import Divergence, first_divergence, relative_error
+from .record import record
+from .strategies import random_weights
 from .tolerances import as_numpy, eps, model_scale
 
-PRESETS = {
+PRESETS: dict[str, Config] = {  # of any kind of model: a new one adds its own
     "article": GPTConfig.article(),
     "article275": GPTConfig.article(train_qkv=True),
     "small": GPTConfig(65, 2, 4, 32, 16, position="learned", tie_weights=True, head_bias=False),
@@ -65,7 +69,7 @@ class Row:
 @dataclass(frozen=True)
 class Report:
     subject: str
-    config: GPTConfig
+    config: Config
     seed: int
     dtype: str
     device: str
@@ -77,17 +81,17 @@ class Report:
         return all(row.ok for row in self.rows) and self.divergence is None
 
 
-def make_report(config: GPTConfig, *, seed=0, dtype="float32", device="cpu", std=0.1, batch_size=4, length=None) -> Report:
+def make_report(config: Config, *, seed=0, dtype="float32", device="cpu", std=0.1, batch_size=4, length=None) -> Report:
     """Compares npgpt (on the CPU) or torchgpt (on another device) with torchgpt's float64 on the CPU.
 
     std : of the random weights. length : of the sequences; None takes config.seq_len.
     """
     rng = np.random.default_rng(seed)
-    weights = {name: value.astype(np.float32) for name, value in random_weights(rng, weight_shapes(config), std).items()}
+    weights = {name: value.astype(np.float32) for name, value in random_weights(rng, config, std).items()}
     ids, targets = rng.integers(config.vocab_size, size=(2, batch_size, length or config.seq_len))
 
     def model(backend, dtype, device="cpu"):
-        made = backend.GPTModel(config, device, dtype=dtype)
+        made = backend.make_model(config, device, dtype=dtype)
         made.load_state_dict(weights)
         return made
 
@@ -160,7 +164,7 @@ def headline(report: Report) -> list[str]:
     options = ", ".join(f"{name}={value}" for name, value in report.config.to_dict().items())
     lines = [
         f"{report.subject}, {report.dtype}, seed {report.seed}, against torchgpt in float64 on the CPU; errors in its eps",
-        options,
+        f"{report.config.kind}: {options}",
         f"Python {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}, {platform.machine()}",
     ]
     if report.device.startswith("cuda"):
@@ -188,7 +192,13 @@ def as_json(report: Report) -> str:
         divergence["mistake"] = report.divergence.mistake._asdict()
     header = {name: getattr(report, name) for name in ("ok", "subject", "seed", "dtype", "device")}
     versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
-    content = header | {"config": report.config.to_dict(), "versions": versions, "rows": rows, "divergence": divergence}
+    content = header | {
+        "kind": report.config.kind,
+        "config": report.config.to_dict(),
+        "versions": versions,
+        "rows": rows,
+        "divergence": divergence,
+    }
     return json.dumps(finite(content), indent=1)
 
 
@@ -223,20 +233,32 @@ def as_html(report: Report) -> str:
     )
 
 
+def add_config_options(parser: argparse.ArgumentParser, config: Config) -> None:
+    """An option for each of the config's, named alike, of its type and with its value as the default."""
+    types = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        flag = "--" + field.name.replace("_", "-")
+        common = {"default": getattr(config, field.name), "help": f"as in {type(config).__name__}"}
+        if types[field.name] is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+        else:  # "int | None" is read as an int: None is what it is where nobody gives it
+            first = next(iter(typing.get_args(types[field.name])), types[field.name])
+            parser.add_argument(flag, type=first, metavar=first.__name__.upper(), **common)
+
+
 def parse_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """In two steps: which options there are depends on the kind of the preset's model."""
+    preset = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    preset.add_argument("--preset", choices=PRESETS, default="article", help="the model; the options of its config change it")
     parser = argparse.ArgumentParser(
         prog="python -m parity_tests.report",
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        parents=[preset],
+        allow_abbrev=False,
     )
+    add_config_options(parser, PRESETS[preset.parse_known_args(arguments)[0].preset])
     add = parser.add_argument
-    add("--preset", choices=PRESETS, default="article", help="the model; the options below change it")
-    for field in dataclasses.fields(GPTConfig):
-        flag = "--" + field.name.replace("_", "-")
-        if field.type is bool:
-            add(flag, action=argparse.BooleanOptionalAction, default=None, help="as in GPTConfig")
-        else:
-            add(flag, type=str if field.type is str else int, default=None, help="as in GPTConfig")
     add("--seed", type=int, default=0, help="of the weights and tokens")
     add("--std", type=float, default=0.1, help="standard deviation of the weights")
     add("--batch-size", type=int, default=4)
@@ -251,12 +273,12 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParse
 
 def main(arguments: list[str] | None = None) -> int:
     parser, args = parse_arguments(arguments)
-    changes = {f.name: getattr(args, f.name) for f in dataclasses.fields(GPTConfig) if getattr(args, f.name) is not None}
+    preset = PRESETS[args.preset]
     try:
         for name, least in (("batch_size", 1), ("seed", 0), ("length", 1)):
             if getattr(args, name) is not None and getattr(args, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(args, name)}")
-        config = dataclasses.replace(PRESETS[args.preset], **changes)
+        config = dataclasses.replace(preset, **{field.name: getattr(args, field.name) for field in dataclasses.fields(preset)})
         with CATALOGUE[args.bug].switched_on() if args.bug else contextlib.nullcontext():
             report = make_report(
                 config,

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from npgpt import GPTConfig
 from npgpt.models import layout_of
+from npgpt.models.config import Config
+from npgpt.models.layout import initial_weights
 
 seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from(["float32", "float64"])
@@ -54,6 +56,13 @@ def array(rng: np.random.Generator, structure: str, shape: tuple[int, ...], dtyp
     return STRUCTURES[structure](rng, shape).astype(dtype)
 
 
+# One small config of each kind of model, with every part that the kind has: for what must hold of any kind (test_contract.py,
+# checks.py).
+EXAMPLES: dict[str, Config] = {
+    "gpt": GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True),
+}
+
+
 @st.composite
 def configs(draw) -> GPTConfig:
     """A small GPTConfig over every option.
@@ -77,7 +86,7 @@ def configs(draw) -> GPTConfig:
     )
 
 
-def tokens(rng: np.random.Generator, config: GPTConfig, batch_size: int | None = None, length: int | None = None):
+def tokens(rng: np.random.Generator, config: Config, batch_size: int | None = None, length: int | None = None):
     """(ids, targets) for that config: few distinct ids half of the time, so that tokens repeat."""
     B = int(rng.integers(1, 5)) if batch_size is None else batch_size
     T = int(rng.integers(1, config.seq_len + 1)) if length is None else length
@@ -85,12 +94,13 @@ def tokens(rng: np.random.Generator, config: GPTConfig, batch_size: int | None =
     return rng.integers(most, size=(B, T)), rng.integers(config.vocab_size, size=(B, T))
 
 
-def random_weights(rng: np.random.Generator, shapes: dict[str, tuple[int, ...]], std: float) -> dict[str, np.ndarray]:
-    """Weights as training might leave them: nothing is 0 or 1, so that no term of a gradient is hidden by one."""
-    return {
-        name: std * rng.standard_normal(shape) + (1.0 if name.endswith(".weight") and "ln" in name else 0.0)
-        for name, shape in shapes.items()
-    }
+def random_weights(rng: np.random.Generator, config: Config, std: float) -> dict[str, np.ndarray]:
+    """Weights of the config's model as training might leave them: nothing is 0 or 1, so that no term of a gradient is hidden
+    by one. What starts from the same numbers for every seed (a norm's scale, a bias) stays around those, the rest around 0."""
+    layout = layout_of(config)
+    first, second = (initial_weights(layout, seed) for seed in (0, 1))
+    start = {name: value if np.array_equal(value, second[name]) else 0.0 for name, value in first.items()}
+    return {name: start[name] + std * rng.standard_normal(entry.shape) for name, entry in layout.items()}
 
 
 def weight_shapes(config) -> dict[str, tuple[int, ...]]:

@@ -13,7 +13,7 @@ from npgpt import GPTConfig
 from npgpt.ops.dropout import dropout, dropout_mask
 from npgpt.text.data import set_generator_state
 
-from .strategies import configs, random_weights, seeds, weight_shapes
+from .strategies import configs, random_weights, seeds
 from .tolerances import as_numpy
 
 SMALL = GPTConfig(11, 2, 2, 12, 8, position="learned", tie_weights=True, dropout=0.3)
@@ -48,7 +48,7 @@ def test_a_mask_of_another_shape_is_refused():
 def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, seed, p):
     config = dataclasses.replace(config, dropout=p)
     ours, theirs = (backend.GPTModel(config, seed=seed, dtype="float64") for backend in (npgpt, torchgpt))
-    weights = random_weights(np.random.default_rng(seed), weight_shapes(config), 0.3)
+    weights = random_weights(np.random.default_rng(seed), config, 0.3)
     for model in (ours, theirs):
         model.load_state_dict(weights)
     for step in range(2):

@@ -1,5 +1,7 @@
 """Greedy generation: prompts shorter than, equal to and longer than the context, on both sides."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from .tolerances import as_numpy, assert_model_parity
 def test_both_backends_generate_the_same_tokens(config, seed):
     rng = np.random.default_rng(seed)
     ours = npgpt.GPTModel(config, dtype="float64")
-    ours.load_state_dict(random_weights(rng, weight_shapes(config), 1.0))
+    ours.load_state_dict(random_weights(rng, config, 1.0))
     theirs = torchgpt.from_numpy(ours)
     for length in {1, config.seq_len, config.seq_len + 3}:  # shorter than, equal to, longer than the context
         prompt = rng.integers(config.vocab_size, size=(2, length))
@@ -29,7 +31,7 @@ def test_both_backends_generate_the_same_tokens(config, seed):
 def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
     rng = np.random.default_rng(seed)
     model = npgpt.GPTModel(config, dtype="float64")
-    model.load_state_dict(random_weights(rng, weight_shapes(config), 1.0))
+    model.load_state_dict(random_weights(rng, config, 1.0))
     tokens = npgpt.generate(model, rng.integers(config.vocab_size, size=config.seq_len + 2), 6)
     assert tokens.ndim == 1
     for end in range(config.seq_len + 2, len(tokens)):
@@ -38,16 +40,17 @@ def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
 
 @given(configs(), seeds)
 def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
+    """Whatever the number of tokens that each call brings."""
     rng = np.random.default_rng(seed)
     ours = npgpt.GPTModel(config, dtype="float64")
-    ours.load_state_dict(random_weights(rng, weight_shapes(config), 0.5))
+    ours.load_state_dict(random_weights(rng, config, 0.5))
     tokens = rng.integers(config.vocab_size, size=(2, config.seq_len))
-    first = int(rng.integers(1, config.seq_len + 1))  # how many are fed at once; the others follow one by one
+    ends = sorted({config.seq_len, *rng.integers(1, config.seq_len + 1, size=3).tolist()})
     theirs, single = torchgpt.from_numpy(ours), torchgpt.GPTModel(config)
     single.load_state_dict(ours.state_dict())
     for model in (ours, theirs):
         past = model.remember(2)
-        for start, end in [(0, first), *((end - 1, end) for end in range(first + 1, config.seq_len + 1))]:
+        for start, end in itertools.pairwise([0, *ends]):
             logits = as_numpy(model.next_logits(tokens[:, start:end], past))
             full, full32 = (as_numpy(torch_model(tokens[:, :end]))[:, -1] for torch_model in (theirs, single))
             assert_model_parity({"logits": logits}, {"logits": full32}, {"logits": full}, "float64")
@@ -72,7 +75,7 @@ def test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block(bac
 def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend):
     config = npgpt.GPTConfig(11, 2, 2, 8, 6, position="learned")
     model = backend.GPTModel(config, seed=4, dtype="float64")
-    weights = random_weights(np.random.default_rng(4), weight_shapes(config), 1.0)
+    weights = random_weights(np.random.default_rng(4), config, 1.0)
     model.load_state_dict(weights)
     for slide in range(1, 7):
         for length in (1, 6, 9):

@@ -15,9 +15,9 @@ import torchgpt
 from npgpt import GPTConfig
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
-from npgpt.ops.cross_entropy import cross_entropy
 from npgpt.ops.note import ignore, prefixed
 
+from .checks import loss_derivative
 from .strategies import configs, dtypes, random_weights, seeds, tokens, trained_names, weight_shapes
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
 
@@ -29,7 +29,7 @@ def models_with(config, weights, dtypes=("float32", "float64"), device="cpu"):
     weights = {name: value.astype(np.float32) for name, value in weights.items()}
     made = []
     for dtype in dtypes:
-        ours = npgpt.GPTModel(config, dtype=dtype)
+        ours = npgpt.make_model(config, dtype=dtype)
         ours.load_state_dict(weights)
         made.append((ours, torchgpt.from_numpy(ours, device)))
     return made
@@ -37,7 +37,7 @@ def models_with(config, weights, dtypes=("float32", "float64"), device="cpu"):
 
 def drawn(config, seed, std):
     rng = np.random.default_rng(seed)
-    return random_weights(rng, weight_shapes(config), std), *tokens(rng, config)
+    return random_weights(rng, config, std), *tokens(rng, config)
 
 
 @given(configs(), seeds, init_std, dtypes)
@@ -67,7 +67,7 @@ ordinary = st.sampled_from(
 def test_float64_gradients_are_within_32_eps_of_their_largest_element(config, seed, std):
     """For models of 16 features and more; smaller ones can be ill-conditioned, and the test above measures how much."""
     rng = np.random.default_rng(seed)
-    weights = random_weights(rng, weight_shapes(config), std)
+    weights = random_weights(rng, config, std)
     ids, targets = tokens(rng, config, batch_size=4, length=config.seq_len)
     ((ours, theirs),) = models_with(config, weights, ["float64"])
     ours.loss_and_grad(ids, targets)
@@ -154,17 +154,6 @@ def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(confi
         for name in names:
             bound += COMPLEX_STEP_FACTOR * (1 + E / 8) * eps("float64") * scale[name] * np.abs(directions[name]).sum()
         assert abs(along - expected) <= bound, names
-
-
-def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
-    """The derivative of the model's loss along the directions, by the complex step."""
-    complex_model = npgpt.GPTModel(model.config, dtype="float64")
-    complex_model.build("complex128")
-    complex_model.load_state_dict(model.state_dict())
-    for name, direction in directions.items():
-        complex_model.state_dict()[name][...] += 1j * h * direction
-    logits, _ = complex_model.forward(np.asarray(ids))
-    return float(cross_entropy(logits, np.asarray(targets))[0].imag / h)
 
 
 @pytest.mark.parametrize("train_qkv", [False, True])

@@ -11,14 +11,14 @@ import npgpt
 from npgpt.layers import join_heads, split_heads
 
 from .operations import ops
-from .strategies import configs, dtypes, random_weights, seeds, tokens, weight_shapes
+from .strategies import configs, dtypes, random_weights, seeds, tokens
 from .tolerances import eps, model_errors
 
 
 def model_with_weights(config, seed, dtype="float64", std=0.3):
     rng = np.random.default_rng(seed)
     model = npgpt.GPTModel(config, dtype=dtype)
-    model.load_state_dict(random_weights(rng, weight_shapes(config), std))
+    model.load_state_dict(random_weights(rng, config, std))
     return model, rng
 
 

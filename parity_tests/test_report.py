@@ -14,11 +14,12 @@ from npgpt import GPTConfig
 from npgpt.check.diagnose import likely_mistake
 
 from .bugs import CATALOGUE
-from .locate import Record, first_divergence, record
+from .locate import backward_order, first_divergence
+from .record import Record, record
 from .report import main, make_report
-from .strategies import configs, random_weights, seeds, weight_shapes
+from .strategies import EXAMPLES, configs, random_weights, seeds, weight_shapes
 
-CONFIG = GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True)
+CONFIG = EXAMPLES["gpt"]
 
 
 # -------------------------------------------------------------------------------------------------------------------- report
@@ -92,15 +93,27 @@ def test_bad_options_are_clear(arguments, message, capsys):
 def records(config=CONFIG, seed=0, std=0.3):
     """A function that records npgpt's step, and torch's two records."""
     rng = np.random.default_rng(seed)
-    weights = random_weights(rng, weight_shapes(config), std)
+    weights = random_weights(rng, config, std)
     ids, targets = rng.integers(min(5, config.vocab_size), size=(3, 5)), rng.integers(config.vocab_size, size=(3, 5))
 
     def step(backend, dtype="float64") -> Record:
-        model = backend.GPTModel(config, dtype=dtype)
+        model = backend.make_model(config, dtype=dtype)
         model.load_state_dict(weights)
         return record(model, ids, targets, max_norm=0.3)
 
     return step, step(torchgpt), step(torchgpt, "float32")
+
+
+def test_gradients_are_compared_in_the_order_in_which_the_chain_rule_reaches_them():
+    """A layer's parameters after what their gradient is made from; the tied embedding where the lookup's part has come."""
+    block = [".resid_post", ".ffn_out", ".ffn.down.weight", ".ffn.down.bias", ".ffn_post", ".ffn_pre"]
+    block += [".ffn.up.weight", ".ffn.up.bias", ".ln2", ".ln2.weight", ".ln2.bias", ".resid_mid", ".attn_out"]
+    block += [".mha.projection.weight", ".mha.projection.bias", ".z", ".pattern", ".scores", ".q", ".k", ".v"]
+    block += [".mha.Wqkv.weight", ".mha.Wqkv.bias", ".ln1", ".ln1.weight", ".ln1.bias", ".resid_pre"]
+    expected = ["logits", "head.bias", "ln_f", "ln_f.weight", "ln_f.bias"]
+    expected += [f"blocks.{i}{name}" for i in (1, 0) for name in block]
+    expected += ["pos_embed", "position_embedding.weight", "embed", "token_embedding.weight"]
+    assert CONFIG.tie_weights and backward_order(CONFIG) == expected
 
 
 def test_right_code_does_not_diverge():

@@ -6,10 +6,14 @@ A kind of model (gpt.py, ...) is a config and a class that adds
     config_class                      the class of its config
     layout_of(config)                 the names, shapes and initial values of its weights, in the state_dict's order (layout.py)
     connect(tensors)                  makes the layers over those arrays
-    forward(ids, note, masks)         -> logits, cache
-    backward(dlogits, cache, note)    adds to every parameter's gradient
-    remember(B), next_logits(ids, past)    generation: what is carried along, and the logits of the token after ids
+    forward(ids, note, masks)         -> logits, cache; shows `note` every intermediate by its name, from "embed" to "logits"
+    backward(dlogits, cache, note)    adds to every parameter's gradient; shows `note` the gradient of each of those names
+    remember(B), next_logits(ids, past)    generation: what is carried along (None where nothing is), and the logits of the
+                                      token after ids
     context                           the longest sequence that one call takes, where there is an end
+
+A line in `KINDS` (__init__.py), and one in torchgpt's, makes it known to all the rest. What it can then do is what
+parity_tests/test_contract.py says.
 """
 
 import copy

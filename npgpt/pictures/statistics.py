@@ -83,8 +83,11 @@ def knee(widths: Sequence[int], losses: Sequence[float], floor: float, share: fl
 
 
 def loss_without_head(model, layer: int, head: int, ids: Array, targets: Array) -> float:
-    """The loss with one head switched off: the projection's columns that read it are 0 meanwhile. The model stays as it was."""
+    """The loss of a GPT with one head switched off: the projection's columns that read it are 0 meanwhile. The model stays as
+    it was. Raises ValueError where there is no such head, as in a model of another kind."""
     config = model.config
+    if config.kind != "gpt":
+        raise ValueError(f"only a model of kind 'gpt' has heads to switch off, got one of kind {config.kind!r}")
     if not (0 <= layer < config.n_layer and 0 <= head < config.n_head):
         raise ValueError(f"layer {layer}, head {head} is not in a model of {config.n_layer} layers and {config.n_head} heads")
     weights = {name: numpy_array(weight).copy() for name, weight in model.state_dict().items()}

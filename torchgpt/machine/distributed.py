@@ -7,6 +7,7 @@ mean over all positions, so the ranks together make the very step that one proce
 On CPUs the processes talk through gloo, on GPUs through NCCL. Where one of them dies, torchrun ends the others with an error.
 """
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,21 @@ def join_ranks(device: str = "auto") -> tuple[Ranks, torch.device]:
 
 
 def leave_ranks() -> None:
-    """The end of `join_ranks`; without torchrun nothing happens."""
+    """The end of `join_ranks`, at which the ranks wait for one another; without torchrun nothing happens.
+
+    A rank that has done its work could still die with gloo: "terminate called without an active exception", status -6. gloo's
+    threads live as long as their group, which a sharded model holds to the end. So one of them, held up, may come to delete
+    its last operation only when Python is about to shut down. The operation has tensors, so the thread waits for Python's
+    lock; and Python (before 3.14) ends the threads that wait for it then, in the midst of C++ that allows no such end.
+
+    Nothing waits for the threads but the group's end. But a barrier has a weak reference to every operation that they have
+    not let go of, and c10 deletes nothing that a weak reference points to. So the last operation is a barrier, kept for ever.
+    """
     if dist.is_initialized():
+        if dist.get_backend() == "gloo":
+            barrier = dist.barrier(async_op=True)
+            barrier.wait()
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(barrier))
         dist.destroy_process_group()
 
 
@@ -70,10 +84,10 @@ def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
         return
     model.ranks = ranks
     if shard:
-        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.device_mesh import DeviceMesh
         from torch.distributed.fsdp import fully_shard
 
-        mesh = init_device_mesh(model.device.type, (ranks.ranks,))
+        mesh = DeviceMesh.from_group(dist.group.WORLD, model.device.type)  # the one group there is, which `leave_ranks` leaves
         for block in getattr(model, "blocks", ()):
             fully_shard(block, mesh=mesh)
         fully_shard(model, mesh=mesh)  # what is left: embeddings, the last norm, the head

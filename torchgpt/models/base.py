@@ -1,7 +1,8 @@
 """LanguageModel in PyTorch: what every model here has, the twin of npgpt/models/base.py.
 
-A kind of model (gpt.py, ...) adds `context`, `layout_of`, `connect(tensors)`, `logits(ids, note, masks, past)`, which is its
-forward, `remember(batch_size)` and `next_logits(ids, past)`. The backward pass is torch's autograd.
+A kind of model (gpt.py, ...) adds `context`, `config_class`, `layout_of`, `connect(tensors)`, `logits(ids, note, masks, past)`,
+which is its forward, `remember(batch_size)` and `next_logits(ids, past)`. The backward pass is torch's autograd: what `note` is
+shown must be the very tensors that the logits are made of, since a trace asks for their gradients.
 """
 
 from collections.abc import Mapping, Sequence
