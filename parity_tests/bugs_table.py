@@ -96,7 +96,7 @@ CRITERIA = {
 
 HEAD = """# Bugs and who catches them
 
-Written by `python -m parity_tests.bugs_table`; do not edit. Each row is a bug of [bugs.py](bugs.py) that was switched on, each
+Written by `python -m parity_tests.bugs_table`; do not edit. Each row is a bug of [bugs/](bugs) that was switched on, each
 column a kind of check of [checks.py](checks.py), one seed each: x means that it rang. The last columns are the criteria of
 well-known projects, applied by our own code to the whole model of two layers (weights of 0.02, as GPT-2 starts):
 

@@ -33,9 +33,9 @@ def test_the_catalogue_is_large_and_the_table_shows_all_of_it():
 
 
 def test_a_patch_that_does_not_fit_the_code_is_an_error():
-    stale = dataclasses.replace(CATALOGUE["attention_not_scaled"], old="no such text")
+    stale = dataclasses.replace(CATALOGUE["attention_not_scaled"], old="no_such_thing")
     with (
-        pytest.raises(ValueError, match="'no such text' stands 0 times in npgpt"),
+        pytest.raises(ValueError, match="'no_such_thing' stands 0 times in npgpt"),
         stale.switched_on(),
     ):
         pass

@@ -20,21 +20,20 @@ from npgpt.ops.softmax import softmax
 
 
 class Cache(NamedTuple):
-    scaled_q: Array  # (B, H, T, D): q / sqrt(D)
+    q: Array  # (B, H, T, D)
     k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
-    patterns: list[Array]  # [(B, H, T, T)]: a list, because the library works in blocks of queries; here all are one block
+    pattern: Array  # (B, H, T, T)
     mask: None = None  # dropout's, which this exercise leaves out
 
 
 def attention(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
     """q, k, v (B, H, T, D) -> z (B, H, T, D)."""
     T, D = q.shape[-2:]
-    scaled_q = q / math.sqrt(D)  # (B, H, T, D)
     future = np.triu(np.ones((T, T), dtype=bool), k=1)  # (T, T)
-    scores = np.where(future, -np.inf, scaled_q @ k.swapaxes(-1, -2))  # (B, H, T, T)
+    scores = np.where(future, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(D))  # (B, H, T, T)
     pattern, _ = softmax(scores)  # (B, H, T, T)
-    return pattern @ v, Cache(scaled_q, k, v, [pattern])
+    return pattern @ v, Cache(q, k, v, pattern)
 
 
 def attention_backward(dz: Array, cache: Cache) -> tuple[Array, Array, Array]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from npgpt import GPTConfig, GPTModel, check_backward
-from npgpt.layers import Block
+from npgpt.models.gpt import Block
 
 
 def block_forward(block: Block, x: Array) -> tuple[Array, Block.Cache]:

@@ -19,7 +19,7 @@ from npgpt import check_backward
 
 class Cache(NamedTuple):
     p: Array  # (N, V)
-    targets: Array  # (N,)
+    y: Array  # (N,): the targets
     shape: tuple[int, ...]  # of the logits
 
 

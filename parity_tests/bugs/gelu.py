@@ -1,0 +1,65 @@
+"""GELU's mistakes: the two paths of x, the slope of the gate."""
+
+from .bug import Bug
+
+BUGS = (
+    Bug(
+        "gelu_other_form_in_the_forward",
+        "npgpt.ops.gelu:gelu",
+        "t = np.tanh(u)",
+        "t = np.tanh(0.851 * x)",
+        "x sigmoid(1.702 x) is a GELU too, and differs by 0.02 at most; the backward no longer fits.",
+        "classic",
+        tensor="blocks.0.ffn_post",
+    ),
+    Bug(
+        "gelu_cubic_term_missing_in_the_backward",
+        "npgpt.ops.gelu:gelu_backward",
+        "1 + 3 * A * x * x",
+        "1",
+        "For small inputs the cubic does not matter.",
+        "classic",
+        tensor="gradient of blocks.1.ffn_pre",
+        mistake="missing term",
+    ),
+    Bug(
+        "gelu_factor_3_forgotten",
+        "npgpt.ops.gelu:gelu_backward",
+        "3 * A",
+        "A",
+        "For small inputs the cubic does not matter.",
+        "classic",
+        tensor="gradient of blocks.1.ffn_pre",
+        mistake="factor",
+    ),
+    Bug(
+        "gelu_gate_path_dropped",
+        "npgpt.ops.gelu:gelu_backward",
+        "through_factor + through_gate",
+        "through_factor",
+        "The gate alone is a fair gradient for most inputs.",
+        "classic",
+        tensor="gradient of blocks.1.ffn_pre",
+        mistake="missing term",
+    ),
+    Bug(
+        "gelu_slope_of_tanh_missing",
+        "npgpt.ops.gelu:gelu_backward",
+        "1 - t * t",
+        "1",
+        "Near 0 the slope is 1.",
+        "classic",
+        tensor="gradient of blocks.1.ffn_pre",
+    ),
+    Bug(
+        "gelu_half_forgotten",
+        "npgpt.ops.gelu:gelu_backward",
+        "(1 + t) / 2",
+        "1 + t",
+        "A factor, which Adam divides away.",
+        "classic",
+        tensor="gradient of blocks.1.ffn_pre",
+        mistake="double count",
+        also=(("npgpt.ops.gelu:gelu_backward", "x / 2", "x"),),
+    ),
+)
