@@ -10,6 +10,7 @@ import torchgpt
 from .tolerances import as_numpy
 
 LR, WEIGHT_DECAY, STEPS = 0.01, 0.1, 2  # of the optimiser's steps
+EPS_ADAM = 1e-8  # AdamW's default
 GRADIENT = "gradient of "  # before a name: its gradient
 OPTIMISER = ("gradient norm", "clipped gradients", *(f"weights after step {n}" for n in range(1, STEPS + 1)))
 
