@@ -34,11 +34,20 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """x (B, T, I) -> y (B, T, H), and the state after it."""
-        h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+        h0, c0 = (each[None] for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        y, h, c = torch.lstm(
-            x, (h0, c0), weights, has_biases=True, num_layers=1, dropout=0.0, train=False, bidirectional=False, batch_first=True
-        )
+        with torch.autocast(x.device.type, enabled=False):  # the kernel has no bfloat16 on every CPU
+            y, h, c = torch.lstm(
+                x.to(self.weight_ih.dtype),
+                (h0, c0),
+                weights,
+                has_biases=True,
+                num_layers=1,
+                dropout=0.0,
+                train=False,
+                bidirectional=False,
+                batch_first=True,
+            )
         return y, (h[0], c[0])
 
     def step_by_step(self, x: Tensor, note: Note) -> Tensor:
