@@ -1,7 +1,8 @@
-"""Train a GPT on a text of your own, stop, go on, and sample from it.
+"""Train a language model on a text of your own, stop, go on, and sample from it.
 
 The bundled sentences, under a minute:     python examples/train_text.py
 A text of your own:                        python examples/train_text.py --input-file book.txt --preset nanogpt-cpu
+Another kind of model:                     python examples/train_text.py --model lstm     (or mamba)
 Go on where it stopped:                    python examples/train_text.py --resume
 The same in PyTorch, on a GPU if any:      python examples/train_text.py --backend torch
 
@@ -34,17 +35,34 @@ TOKENIZERS = ("letters", "characters", "words", "bpe")
 NANOGPT = {"n_layer": 4, "n_head": 4, "n_embd": 128, "seq_len": 64, "init_std": 0.04, "batch_size": 12, "max_iters": 2000}
 NANOGPT |= {"learning_rate": 1e-3, "min_lr": 1e-4, "warmup_iters": 100, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.1}
 NANOGPT |= {"grad_clip": 1.0, "eval_interval": 250, "eval_iters": 20}
-PRESETS = {"small": {}, "nanogpt-cpu": NANOGPT}
+# The other kinds' defaults: about as many parameters as the GPT beside them, and the learning rate that suited them best.
+PRESETS = {
+    "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}},
+    "nanogpt-cpu": {
+        "gpt": NANOGPT,
+        "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 3e-3, "min_lr": 3e-4},
+        "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
+    },
+}
 
-MODEL = ("n_layer", "n_head", "n_embd", "seq_len", "ffn_hidden", "position", "tie_weights", "qkv_bias")
+# The options of each kind of model, as its config names them; vocab_size comes from the tokenizer.
+ALL = ("n_layer", "n_embd", "seq_len", "tie_weights")
+MODEL = {
+    "gpt": (*ALL, "n_head", "ffn_hidden", "position", "qkv_bias", "init_std", "dropout"),
+    "lstm": (*ALL, "n_hidden", "dropout"),
+    "mamba": (*ALL, "d_state", "d_conv", "expand", "dt_rank"),
+}
+CHANGEABLE = ("dropout", "init_std")  # they shape no weight
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
-FIXED = (*MODEL, "tokenizer", "vocab_size", "errors", "validation", "seed")
+FIXED = ("model", *dict.fromkeys(name for names in MODEL.values() for name in names if name not in CHANGEABLE))
+FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
 FREE = ("out_dir", "resume", "device", "threads", "cache_dir", "preset")  # what a checkpoint does not remember
 
 
 def make_parser() -> Parser:
     parser = Parser(__doc__)
     add, yes_or_no = parser.add_argument, {"action": argparse.BooleanOptionalAction}
+    add("--model", choices=MODEL, default="gpt", help="the kind of model")
     add("--preset", choices=PRESETS, default="small", help="a set of defaults; single options go before it")
     add("--resume", action="store_true", help="go on with the run in --out-dir, with its options where none are given")
     add("--out-dir", type=Path, default=Path("out/text"), help="folder for the results")
@@ -66,15 +84,20 @@ def make_parser() -> Parser:
 
     add = parser.add_argument_group("model").add_argument
     add("--n-layer", type=int, default=2, help="blocks")
-    add("--n-head", type=int, default=4, help="attention heads of a block")
     add("--n-embd", type=int, default=64, help="length of a token's vector")
-    add("--seq-len", type=int, default=48, help="context: the longest sequence that the model sees")
-    add("--ffn-hidden", type=int, default=None, help="width of the FFN; None: 4 * n-embd, 0: no FFN")
-    add("--position", choices=("learned", "sinusoidal"), default="learned", help="how a token knows its place")
+    add("--seq-len", type=int, default=48, help="the window of training, and the longest sequence that a GPT sees")
     add("--tie-weights", **yes_or_no, default=True, help="the head uses the token embedding as its weight")
-    add("--qkv-bias", **yes_or_no, default=False, help="query, key and value have a bias")
-    add("--init-std", type=float, default=0.02, help="the spread of the linear layers' initial weights")
-    add("--dropout", type=float, default=0.0, help="the share that training sets to 0")
+    add("--n-head", type=int, default=4, help="gpt: attention heads of a block")
+    add("--ffn-hidden", type=int, default=None, help="gpt: width of the FFN; None: 4 * n-embd, 0: no FFN")
+    add("--position", choices=("learned", "sinusoidal"), default="learned", help="gpt: how a token knows its place")
+    add("--qkv-bias", **yes_or_no, default=False, help="gpt: query, key and value have a bias")
+    add("--init-std", type=float, default=0.02, help="gpt: the spread of the linear layers' initial weights")
+    add("--dropout", type=float, default=0.0, help="gpt, lstm: the share that training sets to 0")
+    add("--n-hidden", type=int, default=None, help="lstm: length of its memory; None: n-embd")
+    add("--d-state", type=int, default=16, help="mamba: the numbers of one channel's state")
+    add("--d-conv", type=int, default=4, help="mamba: how many letters its convolution sees")
+    add("--expand", type=float, default=2.0, help="mamba: channels for each number of a token's vector")
+    add("--dt-rank", type=int, default=None, help="mamba: through how many numbers step sizes are made; None: n-embd / 16")
 
     add = parser.add_argument_group("training").add_argument
     add("--max-iters", type=int, default=800, help="number of training steps")
@@ -103,7 +126,7 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     """The options, and the checkpoint to go on from. A preset and a checkpoint are defaults: what is typed comes first."""
     parser, checkpoint = make_parser(), None
     args = parser.parse_args()
-    parser.set_defaults(**PRESETS[args.preset])
+    parser.set_defaults(**PRESETS[args.preset][args.model])
     if args.resume:
         checkpoint = parser.take_defaults_from(args.out_dir / "last.safetensors", FIXED)
     args = parser.parse_args()
@@ -149,6 +172,20 @@ def make_tokenizer(args: argparse.Namespace) -> npgpt.Tokenizer:
     return npgpt.BPETokenizer.from_text(text, vocab_size=args.vocab_size)
 
 
+def make_config(args: argparse.Namespace, vocab_size: int):
+    """The config of the kind of model that was asked for. Raises ValueError for an option that only another kind has."""
+    own = MODEL[args.model]
+    for name in (name for names in MODEL.values() for name in names if name not in own):
+        if getattr(args, name) != make_parser().get_default(name):
+            raise ValueError(f"--{name.replace('_', '-')} is no option of --model {args.model}")
+    chosen = {name: getattr(args, name) for name in own}
+    if args.model == "gpt":
+        return npgpt.GPTConfig(vocab_size, head_bias=False, **chosen)
+    if args.model == "lstm":
+        return npgpt.LSTMConfig(vocab_size, **chosen | {"n_hidden": args.n_hidden or args.n_embd})
+    return npgpt.MambaConfig(vocab_size, **chosen)
+
+
 def make_model(args: argparse.Namespace, backend, config, device, process, checkpoint):
     """The model and its optimizer, with the checkpoint's weights where there is one."""
     model = backend.make_model(config, device, seed=args.seed, dtype=args.dtype)
@@ -182,8 +219,7 @@ def main() -> None:
     validation = partial(npgpt.RandomWindows, validation_tokens, args.seq_len, args.batch_size, args.seed + 1)
     prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
 
-    chosen = {name: getattr(args, name) for name in (*MODEL, "dropout", "init_std")}
-    config = npgpt.GPTConfig(tokenizer.vocab_size, head_bias=False, **chosen)
+    config = make_config(args, tokenizer.vocab_size)
     model, optimizer = make_model(args, backend, config, device, process, checkpoint)
     options = {name: value for name, value in vars(args).items() if name not in FREE}
     options["input_file"] = str(args.input_file.resolve())

@@ -13,6 +13,8 @@ from .machine.device import pick_device
 from .machine.threads import get_num_threads, set_num_threads
 from .models import make_model
 from .models.gpt import GPTConfig, GPTModel, get_position_encoding
+from .models.lstm import LSTMConfig, LSTMModel
+from .models.mamba import MambaConfig, MambaModel
 from .optim import AdamW, clip_grad_norm, parameter_groups
 from .runs.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .text import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
@@ -26,7 +28,11 @@ __all__ = [
     "Checkpoint",
     "GPTConfig",
     "GPTModel",
+    "LSTMConfig",
+    "LSTMModel",
     "LetterTokenizer",
+    "MambaConfig",
+    "MambaModel",
     "RandomWindows",
     "Tokenizer",
     "TrainingDiverged",

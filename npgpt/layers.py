@@ -22,6 +22,7 @@ from .ops.gelu import gelu, gelu_backward
 from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.note import Note, ignore
+from .ops.rms_norm import rms_norm, rms_norm_backward
 
 Tensors = Mapping[str, Parameter]  # by the names of the state_dict
 Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
@@ -95,6 +96,25 @@ class LayerNorm:
         dx, dweight, dbias = layer_norm_backward(dy, cache)
         self.dweight += dweight
         self.dbias += dbias
+        return dx
+
+
+class RMSNorm:
+    """Every row of features scaled to one length, then weight (C,)."""
+
+    def __init__(self, tensors: Tensors, name: str):
+        weight = tensors[name + ".weight"]
+        self.weight, self.dweight = weight.data, weight.grad
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)[0]
+
+    def forward(self, x: Array):
+        return rms_norm(x, self.weight)
+
+    def backward(self, dy: Array, cache) -> Array:
+        dx, dweight = rms_norm_backward(dy, cache)
+        self.dweight += dweight
         return dx
 
 

@@ -6,6 +6,8 @@ A script that says `backend = npgpt.backend("torch")` instead of "numpy" runs on
 from npgpt import (
     Checkpoint,
     GPTConfig,
+    LSTMConfig,
+    MambaConfig,
     TrainingDiverged,
     cosine_schedule,
     evaluate,
@@ -20,6 +22,8 @@ from .machine.distributed import distribute, join_ranks, leave_ranks, wait_for_a
 from .machine.threads import get_num_threads, set_num_threads
 from .models import make_model
 from .models.gpt import GPTModel, get_position_encoding
+from .models.lstm import LSTMModel
+from .models.mamba import MambaModel
 from .optim import AdamW, clip_grad_norm
 from .runs.checkpoint import load_checkpoint, save_checkpoint
 from .transfer import from_numpy, to_numpy
@@ -29,6 +33,10 @@ __all__ = [
     "Checkpoint",
     "GPTConfig",
     "GPTModel",
+    "LSTMConfig",
+    "LSTMModel",
+    "MambaConfig",
+    "MambaModel",
     "TrainingDiverged",
     "clip_grad_norm",
     "cosine_schedule",

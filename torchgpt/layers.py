@@ -64,6 +64,17 @@ class LayerNorm(nn.Module):
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=1e-5)
 
 
+class RMSNorm(nn.Module):
+    """Every row of features scaled to one length, then weight (C,)."""
+
+    def __init__(self, tensors: Tensors, name: str):
+        super().__init__()
+        register(self, "weight", tensors[name + ".weight"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, eps=1e-5)
+
+
 def split_heads(qkv: Tensor, n_head: int) -> Tensor:
     """(B, T, 3C), laid out as all heads' Q, then K, then V -> (3, B, H, T, D), a view."""
     B, T, three_C = qkv.shape

@@ -2,8 +2,10 @@
 
 from .gpt import GPTModel
 from .layout import Layout
+from .lstm import LSTMModel
+from .mamba import MambaModel
 
-KINDS = {"gpt": GPTModel}  # config.kind -> its class
+KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel}  # config.kind -> its class
 
 
 def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):

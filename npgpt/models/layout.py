@@ -45,8 +45,13 @@ def normal(std: float) -> Draw:
     return draw
 
 
-def constant(value: float) -> Draw:
-    """That value everywhere; the generator is not asked."""
+def uniform(bound: float) -> Draw:
+    """Independent numbers, uniform in -bound..bound."""
+    return lambda rng, shape: rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def constant(value: float | Array) -> Draw:
+    """That value everywhere, or those values along the last axis; the generator is not asked."""
     return lambda rng, shape: np.full(shape, value, np.float32)
 
 
@@ -55,10 +60,17 @@ def embedding(name: str, rows: int, C: int) -> Layout:
     return {f"{name}.weight": Entry((rows, C), normal(INIT_STD), decays=True)}
 
 
-def linear(name: str, out: int, inputs: int, draw: Draw, *, bias: bool = True, trained: bool = True) -> Layout:
-    """A matrix (out, inputs) and, where wanted, a bias that starts at 0."""
-    weight = {f"{name}.weight": Entry((out, inputs), draw, trained, decays=True)}
-    return weight | (vector(f"{name}.bias", out, 0, trained) if bias else {})
+def matrix(name: str, shape: tuple[int, ...], draw: Draw, *, decays: bool = True) -> Layout:
+    """A trained array of two or more axes under its own name."""
+    return {name: Entry(shape, draw, decays=decays)}
+
+
+def linear(name: str, out: int, inputs: int, draw: Draw, *, bias: bool | Draw = True, trained: bool = True) -> Layout:
+    """A matrix (out, inputs) and, where wanted, a bias, which starts at 0 or as it is drawn."""
+    entries = {f"{name}.weight": Entry((out, inputs), draw, trained, decays=True)}
+    if bias:
+        entries[f"{name}.bias"] = Entry((out,), constant(0) if bias is True else bias, trained)
+    return entries
 
 
 def layer_norm(name: str, C: int) -> Layout:
@@ -66,9 +78,9 @@ def layer_norm(name: str, C: int) -> Layout:
     return vector(f"{name}.weight", C, 1) | vector(f"{name}.bias", C, 0)
 
 
-def vector(name: str, size: int, value: float, trained: bool = True) -> Layout:
+def vector(name: str, size: int, value: float | Array) -> Layout:
     """A bias or a scale. It does not decay: it sets a level, and 0 is no better a level than another."""
-    return {name: Entry((size,), constant(value), trained)}
+    return {name: Entry((size,), constant(value))}
 
 
 def initial_weights(layout: Layout, seed: int) -> dict[str, Array]:

@@ -5,7 +5,7 @@ which is its forward, `remember(batch_size)` and `next_logits(ids, past)`. The b
 shown must be the very tensors that the logits are made of, since a trace asks for their gradients.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -173,16 +173,16 @@ class LanguageModel(nn.Module):
 
         The tensors are copies. The parameters' gradients stay as they were.
         """
-        tensors: dict[str, Tensor] = {}
+        seen: dict[str, Tensor | Sequence[Tensor]] = {}  # a recurrent layer shows a tensor a step
         with torch.enable_grad():
-            logits = self(ids, lambda name, tensor: tensors.update({name: tensor}))
-            gradients: tuple[Tensor | None, ...] = (None,) * len(tensors)
-            if targets is not None:
-                loss = self._loss(logits, self.checked(targets, "targets"))
-                gradients = torch.autograd.grad(loss, list(tensors.values()))
-        return {
-            name: (value.detach().clone(), gradient) for (name, value), gradient in zip(tensors.items(), gradients, strict=True)
-        }
+            logits = self(ids, lambda name, value: seen.update({name: value}))
+            loss = None if targets is None else self._loss(logits, self.checked(targets, "targets"))
+        steps = {name: [value] if isinstance(value, Tensor) else list(value) for name, value in seen.items()}
+        values = {name: copied(tensors, seen[name]) for name, tensors in steps.items()}
+        if loss is None:
+            return {name: (value, None) for name, value in values.items()}
+        gradients = iter(torch.autograd.grad(loss, [tensor for tensors in steps.values() for tensor in tensors]))
+        return {name: (value, copied([next(gradients) for _ in steps[name]], seen[name])) for name, value in values.items()}
 
     # -------------------------------------------------------------------------------------------------------- parameters
 
@@ -212,3 +212,8 @@ class LanguageModel(nn.Module):
         if self.config.tie_weights:
             state_dict["head.weight"] = state_dict["token_embedding.weight"]
         return super().load_state_dict(state_dict, strict, assign)
+
+
+def copied(tensors: Sequence[Tensor], seen: Tensor | Sequence[Tensor]) -> Tensor:
+    """What a trace keeps of the tensors (values or gradients): one alone as it is, one a step (B, ...) as (B, T, ...)."""
+    return tensors[0].detach().clone() if isinstance(seen, Tensor) else torch.stack(tuple(tensors), dim=1).detach()
