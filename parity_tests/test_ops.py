@@ -129,6 +129,7 @@ def itself(function):
 def test_every_pair_of_forward_and_backward_has_a_row():
     in_table = {itself(f) for op in TABLE.values() for f in (op.forward, op.backward)}
     backwards = {name for name in vars(ops) if name.endswith("_backward")}
+    backwards.remove("memory_backward")  # a piece of lstm_cell_backward and lstm_backward: it has no cache
     forwards = {name.removesuffix("_backward") for name in backwards}
     assert forwards <= set(vars(ops))
     for name in forwards | backwards:
