@@ -12,9 +12,11 @@ FLUSHED = np.finfo("float32").tiny / eps("float32")  # a library may take what i
 
 
 class Rounded:
-    """Numbers, and how far off each may be, in eps. An operation hands on what its operands are off by, to first order, and adds
-    one rounding of its own: of a product's size, of both terms of a sum (so that the order in which terms are added up does not
-    matter), of a function's value."""
+    """Numbers, and how far off each may be, in eps.
+
+    An operation hands on what its operands are off by, to first order, and adds one rounding of its own: of a product's size, of
+    both terms of a sum (so that the order in which terms are added up does not matter), of a function's value.
+    """
 
     def __init__(self, value, off=0.0) -> None:
         self.value, self.off = value, np.broadcast_to(off, np.shape(value))

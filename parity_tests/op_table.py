@@ -462,8 +462,9 @@ def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> 
     """torch's output, and its gradients of the real inputs under the cotangent dy."""
     tensors = [torch.from_numpy(np.array(x)).to(device) for x in inputs]
     leaves = [tensors[i].requires_grad_() for i in real(op, inputs)]
-    y = op.torch_fn(*tensors)
-    gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
+    with torch.backends.cudnn.flags(enabled=False):  # it rounds the factors of its convolutions and LSTMs to TF32
+        y = op.torch_fn(*tensors)
+        gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
     return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]
 
 
