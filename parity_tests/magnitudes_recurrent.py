@@ -14,12 +14,12 @@ FLUSHED = np.finfo("float32").tiny / eps("float32")  # a library may take what i
 class Rounded:
     """Numbers, and how far off each may be, in eps.
 
-    An operation hands on what its operands are off by, to first order, and adds one rounding of its own: of a product's size, of
+    An operation hands on what its operands are off by, to first order, and adds a rounding of its own: of a product's size, of
     both terms of a sum (so that the order in which terms are added up does not matter), of a function's value.
     """
 
-    def __init__(self, value, off=0.0) -> None:
-        self.value, self.off = value, np.broadcast_to(off, np.shape(value))
+    def __init__(self, value, off=None) -> None:
+        self.value, self.off = value, np.zeros(np.shape(value)) if off is None else off
 
     def __getitem__(self, place) -> "Rounded":
         return Rounded(self.value[place], self.off[place])
@@ -31,27 +31,23 @@ class Rounded:
     def __add__(self, other: "Rounded") -> "Rounded":
         return Rounded(self.value + other.value, self.off + other.off + np.abs(self.value) + np.abs(other.value))
 
-    def __neg__(self) -> "Rounded":
-        return Rounded(-self.value, self.off)
-
     def __sub__(self, other: "Rounded") -> "Rounded":
-        return self + -other
+        return Rounded(self.value - other.value, self.off + other.off + np.abs(self.value) + np.abs(other.value))
 
     def __rsub__(self, one: float) -> "Rounded":
-        return Rounded(one) - self
+        return Rounded(one - self.value, self.off + np.abs(self.value) + one)
 
     def __mul__(self, other: "Rounded") -> "Rounded":
         a, b = np.abs(self.value), np.abs(other.value)
-        return Rounded(self.value * other.value, a * other.off + self.off * b + a * b + FLUSHED)
+        return Rounded(self.value * other.value, a * (other.off + b) + self.off * b + FLUSHED)
 
     def __matmul__(self, other: "Rounded") -> "Rounded":
         a, b, terms = np.abs(self.value), np.abs(other.value), self.value.shape[-1]
-        own = running_sum(terms) * (a @ b) + terms * FLUSHED
-        return Rounded(self.value @ other.value, a @ other.off + self.off @ b + own)
+        return Rounded(self.value @ other.value, a @ (other.off + running_sum(terms) * b) + self.off @ b + terms * FLUSHED)
 
     def sum(self, axis: int) -> "Rounded":
-        own = running_sum(self.value.shape[axis]) * np.abs(self.value).sum(axis)
-        return Rounded(self.value.sum(axis), self.off.sum(axis) + own)
+        own = running_sum(self.value.shape[axis]) * np.abs(self.value)
+        return Rounded(self.value.sum(axis), (self.off + own).sum(axis))
 
     def function(self, value, slope) -> "Rounded":
         """A function's value and slope at these numbers."""
@@ -73,8 +69,13 @@ def sigmoid(x: Rounded) -> Rounded:
 
 
 def joined(function, parts: list[Rounded], axis: int) -> Rounded:
-    """np.stack or np.concatenate."""
+    """By np.stack or np.concatenate."""
     return Rounded(function([p.value for p in parts], axis), function([p.off for p in parts], axis))
+
+
+def over_time(steps: list[Rounded]) -> Rounded:
+    """T of (B, ...) -> (B, T, ...)."""
+    return joined(np.stack, steps, 1)
 
 
 def rows(x: Rounded) -> Rounded:
@@ -126,82 +127,59 @@ def causal_conv_magnitude(dy, x, weight, bias):
     return y, [dx, terms * dweight[:, None], terms * g.sum((0, 1))]
 
 
-# -------------------------------------------------------------------------------------------------------------------- LSTM
+# ------------------------------------------------------------------------------------------------------------------- steps
 
 
-def cell(x, weight_ih, weight_hh, bias_ih, bias_hh, h_prev, c_prev):
-    """One step -> i, f, g, o, tanh(c), c, h."""
-    H = h_prev.value.shape[-1]
-    a = x @ weight_ih.T + bias_ih + h_prev @ weight_hh.T + bias_hh
-    i, f, g, o = (n(a[:, k * H : (k + 1) * H]) for k, n in enumerate((sigmoid, sigmoid, tanh, sigmoid)))
-    c = f * c_prev + i * g
-    tanh_c = tanh(c)
-    return i, f, g, o, tanh_c, c, o * tanh_c
-
-
-def cell_backward(dh, dc, i, f, g, o, tanh_c, c_prev):
-    """-> da (B, 4H), dc_prev."""
-    dc = dc + dh * o * (1 - tanh_c * tanh_c)
-    di, df, dg, do = dc * g, dc * c_prev, dc * i, dh * tanh_c
-    da = [di * (i * (1 - i)), df * (f * (1 - f)), dg * (1 - g * g), do * (o * (1 - o))]
-    return joined(np.concatenate, da, -1), dc * f
-
-
-def lstm_cell_magnitude(dy, *inputs):
-    dy, (x, *weights, h_prev, c_prev) = Rounded(dy), map(Rounded, inputs)
-    i, f, g, o, tanh_c, c, h = cell(x, *weights, h_prev, c_prev)
-    da, dc_prev = cell_backward(dy[0], dy[1], i, f, g, o, tanh_c, c_prev)
-    dbias = da.sum(0)
-    y = joined(np.stack, [h, c], 0)
-    return offs(y, da @ weights[0], da.T @ x, da.T @ h_prev, dbias, dbias, da @ weights[1], dc_prev)
+def lstm_steps(dy, dc, x, weight_ih, weight_hh, bias_ih, bias_hh, h, c):
+    """dy (B, T, H), and dc (B, H) from behind the last step -> h (B, T, H), the last c, and the seven gradients."""
+    (B, T, H), of_steps = dy.value.shape, []
+    for t in range(T):
+        a = x[:, t] @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh
+        i, f, g, o = (function(a[:, k * H : (k + 1) * H]) for k, function in enumerate((sigmoid, sigmoid, tanh, sigmoid)))
+        h_prev, c_prev, c = h, c, f * c + i * g
+        tanh_c = tanh(c)
+        h = o * tanh_c
+        of_steps.append((i, f, g, o, tanh_c, h, h_prev, c_prev))
+    i, f, g, o, tanh_c, h, h_prev, c_prev = map(over_time, zip(*of_steps, strict=True))
+    slopes = joined(np.concatenate, [i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], -1)
+    shown = o * (1 - tanh_c * tanh_c)
+    dh, das = Rounded(np.zeros((B, H))), []
+    for t in reversed(range(T)):
+        dh = dy[:, t] + dh
+        dc = dc + dh * shown[:, t]
+        da = joined(np.concatenate, [dc * g[:, t], dc * c_prev[:, t], dc * i[:, t], dh * tanh_c[:, t]], -1) * slopes[:, t]
+        dh, dc = da @ weight_hh, dc * f[:, t]
+        das.append(da)
+    da = over_time(das[::-1])
+    dbias = rows(da).sum(0)
+    return h, c, (da @ weight_ih, rows(da).T @ rows(x), rows(da).T @ rows(h_prev), dbias, dbias, dh, dc)
 
 
 def lstm_magnitude(dy, *inputs):
-    dy, (x, *weights, h0, c0) = Rounded(dy), map(Rounded, inputs)
-    T = dy.value.shape[1]
-    hs, cs, caches = [h0], [c0], []
-    for t in range(T):
-        *cache, c, h = cell(x[:, t], *weights, hs[-1], cs[-1])
-        caches.append((*cache, cs[-1]))
-        hs.append(h)
-        cs.append(c)
-    dh = dc = Rounded(np.zeros(h0.value.shape))
-    das = []
-    for t in reversed(range(T)):
-        da, dc = cell_backward(dy[:, t] + dh, dc, *caches[t])
-        dh = da @ weights[1]
-        das.append(da)
-    da = joined(np.stack, das[::-1], 1)
-    of_rows, dbias = rows(da).T, rows(da).sum(0)
-    dweights = [of_rows @ rows(x), of_rows @ rows(joined(np.stack, hs[:-1], 1)), dbias, dbias]
-    return offs(joined(np.stack, hs[1:], 1), da @ weights[0], *dweights, dh, dc)
+    dc = Rounded(np.zeros(inputs[-1].shape))
+    y, _, gradients = lstm_steps(Rounded(dy), dc, *map(Rounded, inputs))
+    return offs(y, *gradients)
 
 
-# ---------------------------------------------------------------------------------------------------------- selective scan
+def lstm_cell_magnitude(dy, x, *inputs):
+    h, c, (dx, *gradients) = lstm_steps(Rounded(dy[0][:, None]), Rounded(dy[1]), *map(Rounded, (x[:, None], *inputs)))
+    return offs(joined(np.stack, [h[:, 0], c], 0), dx[:, 0], *gradients)
 
 
 def selective_scan_magnitude(dy, *inputs):
-    dy, (u, delta, A, B, C, D, h0) = Rounded(dy), map(Rounded, inputs)
-    T = dy.value.shape[1]
-    hs, ys, decays, intakes = [h0], [], [], []
+    dy, (u, delta, A, B, C, D, h) = Rounded(dy), map(Rounded, inputs)
+    T, B, C = dy.value.shape[1], B[:, :, None], C[:, :, None]
+    decay, intake = exp(delta[..., None] * A), delta * u
+    written, read = intake[..., None] * B, dy[..., None] * C
+    hs, dhs, dh = [h], [], Rounded(np.zeros(h.value.shape))
     for t in range(T):
-        decay, intake = exp(delta[:, t, :, None] * A), delta[:, t] * u[:, t]
-        h = decay * hs[-1] + intake[..., None] * B[:, t, None]
-        ys.append((h * C[:, t, None]).sum(-1) + D * u[:, t])
-        decays, intakes, hs = [*decays, decay], [*intakes, intake], [*hs, h]
-    dh_next = Rounded(np.zeros(h0.value.shape))
-    of_steps = []
+        hs.append(decay[:, t] * hs[-1] + written[:, t])
     for t in reversed(range(T)):
-        dy_t = dy[:, t, :, None]
-        dh = dy_t * C[:, t, None] + dh_next
-        dh_next = dh * decays[t]
-        dz, dintake = dh * hs[t] * decays[t], (dh * B[:, t, None]).sum(-1)
-        du = dy[:, t] * D + dintake * delta[:, t]
-        ddelta = (dz * A).sum(-1) + dintake * u[:, t]
-        dA = (dz * delta[:, t, :, None]).sum(0)
-        dB, dC = (dh * intakes[t][..., None]).sum(1), (dy_t * hs[t + 1]).sum(1)
-        of_steps.append((du, ddelta, dA, dB, dC))
-    du, ddelta, dA, dB, dC = zip(*reversed(of_steps), strict=True)
-    du, ddelta, dB, dC = (joined(np.stack, each, 1) for each in (du, ddelta, dB, dC))
-    dA, dD = joined(np.stack, dA, 0).sum(0), rows(dy * u).sum(0)
-    return offs(joined(np.stack, ys, 1), du, ddelta, dA, dB, dC, dD, dh_next)
+        dhs.append(read[:, t] + dh)
+        dh = dhs[-1] * decay[:, t]
+    h, h_prev, dhs = over_time(hs[1:]), over_time(hs[:-1]), over_time(dhs[::-1])
+    dz, dintake = dhs * h_prev * decay, (dhs * B).sum(-1)
+    du, ddelta = dy * D + dintake * delta, (dz * A).sum(-1) + dintake * u
+    dA, dD = (dz * delta[..., None]).sum(0).sum(0), rows(dy * u).sum(0)
+    dB, dC = (dhs * intake[..., None]).sum(2), (dy[..., None] * h).sum(2)
+    return offs((h * C).sum(-1) + D * u, du, ddelta, dA, dB, dC, dD, dh)
