@@ -6,7 +6,8 @@ along (running error analysis: Wilkinson 1963; Higham 2002, "Accuracy and stabil
 
 import numpy as np
 
-from .tolerances import eps, running_sum
+from .measured import running_sum
+from .tolerances import eps
 
 FLUSHED = np.finfo("float32").tiny / eps("float32")  # a library may take what is smaller than the smallest normal number for 0
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import npgpt
@@ -15,6 +15,7 @@ import torchgpt
 from npgpt import GPTConfig
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
+from npgpt.ops.attention import TiledCache
 from npgpt.ops.note import ignore, prefixed
 
 from .checks import loss_derivative
@@ -53,6 +54,35 @@ def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
     assert_model_parity(values, values32, values64, dtype)
     assert_model_parity(gradients, gradients32, gradients64, dtype)
     assert all(gradient.dtype == dtype for gradient in gradients.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize(("T", "tiles"), [(64, None), (65, 2), (150, 3)])
+def test_long_sequences_train_on_torchs_gradients(T, tiles, dropout, dtype):
+    """More queries than one tile holds; with dropout both sides draw the same masks."""
+    config = GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=dropout)
+    rng = np.random.default_rng(T)
+    weights = random_weights(rng, weight_shapes(config), 0.3)
+    ids, targets = tokens(rng, config, batch_size=3, length=T)
+    (np32, torch32), (np64, torch64) = models_with(config, weights)
+    ours = np32 if dtype == "float32" else np64
+    attention_cache = ours.forward(ids)[1].blocks[0].mha.attention
+    assert (len(attention_cache.tiles) if isinstance(attention_cache, TiledCache) else None) == tiles
+    losses = [{"loss": np.array(model.loss_and_grad(ids, targets))} for model in (ours, torch32, torch64)]
+    assert_model_parity(*losses, dtype)
+    assert_model_parity(*(model.gradients() for model in (ours, torch32, torch64)), dtype)
+
+
+@given(seeds, dtypes, st.sampled_from([64, 65, 256]))
+@settings(max_examples=10)
+def test_a_trace_shows_what_training_computes(seed, dtype, T):
+    """Its logits are the model's, bit for bit, at every length."""
+    model = npgpt.GPTModel(GPTConfig(23, 2, 2, 12, 256), seed=seed, dtype=dtype)
+    ids, targets = tokens(np.random.default_rng(seed), model.config, batch_size=2, length=T)
+    logits = model(ids)
+    assert np.array_equal(model.trace(ids)["logits"][0], logits)
+    assert np.array_equal(model.trace(ids, targets)["logits"][0], logits)
 
 
 ordinary = st.sampled_from(

@@ -8,8 +8,6 @@ A whole model: conditioning decides, and torch tells it: E = the error of torch'
 We allow 16 (E + 8) eps, relative to the largest element. E comes from torch alone, so a bug of ours cannot widen its own bound.
 """
 
-import math
-
 import numpy as np
 import torch
 
@@ -24,16 +22,6 @@ def as_numpy(tensor) -> np.ndarray:
 
 def eps(dtype) -> float:
     return float(np.finfo(dtype).eps)
-
-
-def running_sum(n: int) -> float:
-    """How a sum of n terms of one sign, added up one by one, loses more than a single rounding.
-
-    The partial sum after k terms is k/n of the whole, and its rounding error is uniform within eps/2 of it: a variance of
-    eps^2 (k/n)^2 / 12, which summed over k makes a standard deviation of eps sqrt(n) / 6. BLAS adds like this within its blocks
-    of a few hundred; NumPy's sums along the last axis split in two instead.
-    """
-    return max(1.0, math.sqrt(n) / 6)
 
 
 def local_error(ours: np.ndarray, theirs: np.ndarray, magnitude: np.ndarray) -> float:

@@ -31,7 +31,7 @@ def attention(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
     """q, k, v (B, H, T, D) -> z (B, H, T, D)."""
     T, D = q.shape[-2:]
     future = np.triu(np.ones((T, T), dtype=bool), k=1)  # (T, T)
-    scores = np.where(future, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(D))  # (B, H, T, T)
+    scores = np.where(future, -np.inf, q @ k.mT / math.sqrt(D))  # (B, H, T, T)
     pattern, _ = softmax(scores)  # (B, H, T, T)
     return pattern @ v, Cache(q, k, v, pattern)
 

@@ -31,6 +31,7 @@ The file has two chapters: attention as derived here, and, for long sequences, t
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +81,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, note: Not
     Raises ValueError where the shapes do not fit.
     """
     check_shapes(q, k, v)
-    (R, D), T = q.shape[-2:], k.shape[-2]
-    scores = q @ k.swapaxes(-1, -2) / math.sqrt(D)  # (B, H, R, T)
+    (R, D), T = q.shape[2:], k.shape[2]
+    scores = q @ k.mT / math.sqrt(D)  # (B, H, R, T)
     scores = np.where(future(R, T), -np.inf, scores)  # set, not added: -inf + inf would be nan
     note("scores", scores)
     pattern, _ = softmax(scores)  # (B, H, R, T)
@@ -96,15 +97,15 @@ def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Ar
     q, k, v, pattern, mask = cache
     D = q.shape[-1]
     dropped = pattern if mask is None else dropout(pattern, mask)[0]  # (B, H, R, T)
-    dv = dropped.swapaxes(-1, -2) @ dz  # (B, H, T, D)
-    dpattern = dz @ v.swapaxes(-1, -2)  # (B, H, R, T)
+    dv = dropped.mT @ dz  # (B, H, T, D)
+    dpattern = dz @ v.mT  # (B, H, R, T)
     if mask is not None:
         dpattern = dropout_backward(dpattern, DropoutCache(mask))
     note("pattern", dpattern)
     dscores = softmax_backward(dpattern, SoftmaxCache(pattern))  # (B, H, R, T)
     note("scores", dscores)
     dq = dscores @ k / math.sqrt(D)  # (B, H, R, D)
-    dk = dscores.swapaxes(-1, -2) @ q / math.sqrt(D)  # (B, H, T, D)
+    dk = dscores.mT @ q / math.sqrt(D)  # (B, H, T, D)
     return dq, dk, dv
 
 
@@ -129,8 +130,8 @@ class TiledCache(NamedTuple):
 def tiles(queries: int, keys: int, tile: int) -> list[tuple[slice, slice]]:
     """For each tile of queries: which queries, and which keys they may see. The queries are those of the last positions."""
     earlier = keys - queries
-    rows = [slice(start, min(start + tile, queries)) for start in range(0, queries, tile)]
-    return [(its_rows, slice(earlier + its_rows.stop)) for its_rows in rows]
+    ends = [min(start + tile, queries) for start in range(0, queries, tile)]
+    return [(slice(start, end), slice(earlier + end)) for start, end in pairwise([0, *ends])]
 
 
 def in_its_place(whole: dict[str, Array] | None, rows: slice, seen: slice) -> Note:
@@ -166,7 +167,7 @@ def attention_in_tiles_backward(dz: Array, cache: TiledCache, note: Note = ignor
     v, mask = cache.v, cache.mask
     whole = None
     if note is not ignore:  # who looks is shown the pattern's gradient in the future too, where it leads nowhere
-        dpattern = dz @ v.swapaxes(-1, -2)  # (B, H, R, T)
+        dpattern = dz @ v.mT  # (B, H, R, T)
         dpattern = dpattern if mask is None else dropout_backward(dpattern, DropoutCache(mask))
         whole = {"pattern": dpattern, "scores": np.zeros_like(dpattern)}
     dq, dk, dv = np.empty_like(dz), np.zeros_like(v), np.zeros_like(v)
