@@ -16,7 +16,6 @@ from npgpt import GPTConfig
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
 from npgpt.ops.attention import TiledCache
-from npgpt.ops.note import ignore, prefixed
 
 from .checks import loss_derivative
 from .strategies import configs, dtypes, random_weights, seeds, tokens, trained_names, weight_shapes
@@ -275,11 +274,6 @@ def test_a_block_without_an_ffn_keeps_nothing_for_its_backward():
     for ffn_hidden, empty in ((0, True), (1, False)):
         _, cache = npgpt.GPTModel(GPTConfig(8, 2, 2, 4, 5, ffn_hidden=ffn_hidden)).forward(np.array([[1, 2]]))
         assert all((block.ln2 is None) is (block.ffn is None) is empty for block in cache.blocks)
-
-
-def test_an_observer_that_ignores_everything_stays_itself_inside_a_block():
-    """So a plain pass makes no extra call for it."""
-    assert prefixed(ignore, "blocks.0.") is ignore
 
 
 @given(configs(), seeds)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from npgpt.ops.attention import future
 from npgpt.ops.dropout import dropout_mask
+from npgpt.ops.note import ignore, prefixed
 
 from . import worst_errors
 from .conftest import PROFILE
@@ -188,6 +189,18 @@ def test_the_causal_mask_is_built_once_for_a_size_and_nobody_can_write_to_it():
     assert future(3, 3) is future(3, 3) and future(3, 3).tolist() == [[False, True, True], [False, False, True], [False] * 3]
     assert future(2, 3).tolist() == [[False, False, True], [False] * 3]
     assert not future(3, 3).flags.writeable
+
+
+def test_an_observer_inside_a_block_is_told_the_blocks_name():
+    seen = {}
+    array = np.ones(3)
+    prefixed(seen.__setitem__, "blocks.0.")("ln1", array)
+    assert list(seen) == ["blocks.0.ln1"] and seen["blocks.0.ln1"] is array
+
+
+def test_an_observer_that_ignores_everything_stays_itself_inside_a_block():
+    """So a plain pass makes no extra call for it."""
+    assert prefixed(ignore, "blocks.0.") is ignore
 
 
 def test_linear_works_without_a_bias_and_on_one_row():

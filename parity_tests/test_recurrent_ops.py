@@ -14,7 +14,7 @@ from npgpt.ops.causal_conv import causal_conv, causal_conv_backward
 from npgpt.ops.lstm import lstm, lstm_backward, lstm_cell, lstm_cell_backward
 from npgpt.ops.rms_norm import rms_norm, rms_norm_backward
 from npgpt.ops.selective_scan import selective_scan, selective_scan_backward
-from npgpt.ops.silu import sigmoid, silu, silu_backward
+from npgpt.ops.silu import low_and_high, sigmoid, silu, silu_backward
 from npgpt.ops.softplus import softplus, softplus_backward
 
 from .op_table import TABLE, run_torch
@@ -169,6 +169,13 @@ def test_sigmoid_silu_and_softplus_are_right_however_large_x_is(dtype):
     assert np.array_equal(softplus_backward(one_each, softplus(x)[1]), sigmoid(x))
     slope = silu_backward(one_each, silu(x)[1])
     assert np.isfinite(slope).all() and np.abs(slope[[0, 1, -2, -1]] - [0, 0, 1, 1]).max() == 0
+
+
+@given(seeds, dtypes)
+def test_a_number_is_its_negative_and_its_positive_part(seed, dtype):
+    x = np.random.default_rng(seed).standard_normal(50).astype(dtype)
+    low, high = low_and_high(x)
+    assert np.array_equal(low, np.minimum(x, 0)) and np.array_equal(high, np.maximum(x, 0))
 
 
 @given(seeds, dtypes)
