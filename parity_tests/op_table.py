@@ -5,10 +5,10 @@ see tolerances.py: it gets the cotangent and the inputs in float64, and gives on
 gradient); without it that is measured (measured.py). A formula is faster, and its author has understood the operation.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from npgpt.ops.dropout import dropout_mask
 
+from . import magnitudes_recurrent as recurrent
 from .measured import measured_magnitude, running_sum
 from .operations import ops
 from .strategies import array, sizes, structures
@@ -37,7 +38,7 @@ class Op:
 
     def __post_init__(self) -> None:
         if self.magnitude is None:
-            object.__setattr__(self, "magnitude", partial(measured_magnitude, self.ours, self.torchs, self.constant))
+            object.__setattr__(self, "magnitude", functools.partial(measured_magnitude, self.ours, self.torchs, self.constant))
 
     def ours(self, *inputs_and_dy: np.ndarray) -> list[np.ndarray]:
         """The output, and the gradients of the real inputs under the cotangent dy, which comes last."""
@@ -242,9 +243,57 @@ def torch_cross_entropy(logits, targets):
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
+def torch_rms_norm(x, weight):
+    return F.rms_norm(x, weight.shape, weight, 1e-5)
+
+
+def torch_causal_conv(x, weight, bias):
+    K = weight.shape[-1]
+    return F.conv1d(F.pad(x.mT, (K - 1, 0)), weight, bias, groups=x.shape[-1]).mT
+
+
+def torch_softplus(x):
+    return torch.logaddexp(x, torch.zeros_like(x))  # F.softplus drops log1p(exp(-x)) from x = 20 on
+
+
+def torch_lstm_cell(x, *weights_and_state):
+    *weights, h, c = weights_and_state
+    return torch.stack(torch.lstm_cell(x, (h, c), *weights))
+
+
+def torch_lstm(x, *weights_and_state):
+    *weights, h0, c0 = weights_and_state
+    y, _, _ = torch.lstm(x, (h0[None], c0[None]), weights, True, 1, 0.0, False, False, True)  # biases, 1 layer, batch first
+    return y
+
+
+def torch_selective_scan(u, delta, A, B, C, D, h):
+    ys = []
+    for u_t, delta_t, B_t, C_t in zip(*(x.unbind(1) for x in (u, delta, B, C)), strict=True):
+        h = torch.exp(delta_t[..., None] * A) * h + (delta_t * u_t)[..., None] * B_t[:, None]
+        ys.append((h * C_t[:, None]).sum(-1) + D * u_t)
+    return torch.stack(ys, dim=1)
+
+
+@functools.wraps(ops.lstm_cell)
+def stacked_cell(*inputs):
+    """y = (h, c) as one array (2, B, H); the backward takes dy in either form."""
+    y, cache = ops.lstm_cell(*inputs)
+    return np.stack(y), cache
+
+
 def ids(rng, V, *shape):
     """Half of the time few distinct ones, so that ids repeat."""
     return rng.integers(V if rng.random() < 0.5 else min(2, V), size=shape)
+
+
+def lstm_inputs(rng, s, dt, B, I, H, *T):  # noqa: E741
+    """As torch draws them, H numbers that are summed get weights of about 1 / sqrt(H); x of that structure saturates gates."""
+    weight_hh = array(rng, "normal", (4 * H, H), dt) / math.sqrt(H)
+    rest = [(4 * H,), (4 * H,), (B, H), (B, H)]
+    weight_ih = array(rng, "normal", (4 * H, I), dt) / math.sqrt(I)
+    weights = [weight.astype(dt) for weight in (weight_ih, weight_hh)]
+    return [array(rng, s, (B, *T, I), dt), *weights, *(array(rng, "normal", shape, dt) for shape in rest)]
 
 
 TABLE = {
@@ -311,7 +360,7 @@ TABLE = {
         ),
         Op(
             "attention_in_tiles",
-            partial(ops.attention_in_tiles, tile=2),
+            functools.partial(ops.attention_in_tiles, tile=2),
             ops.attention_in_tiles_backward,
             torch_attention,
             dims=5,
@@ -361,6 +410,81 @@ TABLE = {
             inputs=lambda rng, s, dt, B, T, C, extra: [array(rng, s, (B, T, C), dt), array(rng, s, (T + extra - 1, C), dt)],
             magnitude=add_position_magnitude,
         ),
+        Op(
+            "silu",
+            ops.silu,
+            ops.silu_backward,
+            F.silu,
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt)],
+            magnitude=recurrent.silu_magnitude,
+        ),
+        Op(
+            "softplus",
+            ops.softplus,
+            ops.softplus_backward,
+            torch_softplus,
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt)],
+            magnitude=recurrent.softplus_magnitude,
+        ),
+        Op(
+            "rms_norm",
+            ops.rms_norm,
+            ops.rms_norm_backward,
+            torch_rms_norm,
+            dims=3,
+            inputs=lambda rng, s, dt, B, T, C: [array(rng, s, (B, T, C), dt), array(rng, "normal", (C,), dt)],
+            magnitude=recurrent.rms_norm_magnitude,
+        ),
+        Op(
+            "causal_conv",
+            ops.causal_conv,
+            ops.causal_conv_backward,
+            torch_causal_conv,
+            dims=4,
+            inputs=lambda rng, s, dt, B, T, E, K: [
+                array(rng, s, (B, T, E), dt),
+                array(rng, "normal", (E, 1, K), dt),
+                array(rng, "normal", (E,), dt),
+            ],
+            magnitude=recurrent.causal_conv_magnitude,
+        ),
+        Op(
+            "lstm_cell",
+            stacked_cell,
+            ops.lstm_cell_backward,
+            torch_lstm_cell,
+            dims=3,
+            inputs=lstm_inputs,
+            magnitude=recurrent.lstm_cell_magnitude,
+        ),
+        Op(
+            "lstm",
+            ops.lstm,
+            ops.lstm_backward,
+            torch_lstm,
+            dims=4,
+            inputs=lstm_inputs,
+            magnitude=recurrent.lstm_magnitude,
+        ),
+        Op(
+            "selective_scan",
+            ops.selective_scan,
+            ops.selective_scan_backward,
+            torch_selective_scan,
+            dims=4,
+            inputs=lambda rng, s, dt, B, T, E, N: [
+                array(rng, "normal" if s == "far_apart" else s, (B, T, E), dt),
+                np.abs(array(rng, s, (B, T, E), dt)),  # delta from 0 (ties) over e^-8 (mixed) to 900 (far_apart)
+                -np.exp(array(rng, "normal", (E, N), dt)),
+                array(rng, "normal", (B, T, N), dt),
+                array(rng, "normal", (B, T, N), dt),
+                array(rng, "normal", (E,), dt),
+                array(rng, "normal", (B, E, N), dt),
+            ],
+            magnitude=recurrent.selective_scan_magnitude,
+        ),
     )
 }
 
@@ -369,8 +493,9 @@ def run_torch(op: Op, inputs: list[np.ndarray], dy: np.ndarray, device: str) -> 
     """torch's output, and its gradients of the real inputs under the cotangent dy."""
     tensors = [torch.from_numpy(np.array(x)).to(device) for x in inputs]
     leaves = [tensors[i].requires_grad_() for i in real(op, inputs)]
-    y = op.torch_fn(*tensors)
-    gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
+    with torch.backends.cudnn.flags(enabled=False):  # it rounds the factors of its convolutions and LSTMs to TF32
+        y = op.torch_fn(*tensors)
+        gradients = torch.autograd.grad(y, leaves, torch.from_numpy(np.array(dy)).to(device).reshape(y.shape))
     return y.detach().cpu().numpy(), [g.cpu().numpy() for g in gradients]
 
 

@@ -573,6 +573,19 @@ EXERCISES = {  # name: (a bug, in place of the blank; what the verdict must say)
         r"dk\[.*transpose.*Right: dq, dv",
     ),
     "block": ("return npgpt.models.gpt.Block.backward(block, dx, cache) - dx", r"dx\[0, 0, 0\] is"),
+    "causal_conv": (
+        "dx, dw, db = npgpt.ops.causal_conv.causal_conv_backward(dy, cache); "
+        "return npgpt.ops.causal_conv.causal_conv(dy, cache.weight)[0], dw, db",  # the forward again: not read backwards
+        r"dx\[0, 0, 0\] is.*Right: dweight, dbias",
+    ),
+    "lstm": (
+        "*g, dbias_hh, dh0, dc0 = npgpt.ops.lstm.lstm_backward(dy, cache); return *g, 0 * dbias_hh, dh0, dc0",
+        r"dbias_hh\[0\] is 0.*Right: dx, dweight_ih, dweight_hh, dbias_ih, dh0, dc0",
+    ),
+    "selective_scan": (
+        "du, *rest = npgpt.ops.selective_scan.selective_scan_backward(dy, cache); return du - dy * cache.D, *rest",
+        r"du\[0, 0, 0\] is.*Right: ddelta, dA, dB, dC, dD, dh0",
+    ),
 }
 
 

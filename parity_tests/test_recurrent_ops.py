@@ -1,4 +1,4 @@
-"""The operations of LSTM and Mamba: what must hold of them, and equality with torch where it has the same thing.
+"""The operations of LSTM and Mamba: what must hold of them besides what test_ops.py asks of every operation.
 
 Bit for bit, with BLAS on one thread (conftest.py), where it is said so.
 """
@@ -7,19 +7,17 @@ import decimal
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.check import numerical
 from npgpt.ops.causal_conv import causal_conv, causal_conv_backward
 from npgpt.ops.lstm import lstm, lstm_backward, lstm_cell, lstm_cell_backward
 from npgpt.ops.rms_norm import rms_norm, rms_norm_backward
 from npgpt.ops.selective_scan import selective_scan, selective_scan_backward
-from npgpt.ops.silu import sigmoid, silu, silu_backward
+from npgpt.ops.silu import low_and_high, sigmoid, silu, silu_backward
 from npgpt.ops.softplus import softplus, softplus_backward
 
+from .op_table import TABLE, run_torch
 from .strategies import dtypes, seeds
 from .tolerances import eps
 
@@ -49,131 +47,23 @@ def conv_inputs(rng, B, T, E, K, dtype="float64"):
 
 def assert_close(ours, theirs, dtype="float64", factor=64):
     """In eps of the largest element, or of a thousandth of the largest of all: a gradient may be all but 0."""
-    theirs = [b.detach().numpy() if isinstance(b, torch.Tensor) else b for b in theirs]
     overall = max(np.abs(b).max(initial=0) for b in theirs)
     for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         assert a.shape == b.shape, place
         assert np.abs(a - b).max(initial=0) <= factor * eps(dtype) * max(np.abs(b).max(initial=0), 1e-3 * overall), place
 
 
-# --------------------------------------------------------------------------------------------------- backwards, by two oracles
-
-
-def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0):
-    module = torch.nn.LSTM(x.shape[-1], h0.shape[-1], batch_first=True, dtype=x.dtype)
-    weights = {"weight_ih_l0": weight_ih, "weight_hh_l0": weight_hh, "bias_ih_l0": bias_ih, "bias_hh_l0": bias_hh}
-    return torch.func.functional_call(module, weights, (x, (h0[None], c0[None])))[0]
-
-
-def torch_cell(x, weight_ih, weight_hh, bias_ih, bias_hh, h, c):
-    module = torch.nn.LSTMCell(x.shape[-1], h.shape[-1], dtype=x.dtype)
-    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
-    return torch.stack(torch.func.functional_call(module, weights, (x, (h, c))))
-
-
-def torch_conv(x, weight, bias):
-    K = weight.shape[-1]
-    return F.conv1d(F.pad(x.mT, (K - 1, 0)), weight, bias, groups=x.shape[-1]).mT
-
-
-def torch_scan(u, delta, A, B, C, D, h):
-    ys = []
-    for u_t, delta_t, B_t, C_t in zip(*(x.unbind(1) for x in (u, delta, B, C)), strict=True):
-        h = torch.exp(delta_t[..., None] * A) * h + (delta_t * u_t)[..., None] * B_t[:, None]
-        ys.append((h * C_t[:, None]).sum(-1) + D * u_t)
-    return torch.stack(ys, dim=1)
-
-
-def stacked_cell(*inputs):
-    """h and c in one array, (2, B, H); the backward takes its cotangent as it is."""
-    y, cache = lstm_cell(*inputs)
-    return np.stack(y), cache
-
-
-def elementwise(rng, B, T, C, K):
-    return [np.exp(rng.uniform(-3, 3)) * rng.standard_normal((B, T, C))]
-
-
-PAIRS = {  # name: (forward, backward, torch's, inputs of four sizes)
-    "silu": (silu, silu_backward, F.silu, elementwise),
-    "softplus": (softplus, softplus_backward, lambda x: torch.logaddexp(x, torch.zeros_like(x)), elementwise),
-    "rms_norm": (
-        rms_norm,
-        rms_norm_backward,
-        lambda x, w: F.rms_norm(x, w.shape, w, 1e-5),
-        lambda rng, B, T, C, K: [
-            rng.standard_normal((B, T, C + 1)),
-            rng.standard_normal(C + 1),
-        ],  # of one, only eps has a gradient
-    ),
-    "causal_conv": (causal_conv, causal_conv_backward, torch_conv, conv_inputs),
-    "lstm_cell": (
-        stacked_cell,
-        lstm_cell_backward,
-        torch_cell,
-        lambda rng, *sizes: [x[:, 0] if x.ndim == 3 else x for x in lstm_inputs(rng, *sizes)],
-    ),
-    "lstm": (lstm, lstm_backward, torch_lstm, lstm_inputs),
-    "selective_scan": (selective_scan, selective_scan_backward, torch_scan, scan_inputs),
-}
-every_pair = pytest.mark.parametrize("name", PAIRS)
-
-
-def run(name, inputs, rng):
-    """y, dy and the gradients."""
-    forward, backward, _, _ = PAIRS[name]
-    y, cache = forward(*inputs)
+def outputs_and_gradients(name, inputs, rng):
+    """[y, each gradient] under a random cotangent, and that."""
+    op = TABLE[name]
+    y, cache = op.forward(*inputs)
     dy = rng.standard_normal(y.shape).astype(y.dtype)
-    gradients = backward(dy, cache)
-    return y, dy, gradients if isinstance(gradients, tuple) else (gradients,)
-
-
-@every_pair
-@given(seed=seeds, sizes=st.tuples(small, st.integers(1, 12), small, small))
-def test_output_and_every_gradient_equal_torchs_in_float64(name, seed, sizes):
-    rng = np.random.default_rng(seed)
-    inputs = PAIRS[name][3](rng, *sizes)
-    y, dy, gradients = run(name, inputs, rng)
-    leaves = [torch.from_numpy(x.copy()).requires_grad_() for x in inputs]
-    theirs = PAIRS[name][2](*leaves)
-    assert_close([y, *gradients], [theirs, *torch.autograd.grad(theirs, leaves, torch.from_numpy(dy))], factor=450)  # 1e-13
-
-
-@every_pair
-@given(seed=seeds, sizes=st.tuples(small, st.integers(1, 7), small, small))
-def test_every_gradient_is_the_forwards_derivative_by_the_complex_step(name, seed, sizes):
-    rng = np.random.default_rng(seed)
-    inputs = PAIRS[name][3](rng, *sizes)
-    _, dy, gradients = run(name, inputs, rng)
-    for place, gradient in enumerate(gradients):
-        direction = rng.standard_normal(gradient.shape)
-        moved = [x + 1j * numerical.H * direction if i == place else x for i, x in enumerate(inputs)]
-        measured = PAIRS[name][0](*moved)[0].imag / numerical.H * dy
-        products = gradient * direction
-        assert abs(measured.sum() - products.sum()) <= 64 * eps("float64") * (np.abs(measured).sum() + np.abs(products).sum())
-
-
-@every_pair
-@given(seed=seeds, sizes=st.tuples(small, st.integers(1, 7), small, small), dtype=dtypes)
-def test_dtype_and_shapes_are_kept_and_nothing_is_changed(name, seed, sizes, dtype):
-    rng = np.random.default_rng(seed)
-    inputs = in_dtype(dtype, *PAIRS[name][3](rng, *sizes))
-    before = [x.copy() for x in inputs]
-    forward, backward, _, _ = PAIRS[name]
-    y, cache = forward(*inputs)
-    dy = rng.standard_normal(y.shape).astype(dtype)
-    once = backward(dy, cache), backward(dy, cache), backward(2 * dy, cache)
-    first, again, doubled = (g if isinstance(g, tuple) else (g,) for g in once)
-    assert y.dtype == dtype and [(g.dtype, g.shape) for g in first] == [(dtype, x.shape) for x in inputs]
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert all(np.abs(2 * a - b).max() <= np.finfo(dtype).tiny for a, b in zip(first, doubled, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(inputs, before, strict=True))
-    wide = run(name, in_dtype("float64", *inputs), np.random.default_rng(seed))[0]
-    assert np.abs(y - wide).max() <= 1e3 * eps(dtype) * np.abs(wide).max()
+    return [y, *op.backward(dy, cache)], dy
 
 
 # ------------------------------------------------------------------------------------------ time: causality, carrying on, parts
 
+INPUTS = {"causal_conv": conv_inputs, "lstm": lstm_inputs, "selective_scan": scan_inputs}
 SEQUENCES = {"causal_conv": (0,), "lstm": (0,), "selective_scan": (0, 1, 3, 4)}  # which inputs have a time
 WITH_STATE = {"lstm": (5, 6), "selective_scan": (6,)}  # which inputs are a state, (B, ...)
 
@@ -182,17 +72,17 @@ WITH_STATE = {"lstm": (5, 6), "selective_scan": (6,)}  # which inputs are a stat
 @given(seed=seeds, sizes=st.tuples(small, st.integers(2, 9), small, small), dtype=dtypes)
 def test_what_comes_later_changes_no_bit_of_what_came_before(name, seed, sizes, dtype):
     rng = np.random.default_rng(seed)
-    inputs = in_dtype(dtype, *PAIRS[name][3](rng, *sizes))
+    inputs = in_dtype(dtype, *INPUTS[name](rng, *sizes))
     t = int(rng.integers(1, sizes[1]))
     changed = [x.copy() for x in inputs]
     for place in SEQUENCES[name]:
         changed[place][:, t:] = np.abs(rng.standard_normal(changed[place][:, t:].shape))
-    forward, backward, _, _ = PAIRS[name]
-    y, cache = forward(*inputs)
-    assert np.array_equal(y[:, :t], forward(*changed)[0][:, :t])
+    op = TABLE[name]
+    y, cache = op.forward(*inputs)
+    assert np.array_equal(y[:, :t], op.forward(*changed)[0][:, :t])
     dy = rng.standard_normal(y.shape).astype(dtype)
     dy[:, t:] = 0  # and if nobody asks for what comes later, no gradient reaches it
-    gradients = backward(dy, cache)
+    gradients = op.backward(dy, cache)
     assert not any(gradients[place][:, t:].any() for place in SEQUENCES[name])
 
 
@@ -201,17 +91,15 @@ def test_what_comes_later_changes_no_bit_of_what_came_before(name, seed, sizes, 
 def test_a_batch_split_in_two_equals_the_whole(name, seed, sizes, dtype):
     """Outputs and gradients of the sequences side by side; those of the weights are the sum."""
     rng = np.random.default_rng(seed)
-    inputs = in_dtype(dtype, *PAIRS[name][3](rng, *sizes))
-    forward, backward, _, _ = PAIRS[name]
-    y, cache = forward(*inputs)
-    dy = rng.standard_normal(y.shape).astype(dtype)
-    whole = [y, *backward(dy, cache)]
+    inputs = in_dtype(dtype, *INPUTS[name](rng, *sizes))
+    op = TABLE[name]
+    whole, dy = outputs_and_gradients(name, inputs, rng)
     of_sequences = {0} | {place + 1 for place in SEQUENCES[name] + WITH_STATE.get(name, ())}
     b = int(rng.integers(1, sizes[0]))
     parts = []
     for rows in (slice(b), slice(b, None)):
-        part_y, part_cache = forward(*[x[rows] if i + 1 in of_sequences else x for i, x in enumerate(inputs)])
-        parts.append([part_y, *backward(dy[rows], part_cache)])
+        part_y, part_cache = op.forward(*[x[rows] if i + 1 in of_sequences else x for i, x in enumerate(inputs)])
+        parts.append([part_y, *op.backward(dy[rows], part_cache)])
     joined = [np.concatenate(p) if i in of_sequences else sum(p) for i, p in enumerate(zip(*parts, strict=True))]
     assert_close(joined, whole, dtype)
     if name != "lstm":  # whose products with h have another shape then
@@ -281,6 +169,13 @@ def test_sigmoid_silu_and_softplus_are_right_however_large_x_is(dtype):
     assert np.array_equal(softplus_backward(one_each, softplus(x)[1]), sigmoid(x))
     slope = silu_backward(one_each, silu(x)[1])
     assert np.isfinite(slope).all() and np.abs(slope[[0, 1, -2, -1]] - [0, 0, 1, 1]).max() == 0
+
+
+@given(seeds, dtypes)
+def test_a_number_is_its_negative_and_its_positive_part(seed, dtype):
+    x = np.random.default_rng(seed).standard_normal(50).astype(dtype)
+    low, high = low_and_high(x)
+    assert np.array_equal(low, np.minimum(x, 0)) and np.array_equal(high, np.maximum(x, 0))
 
 
 @given(seeds, dtypes)
@@ -421,10 +316,9 @@ def test_a_step_of_delta_zero_passes_the_letter_by_and_the_gradient_through():
 def test_tiny_and_huge_steps_are_those_of_torch(dtype, delta):
     rng = np.random.default_rng(3)
     inputs = scan_inputs(rng, 2, 7, 3, 4, dtype, delta)
-    y, dy, gradients = run("selective_scan", inputs, rng)
-    leaves = [torch.from_numpy(x.copy()).requires_grad_() for x in inputs]
-    theirs = torch_scan(*leaves)
-    assert_close([y, *gradients], [theirs, *torch.autograd.grad(theirs, leaves, torch.from_numpy(dy))], dtype)
+    ours, dy = outputs_and_gradients("selective_scan", inputs, rng)
+    y, gradients = run_torch(TABLE["selective_scan"], inputs, dy, "cpu")
+    assert_close(ours, [y, *gradients], dtype)
 
 
 def test_a_huge_step_forgets_everything_before():

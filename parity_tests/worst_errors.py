@@ -31,6 +31,13 @@ GRADIENTS = {
     "dropout": ("dx",),
     "embedding": ("dweight",),
     "add_position": ("dx", "dtable"),
+    "silu": ("dx",),
+    "softplus": ("dx",),
+    "rms_norm": ("dx", "dweight"),
+    "causal_conv": ("dx", "dweight", "dbias"),
+    "lstm_cell": ("dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh", "dh_prev", "dc_prev"),
+    "lstm": ("dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh", "dh0", "dc0"),
+    "selective_scan": ("du", "ddelta", "dA", "dB", "dC", "dD", "dh0"),
 }
 
 

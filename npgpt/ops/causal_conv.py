@@ -82,6 +82,6 @@ def causal_conv_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     padded_dy = np.concatenate([dy, np.zeros((B, K - 1, E), dy.dtype)], axis=1)  # (B, T+K-1, E): nothing comes after T
     dx = sum(weight[:, 0, K - 1 - j] * padded_dy[:, j : j + T] for j in range(K))  # (B, T, E)
     dtaps = [(dy * padded[:, k : k + T]).sum(axis=(0, 1)) for k in range(K)]  # K of (E,)
-    dweight = np.stack(dtaps, axis=-1)[:, None]  # (E, 1, K): w serves every letter of every sequence, hence the sums
+    dweight = np.stack(dtaps, axis=1)[:, None]  # (E, 1, K): w serves every letter of every sequence, hence the sums
     dbias = dy.sum(axis=(0, 1))  # (E,): b likewise
     return dx, dweight, dbias
