@@ -30,7 +30,11 @@ def backward_order(config) -> list[str]:
     model = torchgpt.make_model(config)
     shown: dict[torch.Tensor, list[str]] = {}  # a block's output is the next one's input: one tensor, two names
     reached: list[str] = []
-    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), lambda name, x: shown.setdefault(x, []).append(name))
+
+    def note(name, x):  # of a tensor a step, the first: its gradient is the last to be complete
+        shown.setdefault(x if isinstance(x, torch.Tensor) else x[0], []).append(name)
+
+    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), note)
     for x, names in shown.items():
         x.register_hook(lambda _, names=names: reached.extend(reversed(names)))
     for name, parameter in model.named_parameters():
