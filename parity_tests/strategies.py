@@ -5,6 +5,8 @@ almost constant, a large common offset, ties, rows far apart.
 """
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgpt import GPTConfig, LSTMConfig, MambaConfig
@@ -126,9 +128,20 @@ def mamba_configs(draw) -> MambaConfig:
 CONFIGS_OF_A_KIND = {"gpt": configs, "lstm": lstm_configs, "mamba": mamba_configs}
 
 
-def configs_of_every_kind() -> st.SearchStrategy[Config]:
-    """A small config of any kind, each as often as the others."""
-    return st.sampled_from(sorted(CONFIGS_OF_A_KIND)).flatmap(lambda kind: CONFIGS_OF_A_KIND[kind]())
+def given_every_kind(*strategies: st.SearchStrategy):
+    """For a test of (config, ...): one test a kind, over random configs of that kind and what the strategies draw. A GPT gets
+    as many examples as the profile says, the other kinds a fifth of that each, but ten at least."""
+
+    def decorate(test):
+        def of_a_kind(kind):
+            most = settings().max_examples
+            examples = most if kind == "gpt" else max(10, most // 5)
+            settings(max_examples=examples)(given(CONFIGS_OF_A_KIND[kind](), *strategies)(test))()
+
+        of_a_kind.__name__, of_a_kind.__doc__, of_a_kind.__module__ = test.__name__, test.__doc__, test.__module__
+        return pytest.mark.parametrize("kind", CONFIGS_OF_A_KIND)(of_a_kind)
+
+    return decorate
 
 
 def tokens(rng: np.random.Generator, config: Config, batch_size: int | None = None, length: int | None = None):
