@@ -28,7 +28,7 @@ import torch
 import npgpt
 import npgpt.runs.files
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig, MambaConfig
 from npgpt.models.config import Config
 
 from .bugs import CATALOGUE
@@ -42,6 +42,8 @@ PRESETS: dict[str, Config] = {  # of any kind of model: a new one adds its own
     "article275": GPTConfig.article(train_qkv=True),
     "small": GPTConfig(65, 2, 4, 32, 16, position="learned", tie_weights=True, head_bias=False),
     "gpt2": GPTConfig.gpt2(),
+    "lstm": LSTMConfig(65, 2, 32, 32, 16, tie_weights=True),
+    "mamba": MambaConfig(65, 2, 32, 16),
 }
 
 

@@ -14,7 +14,15 @@ import torch
 import torchgpt
 from npgpt.runs.checkpoint import read_checkpoint
 
-from .test_train_text import SCRIPT, TINY, nothing_is_written_beside_the_bundled_text, records, run  # noqa: F401 (a fixture)
+from .test_train_text import (
+    OTHER_KINDS,
+    PLAIN,
+    SCRIPT,
+    TINY,
+    records,
+    run,
+    run_kind,
+)
 
 if not torch.distributed.is_available():
     pytest.skip("this build of torch has no torch.distributed", allow_module_level=True)
@@ -22,9 +30,9 @@ if not torch.distributed.is_available():
 OPTIONS = ["--backend", "torch", "--device", "cpu", "--dtype", "float64", "--gradient-accumulation-steps", 2]
 
 
-def torchrun(ranks: int, *options) -> subprocess.Popen:
+def torchrun(ranks: int, *options, base=("--input-file", "text.txt", *TINY)) -> subprocess.Popen:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", str(SCRIPT)]
-    command += map(str, ["--input-file", "text.txt", *TINY, *options])
+    command += map(str, [*base, *options])
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -55,6 +63,19 @@ def test_two_processes_make_the_run_of_one_and_other_numbers_go_on_with_it(monke
         assert np.abs(value - theirs.weights[name]).max() < 1e-10, name
     for name, pair in ours.moments.items():
         assert all(np.abs(m - n).max() < 1e-12 for m, n in zip(pair, theirs.moments[name], strict=True)), name
+
+
+@pytest.mark.parametrize(("kind", "sharded"), [("lstm", []), ("lstm", ["--fsdp"]), ("mamba", []), ("mamba", ["--fsdp"])])
+def test_so_they_do_with_a_model_of_another_kind(monkeypatch, kind, sharded):
+    options = ["--backend", "torch", "--gradient-accumulation-steps", 2, "--max-iters", 4, *sharded]
+    run_kind(monkeypatch, kind, *options, *(["--no-fsdp"] if sharded else []), "--out-dir", "one")
+    finish(torchrun(2, "--model", kind, *PLAIN, *OTHER_KINDS[kind], *options, "--out-dir", "two", base=()))
+    assert len(records("two")) == 4
+    for ours, theirs in zip(records("one"), records("two"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-12)
+    ours, theirs = (read_checkpoint(Path(folder) / "last.safetensors") for folder in ("one", "two"))
+    assert ours.run["dropout"] == theirs.run["dropout"]
+    assert all(np.abs(value - theirs.weights[name]).max() < 1e-10 for name, value in ours.weights.items())
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig
 from npgpt.ops.dropout import dropout, dropout_mask
 from npgpt.text.data import set_generator_state
 
-from .strategies import configs, random_weights, seeds
+from .strategies import configs, lstm_configs, random_weights, seeds
 from .tolerances import as_numpy
 
 SMALL = GPTConfig(11, 2, 2, 12, 8, position="learned", tie_weights=True, dropout=0.3)
+LSTM = LSTMConfig(11, 3, 12, 12, 8, tie_weights=True, dropout=0.3)
+of_both_kinds = pytest.mark.parametrize("config", [SMALL, LSTM], ids=lambda config: config.kind)
 
 
 def batch(seed, config=SMALL, size=4):
@@ -44,10 +46,10 @@ def test_a_mask_of_another_shape_is_refused():
         dropout(np.ones((2, 3)), np.ones(3))
 
 
-@given(configs(), seeds, st.floats(0.01, 0.8))
+@given(st.one_of(configs(), lstm_configs()), seeds, st.floats(0.01, 0.8))
 def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, seed, p):
     config = dataclasses.replace(config, dropout=p)
-    ours, theirs = (backend.GPTModel(config, seed=seed, dtype="float64") for backend in (npgpt, torchgpt))
+    ours, theirs = (backend.make_model(config, seed=seed, dtype="float64") for backend in (npgpt, torchgpt))
     weights = random_weights(np.random.default_rng(seed), config, 0.3)
     for model in (ours, theirs):
         model.load_state_dict(weights)
@@ -60,20 +62,22 @@ def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, s
         assert np.abs(gradient - gradients[name]).max() <= 1e-9 * largest, name
 
 
-def test_a_run_with_dropout_is_the_same_on_both_sides():
+@of_both_kinds
+def test_a_run_with_dropout_is_the_same_on_both_sides(config):
     tokens = np.random.default_rng(0).integers(11, size=300)
     runs = []
     for backend in (npgpt, torchgpt):
-        model = backend.GPTModel(SMALL, seed=5, dtype="float64")
+        model = backend.make_model(config, seed=5, dtype="float64")
         runs.append(backend.train(model, npgpt.RandomWindows(tokens, 8, 4), steps=60, learning_rate=1e-2))
     assert np.abs(np.subtract(*runs)).max() < 1e-10
-    plain = npgpt.GPTModel(dataclasses.replace(SMALL, dropout=0.0), seed=5, dtype="float64")
+    plain = npgpt.make_model(dataclasses.replace(config, dropout=0.0), seed=5, dtype="float64")
     assert runs[0] != npgpt.train(plain, npgpt.RandomWindows(tokens, 8, 4), steps=60, learning_rate=1e-2)
 
 
+@of_both_kinds
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_only_training_drops(backend):
-    model, plain = (backend.GPTModel(dataclasses.replace(SMALL, dropout=p), seed=1) for p in (0.5, 0.0))
+def test_only_training_drops(backend, config):
+    model, plain = (backend.make_model(dataclasses.replace(config, dropout=p), seed=1) for p in (0.5, 0.0))
     ids, targets = batch(0)
     state = model.dropout_rng.bit_generator.state
     assert np.array_equal(as_numpy(model(ids)), as_numpy(plain(ids))) and model.loss(ids, targets) == plain.loss(ids, targets)
@@ -87,24 +91,26 @@ def test_only_training_drops(backend):
     assert len(losses) == 5 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
 
 
+@of_both_kinds
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_masks_are_reproducible(backend):
+def test_masks_are_reproducible(backend, config):
     """By the seed, and from a saved state."""
-    first, second = (backend.GPTModel(SMALL, seed=3) for _ in range(2))
+    first, second = (backend.make_model(config, seed=3) for _ in range(2))
     assert first.dropout_rng.bit_generator.state == np.random.default_rng([3, 1]).bit_generator.state  # old runs' masks
     ids, targets = batch(0)
     losses = [first.loss_and_grad(ids, targets) for _ in range(2)]
     assert losses == [second.loss_and_grad(ids, targets) for _ in range(2)]
     state = first.dropout_rng.bit_generator.state
     after = first.loss_and_grad(ids, targets)
-    other = backend.GPTModel(SMALL, seed=3)
+    other = backend.make_model(config, seed=3)
     set_generator_state(other.dropout_rng, state)
     assert other.loss_and_grad(ids, targets) == after
 
 
-def test_the_gradient_is_that_of_the_dropped_model():
+@of_both_kinds
+def test_the_gradient_is_that_of_the_dropped_model(config):
     """Central differences under one fixed mask: independent of torch's autograd."""
-    model = npgpt.GPTModel(SMALL, seed=1, dtype="float64")
+    model = npgpt.make_model(config, seed=1, dtype="float64")
     ids, targets = batch(0)
     state = model.dropout_rng.bit_generator.state
 
@@ -125,6 +131,26 @@ def test_the_gradient_is_that_of_the_dropped_model():
         parameter.data[...] = before
         slope = (gradients[name] * direction).sum()
         assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope, rel=1e-4, abs=1e-8), name
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_an_lstm_drops_between_its_layers_and_nowhere_else(backend):
+    """As torch.nn.LSTM: one layer has nothing to drop, and of three layers two hand on (B, T, H)."""
+    ids, targets = batch(0, LSTM)
+    one = backend.make_model(dataclasses.replace(LSTM, n_layer=1), seed=1)
+    assert one.loss_and_grad(ids, targets) == one.loss_and_grad(ids, targets) == pytest.approx(one.loss(ids, targets), rel=1e-6)
+    shapes, three = [], backend.make_model(LSTM, seed=1)
+    draw = three.dropout_masks()
+
+    def noted(shape):
+        shapes.append(tuple(shape))
+        return draw(shape)
+
+    if backend is npgpt:
+        three.forward(ids, masks=noted)
+    else:
+        three(ids, masks=noted)
+    assert shapes == [(4, 8, 12)] * 2
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from .bugs import CATALOGUE
 from .locate import backward_order, first_divergence
 from .record import Record, record
 from .report import main, make_report
-from .strategies import EXAMPLES, configs, random_weights, seeds, weight_shapes
+from .strategies import EXAMPLES, configs, lstm_configs, mamba_configs, random_weights, seeds, weight_shapes
 
 CONFIG = EXAMPLES["gpt"]
 
@@ -26,7 +26,7 @@ CONFIG = EXAMPLES["gpt"]
 
 
 @settings(max_examples=15)
-@given(configs(), seeds)
+@given(st.one_of(configs(), lstm_configs(), mamba_configs()), seeds)
 def test_the_report_passes_for_right_code(config, seed):
     for dtype in ("float32", "float64"):
         report = make_report(config, seed=seed, dtype=dtype, std=0.1)
@@ -59,6 +59,19 @@ def test_a_bug_fails_the_report_in_all_three_forms(tmp_path, capsys):
     assert {row["name"] for row in content["rows"] if not row["ok"]} >= {"blocks.1.k", "blocks.1.mha.Wqkv.weight"}
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and page.count('class="wrong"') > 3 and "http" not in page  # self-contained
+
+
+@pytest.mark.parametrize(
+    ("preset", "bug", "tensor"),
+    [("lstm", "lstm_forget_path_dropped", "blocks.1.c"), ("mamba", "scan_delta_not_through_the_intake", "blocks.1.delta")],
+)
+def test_a_bug_of_another_kind_fails_its_report(preset, bug, tensor, capsys):
+    assert main(["--preset", preset, "--n-layer", "2", "--bug", bug]) == 1
+    text = capsys.readouterr().out
+    assert f"first difference: gradient of {tensor}" in text and re.search(rf"{re.escape(tensor)} +intermediate.* WRONG", text)
+    assert main(["--preset", preset]) == 0
+    with pytest.raises(SystemExit):
+        main(["--preset", preset, "--n-head", "2"])
 
 
 def test_json_alone_is_printed_with_a_dash_and_right_code_exits_with_0(capsys):

@@ -1,5 +1,6 @@
 """npgpt/runs/run.py without the script: a run that evaluates, saves, stops and goes on; and what a full disk says."""
 
+import dataclasses
 import errno
 import signal
 import threading
@@ -26,9 +27,13 @@ def backend(request):
     return request.param
 
 
-def new_run(backend, folder, *, seed=3, dropout=0.2, **options) -> TrainingRun:
+GPT = npgpt.GPTConfig(32, 1, 2, 8, 8, position="learned", tie_weights=True)
+KINDS = {"gpt": GPT, "lstm": npgpt.LSTMConfig(32, 2, 6, 8, 8), "mamba": npgpt.MambaConfig(32, 1, 6, 8, d_state=3)}
+
+
+def new_run(backend, folder, *, seed=3, dropout=0.2, config=GPT, **options) -> TrainingRun:
     """A run of a small model, with everything made anew from the seed."""
-    config = npgpt.GPTConfig(32, 1, 2, 8, 8, position="learned", tie_weights=True, dropout=dropout)
+    config = dataclasses.replace(config, **({"dropout": dropout} if config.kind != "mamba" else {}))
     model = backend.make_model(config, seed=seed)
     optimizer = backend.AdamW(backend.parameter_groups(model, 0.1))
     windows = npgpt.RandomWindows(TRAIN, 8, 4, seed)
@@ -60,16 +65,18 @@ def numbers(run: TrainingRun) -> list[dict]:
     return [{name: value for name, value in record.items() if name != "tokens_per_second"} for record in run.records]
 
 
-def test_stopped_anywhere_and_resumed_it_is_the_run_that_was_not(backend, tmp_path):
-    whole = new_run(backend, tmp_path / "whole")
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_anywhere_and_resumed_it_is_the_run_that_was_not(backend, kind, tmp_path):
+    config = KINDS[kind]
+    whole = new_run(backend, tmp_path / "whole", config=config)
     assert whole.train(steps=12, **TRAINING) is True
     for stops in ([3, 4, 8], [11]):
         folder = tmp_path / f"{stops}"
-        parts = new_run(backend, folder)
+        parts = new_run(backend, folder, config=config)
         for stop in stops:
             assert parts.train(steps=12, **TRAINING, on_step=lambda record, stop=stop: record["step"] == stop) is False
             assert parts.step == npgpt.read_checkpoint(parts.last_path).step == stop
-            parts = gone_on(backend, folder)
+            parts = gone_on(backend, folder, config=config)
         assert parts.train(steps=12, **TRAINING) is True and parts.step == 12
         for ours, theirs in zip(whole.paths[:2], parts.paths[:2], strict=True):  # last and best
             assert ours.read_bytes() == theirs.read_bytes()

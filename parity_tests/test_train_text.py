@@ -125,6 +125,64 @@ def test_a_run_in_two_parts_is_the_run_in_one(monkeypatch, first, second):
         assert np.abs(np.subtract(*losses)).max() < 1e-10
 
 
+OTHER_KINDS = {"lstm": ["--n-hidden", 8, "--dropout", 0.1], "mamba": ["--d-state", 3]}
+PLAIN = ["--input-file", "text.txt", "--device", "cpu", "--n-layer", 2, "--n-embd", 8, "--seq-len", 8, "--batch-size", 4]
+PLAIN += ["--warmup-iters", 2, "--eval-interval", 3, "--eval-iters", 2, "--max-new-tokens", 9, "--dtype", "float64"]
+
+
+def run_kind(monkeypatch, kind, *options) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_text.py", *map(str, ["--model", kind, *PLAIN, *OTHER_KINDS[kind], *options])])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_another_kind_makes_the_same_run_on_both_backends_goes_on_and_writes(monkeypatch, capsys, kind):
+    """Eight steps in one go in NumPy and in torch; five and three more in NumPy, bit for bit; then sample.py on either."""
+    for backend in ("numpy", "torch"):
+        run_kind(monkeypatch, kind, "--backend", backend, "--max-iters", 8, "--out-dir", backend)
+    for ours, theirs in zip(records("numpy"), records("torch"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-9)
+    run_kind(monkeypatch, kind, "--max-iters", 5, "--lr-decay-iters", 8, "--out-dir", "parts")
+    monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--out-dir", "parts", "--max-iters", "8"])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert [record["loss"] for record in records("parts")] == [record["loss"] for record in records("numpy")]
+    whole, parts = (read_checkpoint(f"{folder}/last.safetensors") for folder in ("numpy", "parts"))
+    assert whole.config == parts.config and parts.config.kind == kind
+    assert all(np.array_equal(value, parts.weights[name]) for name, value in whole.weights.items())
+    texts = []
+    for backend in ("numpy", "torch"):
+        capsys.readouterr()
+        options = ["--checkpoint", "parts/last.safetensors", "--backend", backend, "--device", "cpu", "--seed", "1"]
+        monkeypatch.setattr(sys, "argv", ["sample.py", *options, "--prompt", "ali", "--max-new-tokens", "30"])
+        runpy.run_path(str(EXAMPLES / "sample.py"), run_name="__main__")
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and texts[0].startswith("ali") and len(texts[0]) == 3 + 30 + 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        ("lstm", ["--n-head", 2]),
+        ("lstm", ["--d-state", 4]),
+        ("mamba", ["--n-hidden", 4]),
+        ("mamba", ["--dropout", 0.1]),
+        ("gpt", ["--expand", 3]),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_by_name(monkeypatch, kind, option):
+    monkeypatch.setattr(sys, "argv", ["train_text.py", *map(str, ["--model", kind, *PLAIN, "--max-iters", 3, *option])])
+    with pytest.raises(SystemExit, match=rf"^error: {option[0]} is no option of --model {kind}$"):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert not Path("out").exists()
+
+
+def test_the_kind_of_a_run_cannot_change(monkeypatch):
+    run_kind(monkeypatch, "lstm", "--max-iters", 2)
+    monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--model", "mamba", "--max-iters", "4"])
+    with pytest.raises(SystemExit, match="^error: --model mamba: the run in out/text has lstm, which cannot change$"):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
 def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch):
     options = ["--device", "cpu", "--max-iters", 100_000, "--save-interval", 100_000]
     process = start(*options, "--eval-interval", 100_000)
