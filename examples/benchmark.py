@@ -1,17 +1,20 @@
 """How fast is NumPy, and how fast is torch on the same CPU?
 
     python examples/benchmark.py                  everything, some minutes
-    python examples/benchmark.py --work nanogpt   one model (article, nanogpt, 10m, gpt2), generation, or scaling
+    python examples/benchmark.py --work nanogpt   one model, generation, or scaling (--help names them)
 
 A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, with
 scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
 neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
-are what to quote. For the larger models a roofline follows: how much of npgpt's step are matrix products, and at which share of
-the rate that the machine reaches on large ones; what the optimiser's memory traffic takes at least; what the calls alone cost.
+are what to quote. Mamba is also compared with transformers' MambaForCausalLM, whose path on a CPU is plain PyTorch, where
+transformers is installed. For the larger GPTs a roofline follows: how much of npgpt's step are matrix products, and at which
+share of the rate that the machine reaches on large ones; what the optimiser's memory traffic takes at least; what the calls
+alone cost.
 """
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import math
 import platform
@@ -19,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -44,8 +48,17 @@ WORKS = {  # name -> (description, config, B, T, counted steps a round)
         6,
     ),
     "gpt2": ("GPT-2, 124 M parameters, B=4, T=64", npgpt.GPTConfig.gpt2(), 4, 64, 3),
+    "lstm-article": ("an LSTM of the article's size, B=4, T=12", npgpt.LSTMConfig.article(), 4, 12, 1500),
+    "lstm": ("an LSTM (2 layers, 128 wide), B=12, T=64", npgpt.LSTMConfig(65, 2, 128, 128, 64), 12, 64, 60),
+    "mamba": ("a Mamba (4 layers, 128 wide), B=12, T=64", npgpt.MambaConfig(65, 4, 128, 64), 12, 64, 12),
 }
+ROOFLINES = ("nanogpt", "10m", "gpt2")  # of these works
 SCALING = [(4, 64), (4, 128), (4, 256), (4, 512), (8, 64), (16, 64), (32, 64)]  # (B, T)
+SCALED = {  # kind -> the config of nanoGPT's CPU width for sequences of T
+    "gpt": lambda T: npgpt.GPTConfig(65, 4, 4, 128, T, **GPT),
+    "lstm": lambda T: npgpt.LSTMConfig(65, 2, 128, 128, T),
+    "mamba": lambda T: npgpt.MambaConfig(65, 4, 128, T),
+}
 NEW_TOKENS = 500
 
 
@@ -63,25 +76,55 @@ def peak_memory() -> float:
 
 def training(backend, config, B: int, T: int, steps: int) -> dict:
     """The median time of a training step in seconds; the process's peak memory in MB, and what the steps added to it."""
-    model = backend.GPTModel(config)
+    model = backend.make_model(config)
     parameters = list(model.parameters())
     optimizer = backend.AdamW(parameters)
     ids, targets = np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T))
-    before = peak_memory()
-    times = []
-    for _ in range(max(1, steps // 5) + steps):
-        start = time.perf_counter()
+
+    def step() -> None:
         optimizer.zero_grad()
         model.loss_and_grad(ids, targets)
         backend.clip_grad_norm(parameters, 1.0)
         optimizer.step()
+
+    return timed(step, steps)
+
+
+def timed(step: Callable[[], None], steps: int) -> dict:
+    """The median time of a call, after some that do not count; the peak memory, and what the calls added to it."""
+    before = peak_memory()
+    times = []
+    for _ in range(max(1, steps // 5) + steps):
+        start = time.perf_counter()
+        step()
         times.append(time.perf_counter() - start)
     return {"seconds": statistics.median(times[-steps:]), "peak": peak_memory(), "added": peak_memory() - before}
 
 
+def transformers_training(config, B: int, T: int, steps: int) -> dict:
+    """The same step by transformers' MambaForCausalLM with torch's fused AdamW."""
+    import torch
+    from transformers import MambaConfig, MambaForCausalLM
+
+    sizes = {"vocab_size": config.vocab_size, "hidden_size": config.n_embd, "num_hidden_layers": config.n_layer}
+    sizes |= {"state_size": config.d_state, "conv_kernel": config.d_conv, "expand": int(config.expand)}
+    model = MambaForCausalLM(MambaConfig(**sizes, time_step_rank=config.dt_size, tie_word_embeddings=config.tie_weights))
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    ids, targets = torch.from_numpy(np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T)))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits = model(ids, use_cache=False).logits
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return timed(step, steps)
+
+
 def generation(backend) -> dict:
     """The time of NEW_TOKENS greedy tokens after a prompt of 8, the window sliding by half of the context."""
-    model = backend.GPTModel(NANO)
+    model = backend.make_model(NANO)
     backend.generate(model, np.arange(8), 60)  # warms up
     start = time.perf_counter()
     backend.generate(model, np.arange(8), NEW_TOKENS, slide=NANO.seq_len // 2)
@@ -173,12 +216,16 @@ def run(backend_name: str, *task: str | int, threads: int) -> dict:
 
 def measure(backend_name: str, task: str, *sizes: str) -> None:
     """What a process that `run` has started does."""
+    if backend_name == "transformers":
+        _, config, B, T, steps = WORKS[task]
+        print(json.dumps(transformers_training(config, B, T, steps)))
+        return
     backend = npgpt.backend(backend_name)
     if task == "generation":
         result = generation(backend)
     elif task == "scaling":
-        B, T = map(int, sizes)
-        result = training(backend, npgpt.GPTConfig(65, 4, 4, 128, T, **GPT), B, T, 5)
+        kind, B, T = sizes[0], int(sizes[1]), int(sizes[2])
+        result = training(backend, SCALED[kind](T), B, T, 5)
     elif task == "roofline":
         _, config, B, T, _ = WORKS[sizes[0]]
         result = roofline(config, B, T)
@@ -189,20 +236,27 @@ def measure(backend_name: str, task: str, *sizes: str) -> None:
 
 
 def compare(description: str, task: str, rounds: int, threads: int) -> float:
-    """Both backends in turn; prints times, peaks and their ratio; gives npgpt's median time."""
-    results = {name: [] for name in BACKENDS}
+    """Both backends in turn, and transformers' Mamba with ours; prints times, peaks and ratios; gives npgpt's median time."""
+    names = dict(BACKENDS)
+    if task == "mamba" and importlib.util.find_spec("transformers"):
+        names["transformers"] = "transformers"
+    results = {name: [] for name in names}
     for _ in range(rounds):
-        for name in BACKENDS:
+        for name in names:
             results[name].append(run(name, task, threads=threads))
     print(f"\n{description}; float32, median of {rounds} rounds")
-    for name in BACKENDS:
+    for name in names:
         times = [1e3 * result["seconds"] for result in results[name]]
         print(
-            f"  {BACKENDS[name]:8s} {statistics.median(times):10.3f} ms   (rounds {min(times):.3f} .. {max(times):.3f})"
+            f"  {names[name]:12s} {statistics.median(times):10.3f} ms   (rounds {min(times):.3f} .. {max(times):.3f})"
             f"   peak memory {statistics.median(result['peak'] for result in results[name]):5.0f} MB"
         )
-    ratios = [torch["seconds"] / numpy["seconds"] for torch, numpy in zip(results["torch"], results["numpy"], strict=True)]
-    print(f"  torch time / npgpt time: {statistics.median(ratios):.2f}   (rounds {min(ratios):.2f} .. {max(ratios):.2f})")
+    for name in (name for name in names if name != "numpy"):
+        ratios = [other["seconds"] / numpy["seconds"] for other, numpy in zip(results[name], results["numpy"], strict=True)]
+        spread = f"(rounds {min(ratios):.2f} .. {max(ratios):.2f})"
+        print(f"  {name} time / npgpt time: {statistics.median(ratios):.2f}   {spread}")
+    if task == "mamba" and "transformers" not in names:
+        print("  (transformers is not installed, and left out)")
     return statistics.median(result["seconds"] for result in results["numpy"])
 
 
@@ -223,11 +277,18 @@ def print_roofline(work: str, step: float, threads: int) -> None:
 def print_scaling(threads: int) -> None:
     """Time and memory against T and B, and the exponents e of time ~ T^e, fitted over the last three sizes of each."""
     print("\nnanoGPT's CPU width, one training step against batch and length (memory: what the steps added to the process)")
+    for kind in SCALED:
+        print_scaling_of(kind, threads)
+
+
+def print_scaling_of(kind: str, threads: int) -> None:
+    """The same for one kind of model."""
     results = {}
+    print(f"  {kind}")
     print("     B    T   npgpt ms      MB     torch ms      MB")
     for B, T in SCALING:
         for name in BACKENDS:
-            results[B, T, name] = run(name, "scaling", B, T, threads=threads)
+            results[B, T, name] = run(name, "scaling", kind, B, T, threads=threads)
         numpy, torch = (results[B, T, name] for name in BACKENDS)
         columns = [f"{1e3 * r['seconds']:10.1f} {r['added']:7.0f}" for r in (numpy, torch)]
         print(f"  {B:4d} {T:4d} {columns[0]}   {columns[1]}")
@@ -262,7 +323,7 @@ def main() -> None:
     if args.rounds < 1 or args.threads < 1:
         parser.error(f"--rounds and --threads must be at least 1, got {args.rounds} and {args.threads}")
     if args.measure:
-        npgpt.backend(args.measure[0]).set_num_threads(args.threads)
+        npgpt.backend(args.measure[0] if args.measure[0] in BACKENDS else "torch").set_num_threads(args.threads)
         return measure(*args.measure)
     try:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
@@ -278,7 +339,7 @@ def main() -> None:
             compare(f"nanoGPT's CPU size, {NEW_TOKENS} greedy tokens with a KV cache", work, args.rounds, args.threads)
         else:
             step = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)
-            if work != "article":
+            if work in ROOFLINES:
                 print_roofline(work, step, args.threads)
 
 

@@ -8,6 +8,7 @@ same questions with many more inputs.
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -147,14 +148,15 @@ def derivative_alarm(ours, twin, derivative: Callable, ids, targets, tolerance: 
 
 def finite_differences(seed: int, config: Config = CONFIG) -> bool:
     """Central differences of the loss in float64, with h = eps^(1/3). Their error grows with h^2, so that of h is a third of
-    the difference between 2h and h: the difference itself bounds it. Rounding adds about eps^(2/3), 4e-11."""
+    the difference between 2h and h: the difference itself bounds it. Rounding adds a few eps of the loss, divided by h."""
     weights, ids, targets = batch(seed, config=config)
     ours, twin = model(npgpt, weights, config=config), model(torchgpt, weights, config=config)
     h = eps("float64") ** (1 / 3)
+    rounding = 4 * eps("float64") * ours.loss(ids, targets) / h
 
     def derivative(v):
         narrow, wide = (difference(ours, v, ids, targets, step) for step in (h, 2 * h))
-        return narrow, abs(wide - narrow)
+        return narrow, abs(wide - narrow) + rounding
 
     return derivative_alarm(ours, twin, derivative, ids, targets, 1e-8, seed)
 
@@ -227,8 +229,45 @@ def tied_is_not_the_sum(config, weights, ids, targets, gradients) -> bool:
     return np.abs(total - gradients["token_embedding.weight"]).max() > 1e3 * eps("float64") * np.abs(total).max()
 
 
+def lstm_properties(config, weights, ids, targets, trace, gradients) -> bool:
+    """Two biases that are only ever added, a state that is carried on or else empty, the tied head."""
+    for i in range(config.n_layer):
+        if not np.array_equal(gradients[f"blocks.{i}.lstm.bias_ih"], gradients[f"blocks.{i}.lstm.bias_hh"]):
+            return True
+    if carried_on_is_not_the_whole(config, weights, ids):
+        return True
+    return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
+
+
+def mamba_properties(config, weights, ids, targets, trace, gradients) -> bool:
+    """Levels that do not decay, a state that is carried on or else empty, the tied head."""
+    made = model(npgpt, weights, config=config)
+    npgpt.AdamW(npgpt.parameter_groups(made, 0.1)).step()  # without a gradient, so it decays alone
+    levels = ("A_log", ".D", "norm.weight", "norm_f.weight", ".bias")
+    if any(not np.array_equal(w, weights[name]) for name, w in made.state_dict().items() if name.endswith(levels)):
+        return True
+    if carried_on_is_not_the_whole(config, weights, ids):
+        return True
+    return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
+
+
+def carried_on_is_not_the_whole(config, weights, ids) -> bool:
+    """Whether a text read in two parts, from an empty state, has other logits at its end than one read at once."""
+    made = model(npgpt, weights, config=config)
+    past = made.remember(len(ids))
+    made.next_logits(ids[:, :2], past)
+    last, whole = made.next_logits(ids[:, 2:], past), made(ids)
+    return np.abs(last - whole[:, -1]).max() > 1e3 * eps("float64") * np.abs(whole).max() or not np.array_equal(
+        made(ids), whole
+    )
+
+
 # config.kind -> (config, weights, ids, targets, trace, gradients) -> whether something is wrong
-OWN_PROPERTIES: dict[str, Callable[..., bool]] = {"gpt": gpt_properties}
+OWN_PROPERTIES: dict[str, Callable[..., bool]] = {
+    "gpt": gpt_properties,
+    "lstm": lstm_properties,
+    "mamba": mamba_properties,
+}
 
 
 # -------------------------------------------------------------------------------------------------------------- the optimiser
@@ -265,6 +304,15 @@ CHECKS: dict[str, Callable[..., bool]] = {  # each takes a seed and, for another
     "finite differences": finite_differences,
     "property": properties,
     "optimiser parity": optimiser_parity,
+}
+
+
+MODEL_CHECKS = {  # the same without the operations by themselves, and what does not ask for the kind of model
+    "forward parity": partial(model_parity, False),
+    "gradient parity": partial(model_parity, True),
+    "complex step": model_complex_step,
+    "finite differences": finite_differences,
+    "property": properties,
 }
 
 

@@ -22,26 +22,40 @@ from .tolerances import eps, model_scale
 
 def backward_order(config) -> list[str]:
     """The names of the gradients, those that a trace shows and the parameters', in the order in which the chain rule reaches
-    them; a parameter that several places use (a tied weight) stands where its gradient is complete.
+    them. What several places or steps use (a tied weight, a recurrent one) stands where its gradient is complete.
 
     Found by looking: torch's autograd walks the twin of the config's model backward and tells what it has come to. So a bug in
     a backward of ours cannot move its own place.
     """
+    return walked_backward(config)[0]
+
+
+def walked_backward(config) -> tuple[list[str], set[str]]:
+    """The names as in `backward_order`; and which of them are computed step by step, in a loop over T."""
     model = torchgpt.make_model(config)
     shown: dict[torch.Tensor, list[str]] = {}  # a block's output is the next one's input: one tensor, two names
     reached: list[str] = []
-    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), lambda name, x: shown.setdefault(x, []).append(name))
+    in_steps: set[str] = set()
+
+    def note(name: str, value) -> None:
+        if not isinstance(value, torch.Tensor):  # a recurrent layer shows a tensor a step
+            in_steps.add(name)
+        for x in [value] if isinstance(value, torch.Tensor) else value:
+            shown.setdefault(x, []).append(name)
+
+    logits = model(np.zeros((1, min(2, config.seq_len)), dtype=int), note)
     for x, names in shown.items():
         x.register_hook(lambda _, names=names: reached.extend(reversed(names)))
     for name, parameter in model.named_parameters():
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: reached.append(name))
     logits.sum().backward()
+    complete = list(reversed(dict.fromkeys(reversed(reached))))  # each name where it came last
     place = {name: i for i, name in enumerate(model.layout)}
     order: list[str] = []
-    for are_parameters, run in itertools.groupby(reached, key=place.__contains__):  # a layer's weight, then its bias
+    for are_parameters, run in itertools.groupby(complete, key=place.__contains__):  # a layer's weight, then its bias
         names = list(run)
         order += sorted(names, key=place.__getitem__) if are_parameters else names
-    return order
+    return order, in_steps
 
 
 # ------------------------------------------------------------------------------------------------------------- the comparison
@@ -79,7 +93,7 @@ def first_divergence(ours: Record, right: Record, right32: Record, config, dtype
         raise ValueError(f"the records hold different tensors: {set(ours.tensors) ^ set(right.tensors)}")
     for group in groups(right.tensors):
         scale = model_scale({name: right.tensors[name] for name in group})
-        wrong = {}
+        wrong, places = {}, {}
         for name in group:
             mine, reference = ours.tensors[name], right.tensors[name]
             E = relative_error(right32.tensors[name], reference, scale[name]).max(initial=0.0) / eps("float32")
@@ -89,8 +103,9 @@ def first_divergence(ours: Record, right: Record, right32: Record, config, dtype
                 index = tuple(int(i) for i in np.unravel_index((errors / bound).argmax(), errors.shape))
                 numbers = float(mine[index]), float(reference[index]), float(errors[index])
                 wrong[name] = index, *numbers, float(np.broadcast_to(bound, errors.shape)[index])
+                places[name] = errors > bound
         if wrong:
-            name = first_of(wrong, config)
+            name = first_of(places, config)
             return Divergence(name, *wrong[name], explain(name, ours, right, config))
     return None
 
@@ -107,12 +122,27 @@ def update_error(name: str, right: Record, dtype: str) -> np.ndarray | float:
     return LR * EPS_ADAM / (g + EPS_ADAM) ** 2 * 16 * 8 * eps(dtype) * 1e-3 * g.max()
 
 
-def first_of(wrong, config) -> str:
-    """The first of these names of one group in the order of computation: as they stand, but gradients as a backward goes."""
+def first_of(wrong: dict[str, np.ndarray], config) -> str:
+    """The first of these names of one group in the order of computation: as they stand, but gradients as a backward goes; and
+    where a loop goes over the steps, by the step. wrong : name -> where its elements are wrong."""
     first = next(iter(wrong))
-    if not first.startswith(GRADIENT):
+    if first in OPTIMISER:
         return first
-    return next((GRADIENT + name for name in backward_order(config) if GRADIENT + name in wrong), first)
+    order, in_steps = walked_backward(config)
+    names, sign = list(wrong), 1
+    if first.startswith(GRADIENT):  # from the end; the steps too
+        names, sign = [GRADIENT + name for name in order if GRADIENT + name in wrong] or names, -1
+    first = names[0]
+    block = first.removeprefix(GRADIENT).rpartition(".")[0]
+    loop = [name for name in names if (own := name.removeprefix(GRADIENT)) in in_steps and own.rpartition(".")[0] == block]
+    if first not in loop:
+        return first
+
+    def step(name: str) -> int:
+        steps = np.nonzero(wrong[name])[1]  # axes (B, T, ...)
+        return min(sign * steps)
+
+    return min(loop, key=step)
 
 
 def groups(names) -> list[list[str]]:

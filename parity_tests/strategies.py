@@ -5,9 +5,11 @@ almost constant, a large common offset, ties, rows far apart.
 """
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig, MambaConfig
 from npgpt.models import layout_of
 from npgpt.models.config import Config
 from npgpt.models.layout import initial_weights
@@ -60,6 +62,8 @@ def array(rng: np.random.Generator, structure: str, shape: tuple[int, ...], dtyp
 # checks.py).
 EXAMPLES: dict[str, Config] = {
     "gpt": GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True),
+    "lstm": LSTMConfig(23, 2, 6, 6, 7, tie_weights=True),
+    "mamba": MambaConfig(23, 2, 6, 7, d_state=3, d_conv=3, expand=1.5, dt_rank=2, head_bias=True),
 }
 
 
@@ -84,6 +88,60 @@ def configs(draw) -> GPTConfig:
         head_bias=draw(st.booleans()),
         train_qkv=draw(st.booleans()),
     )
+
+
+@st.composite
+def lstm_configs(draw) -> LSTMConfig:
+    """A small LSTMConfig over every option (dropout aside: test_dropout.py), sizes of 1 among them."""
+    n_hidden, tie_weights = draw(st.integers(1, 7)), draw(st.booleans())
+    return LSTMConfig(
+        vocab_size=draw(st.integers(5, 40)),
+        n_layer=draw(st.integers(1, 3)),
+        n_embd=n_hidden if tie_weights else draw(st.integers(1, 7)),
+        n_hidden=n_hidden,
+        seq_len=draw(st.integers(1, 9)),
+        tie_weights=tie_weights,
+        head_bias=draw(st.booleans()),
+    )
+
+
+@st.composite
+def mamba_configs(draw) -> MambaConfig:
+    """A small MambaConfig over every option, sizes of 1 among them; but two features at least, since a row of one has a norm
+    that only eps keeps from being constant (test_model.py has a test of its own for those)."""
+    n_embd, channels = draw(st.integers(2, 7)), draw(st.sampled_from([None, 1, 3, 8]))
+    return MambaConfig(
+        vocab_size=draw(st.integers(5, 40)),
+        n_layer=draw(st.integers(1, 3)),
+        n_embd=n_embd,
+        seq_len=draw(st.integers(1, 9)),
+        d_state=draw(st.sampled_from([1, 2, 5, 16])),
+        d_conv=draw(st.integers(1, 5)),
+        expand=2 if channels is None else channels / n_embd,
+        dt_rank=draw(st.sampled_from([None, 1, 3])),
+        conv_bias=draw(st.booleans()),
+        tie_weights=draw(st.booleans()),
+        head_bias=draw(st.booleans()),
+    )
+
+
+CONFIGS_OF_A_KIND = {"gpt": configs, "lstm": lstm_configs, "mamba": mamba_configs}
+
+
+def given_every_kind(*strategies: st.SearchStrategy):
+    """For a test of (config, ...): one test a kind, over random configs of that kind and what the strategies draw. A GPT gets
+    as many examples as the profile says, the other kinds a fifth of that each, but ten at least."""
+
+    def decorate(test):
+        def of_a_kind(kind):
+            most = settings().max_examples
+            examples = most if kind == "gpt" else max(10, most // 5)
+            settings(max_examples=examples)(given(CONFIGS_OF_A_KIND[kind](), *strategies)(test))()
+
+        of_a_kind.__name__, of_a_kind.__doc__, of_a_kind.__module__ = test.__name__, test.__doc__, test.__module__
+        return pytest.mark.parametrize("kind", CONFIGS_OF_A_KIND)(of_a_kind)
+
+    return decorate
 
 
 def tokens(rng: np.random.Generator, config: Config, batch_size: int | None = None, length: int | None = None):

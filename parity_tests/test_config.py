@@ -1,14 +1,13 @@
-"""GPTConfig: its presets, and an error that helps for every option."""
+"""The configs: their presets, and an error that helps for every option."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
 
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig, MambaConfig
 
-from .strategies import configs
+from .strategies import given_every_kind
 
 GOOD = {"vocab_size": 32, "n_layer": 1, "n_head": 2, "n_embd": 4, "seq_len": 8}
 
@@ -39,9 +38,70 @@ def test_a_bad_option_is_named_with_what_came_and_what_is_allowed(change, error,
         GPTConfig(**(GOOD | change))
 
 
-def test_it_cannot_be_changed():
+GOOD_LSTM = {"vocab_size": 32, "n_layer": 1, "n_embd": 4, "n_hidden": 6, "seq_len": 8}
+GOOD_MAMBA = {"vocab_size": 32, "n_layer": 1, "n_embd": 4, "seq_len": 8}
+
+
+@pytest.mark.parametrize("name", GOOD_LSTM)
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0, ValueError, "must be at least 1, got 0"),
+        (-3, ValueError, "must be at least 1, got -3"),
+        (2.5, TypeError, "must be an integer, got 2.5"),
+        (True, TypeError, "must be an integer, got True"),
+        ("4", TypeError, "must be an integer, got '4'"),
+        (None, TypeError, "must be an integer, got None"),
+    ],
+)
+def test_a_size_that_cannot_be_is_named(name, value, error, message):
+    for config, good in ((LSTMConfig, GOOD_LSTM), (MambaConfig, GOOD_MAMBA | {"d_state": 2, "d_conv": 2, "dt_rank": 2})):
+        names = [name] if name in good else ["d_state", "d_conv", *(["dt_rank"] if value is not None else [])]
+        for each in names:
+            with pytest.raises(error, match=f"^{each} {message}"):
+                config(**(good | {each: value}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"tie_weights": True}, ValueError, "^tie_weights needs n_hidden equal to n_embd.* got n_hidden=6, n_embd=4$"),
+        ({"tie_weights": 1}, TypeError, "tie_weights must be True or False, got 1"),
+        ({"head_bias": "yes"}, TypeError, "head_bias must be True or False, got 'yes'"),
+        ({"dropout": 1}, ValueError, "dropout must be at least 0 and below 1, got 1.0"),
+        ({"dropout": "0"}, TypeError, "dropout must be a number, got '0'"),
+        ({"n_head": 2}, TypeError, "n_head"),
+    ],
+)
+def test_an_lstms_bad_option_is_named_with_what_came_and_what_is_allowed(change, error, message):
+    with pytest.raises(error, match=message):
+        LSTMConfig(**(GOOD_LSTM | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"conv_bias": 0}, TypeError, "conv_bias must be True or False, got 0"),
+        ({"tie_weights": None}, TypeError, "tie_weights must be True or False, got None"),
+        ({"head_bias": 1}, TypeError, "head_bias must be True or False, got 1"),
+        ({"expand": "2"}, TypeError, "expand must be a number, got '2'"),
+        ({"expand": 0}, ValueError, "expand must be above 0 and finite, got 0.0"),
+        ({"expand": float("inf")}, ValueError, "expand must be above 0 and finite, got inf"),
+        ({"expand": float("nan")}, ValueError, "expand must be above 0 and finite, got nan"),
+        ({"expand": 0.2}, ValueError, "^expand .* n_embd.* must be an integer of at least 1; got expand=0.2, n_embd=4$"),
+        ({"expand": 1.1}, ValueError, "^expand .* n_embd.* must be an integer of at least 1; got expand=1.1, n_embd=4$"),
+        ({"dropout": 0.1}, TypeError, "dropout"),
+    ],
+)
+def test_a_mambas_bad_option_is_named_with_what_came_and_what_is_allowed(change, error, message):
+    with pytest.raises(error, match=message):
+        MambaConfig(**(GOOD_MAMBA | change))
+
+
+@pytest.mark.parametrize("config", [GPTConfig(**GOOD), LSTMConfig(**GOOD_LSTM), MambaConfig(**GOOD_MAMBA)])
+def test_it_cannot_be_changed(config):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        GPTConfig(**GOOD).n_layer = 2
+        config.n_layer = 2
 
 
 def test_defaults_and_derived_sizes():
@@ -52,9 +112,20 @@ def test_defaults_and_derived_sizes():
     assert type(GPTConfig(**(GOOD | {"n_embd": np.int64(4)})).n_embd) is int
 
 
-@given(configs())
+def test_defaults_and_derived_sizes_of_the_other_kinds():
+    lstm, mamba = LSTMConfig(**GOOD_LSTM), MambaConfig(**GOOD_MAMBA)
+    assert (lstm.tie_weights, lstm.head_bias, lstm.dropout) == (False, True, 0.0)
+    assert (mamba.d_state, mamba.d_conv, mamba.expand, mamba.dt_rank) == (16, 4, 2, None)
+    assert (mamba.conv_bias, mamba.tie_weights, mamba.head_bias) == (True, True, False)
+    assert (mamba.channels, mamba.dt_size) == (8, 1)
+    assert [dataclasses.replace(mamba, n_embd=n).dt_size for n in (16, 17, 768)] == [1, 2, 48]
+    assert dataclasses.replace(mamba, dt_rank=5, expand=1.5).dt_size == 5
+    assert type(MambaConfig(**(GOOD_MAMBA | {"dt_rank": np.int64(4)})).dt_rank) is int
+
+
+@given_every_kind()
 def test_a_dictionary_and_back(config):
-    assert GPTConfig.from_dict(config.to_dict()) == config
+    assert type(config).from_dict(config.to_dict()) == config
 
 
 def test_a_dictionary_that_is_no_config_is_refused():

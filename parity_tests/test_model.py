@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig, MambaConfig
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
 from npgpt.ops.attention import TiledCache
 
 from .checks import loss_derivative
-from .strategies import configs, dtypes, random_weights, seeds, tokens, trained_names, weight_shapes
+from .strategies import EXAMPLES, dtypes, given_every_kind, random_weights, seeds, tokens, trained_names, weight_shapes
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
 
 init_std = st.sampled_from([0.02, 0.05, 0.1])
@@ -40,7 +40,7 @@ def drawn(config, seed, std):
     return random_weights(rng, config, std), *tokens(rng, config)
 
 
-@given(configs(), seeds, init_std, dtypes)
+@given_every_kind(seeds, init_std, dtypes)
 def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
     weights, ids, targets = drawn(config, seed, std)
     (np32, torch32), (np64, torch64) = models_with(config, weights)
@@ -62,7 +62,7 @@ def test_long_sequences_train_on_torchs_gradients(T, tiles, dropout, dtype):
     """More queries than one tile holds; with dropout both sides draw the same masks."""
     config = GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=dropout)
     rng = np.random.default_rng(T)
-    weights = random_weights(rng, weight_shapes(config), 0.3)
+    weights = random_weights(rng, config, 0.3)
     ids, targets = tokens(rng, config, batch_size=3, length=T)
     (np32, torch32), (np64, torch64) = models_with(config, weights)
     ours = np32 if dtype == "float32" else np64
@@ -88,6 +88,8 @@ ordinary = st.sampled_from(
     [
         GPTConfig(65, 2, 4, 32, 16, position="learned", tie_weights=True, head_bias=False),
         GPTConfig(40, 3, 2, 16, 12, qkv_bias=True),
+        LSTMConfig(65, 2, 24, 32, 16),
+        MambaConfig(40, 2, 16, 12, d_state=4),
     ]
 )
 
@@ -105,22 +107,26 @@ def test_float64_gradients_are_within_32_eps_of_their_largest_element(config, se
     assert max(errors.values()) <= 32 * eps("float64"), errors
 
 
-@given(configs(), seeds, st.sampled_from([1, 2]), st.sampled_from([1, 2]))
+SHRUNK = {"gpt": {"n_head": 1}, "lstm": {"n_hidden": 1}, "mamba": {"expand": 1, "dt_rank": 1}}
+
+
+@given_every_kind(seeds, st.sampled_from([1, 2]), st.sampled_from([1, 2]))
 def test_models_too_small_to_learn_are_right_too(config, seed, vocab_size, n_embd):
     """With 1 or 2 features or tokens most gradients are 0 but for rounding; an error has the largest one's scale."""
-    config = dataclasses.replace(config, vocab_size=vocab_size, n_head=1, n_embd=n_embd)
+    changes = SHRUNK[config.kind] | ({"tie_weights": n_embd == 1} if config.kind == "lstm" else {})
+    config = dataclasses.replace(config, vocab_size=vocab_size, n_embd=n_embd, **changes)
     weights, ids, targets = drawn(config, seed, 0.1)
     ((ours, theirs),) = models_with(config, weights, ["float64"])
     ours.loss_and_grad(ids, targets)
     theirs.loss_and_grad(ids, targets)
-    # A row of one feature is constant: LayerNorm divides its rounding errors by sqrt(0 + 1e-5).
+    # A row of one feature is constant: a norm divides its rounding errors by sqrt(0 + 1e-5).
     scale = 1e-5**-0.5 * max(1 / ids.size, *(np.abs(gradient).max() for gradient in theirs.gradients().values()))
     for name, gradient in theirs.gradients().items():
         assert np.abs(ours.gradients()[name] - gradient).max() <= 32 * eps("float64") * scale, name
     assert np.abs(ours(ids) - as_numpy(theirs(ids))).max() <= 32 * eps("float64")
 
 
-@given(configs(), seeds, init_std, dtypes)
+@given_every_kind(seeds, init_std, dtypes)
 def test_every_traced_intermediate_and_its_gradient_equal_torchs(config, seed, std, dtype):
     weights, ids, targets = drawn(config, seed, std)
     (np32, torch32), (np64, torch64) = models_with(config, weights)
@@ -129,14 +135,14 @@ def test_every_traced_intermediate_and_its_gradient_equal_torchs(config, seed, s
         assert_model_parity(*({name: as_numpy(pair[part]) for name, pair in trace.items()} for trace in traces), dtype)
 
 
-@given(configs(), seeds, dtypes)
+@given_every_kind(seeds, dtypes)
 def test_every_intermediate_and_its_gradient_has_the_models_dtype(config, seed, dtype):
     _, ids, targets = drawn(config, seed, 0.1)
-    for value, gradient in npgpt.GPTModel(config, seed=seed, dtype=dtype).trace(ids, targets).values():
+    for value, gradient in npgpt.make_model(config, seed=seed, dtype=dtype).trace(ids, targets).values():
         assert value.dtype == gradient.dtype == dtype
 
 
-@given(configs(), seeds)
+@given_every_kind(seeds)
 def test_a_trace_leaves_the_model_as_it_was_and_matches_the_plain_pass(config, seed):
     weights, ids, targets = drawn(config, seed, 0.1)
     ((ours, theirs),) = models_with(config, weights, ["float64"])
@@ -150,21 +156,47 @@ def test_a_trace_leaves_the_model_as_it_was_and_matches_the_plain_pass(config, s
     assert np.array_equal(trace["logits"][0].shape, (*ids.shape, config.vocab_size))
 
 
-def test_the_trace_has_the_names_and_order_of_the_contract():
-    expected = ["embed", "pos_embed"]
-    for i in (0, 1):
-        inside = ["resid_pre", "ln1", "q", "k", "v", "scores", "pattern", "z", "attn_out", "resid_mid"]
-        inside += ["ln2", "ffn_pre", "ffn_post", "ffn_out", "resid_post"]
-        expected += [f"blocks.{i}.{name}" for name in inside]
-    expected += ["ln_f", "logits"]
-    config = GPTConfig(8, 2, 2, 4, 5)
-    for backend in (npgpt, torchgpt):
-        trace = backend.GPTModel(config).trace([[1, 2, 3]], [[2, 3, 4]])
-        assert list(trace) == expected
-        assert all(tuple(value.shape) == tuple(gradient.shape) for value, gradient in trace.values())
+IN_A_BLOCK = {  # what a trace shows of one: design, "Seeing inside"
+    "gpt": "resid_pre ln1 q k v scores pattern z attn_out resid_mid ln2 ffn_pre ffn_post ffn_out resid_post",
+    "lstm": "i f g o c h",
+    "mamba": "resid_pre norm in_proj conv u delta B C state y gate mixer_out resid_post",
+}
+AROUND_THE_BLOCKS = {
+    "gpt": (["embed", "pos_embed"], ["ln_f", "logits"]),
+    "lstm": (["embed"], ["logits"]),
+    "mamba": (["embed"], ["norm_f", "logits"]),
+}
 
 
-@given(configs(), seeds)
+@pytest.mark.parametrize("kind", IN_A_BLOCK)
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_the_trace_has_the_names_and_order_of_the_contract(kind, backend):
+    config, (before, after) = dataclasses.replace(EXAMPLES[kind], n_layer=2), AROUND_THE_BLOCKS[kind]
+    trace = backend.make_model(config).trace([[1, 2, 3]], [[2, 3, 4]])
+    assert list(trace) == before + [f"blocks.{i}.{name}" for i in (0, 1) for name in IN_A_BLOCK[kind].split()] + after
+    assert all(tuple(value.shape) == tuple(gradient.shape) for value, gradient in trace.values())
+
+
+def test_the_shapes_of_what_a_trace_shows_of_an_lstm_and_a_mamba():
+    B, T = 2, 5
+    sizes = {
+        LSTMConfig(9, 2, 3, 4, 7): {"embed": (3,)} | dict.fromkeys([f"blocks.1.{name}" for name in "ifgoch"], (4,)),
+        MambaConfig(9, 1, 4, 7, d_state=3, expand=1.5): {
+            **dict.fromkeys(
+                ["embed", "norm_f", *(f"blocks.0.{n}" for n in ("resid_pre", "norm", "mixer_out", "resid_post"))], (4,)
+            ),
+            **dict.fromkeys([f"blocks.0.{name}" for name in ("conv", "u", "delta", "y", "gate")], (6,)),
+            **dict.fromkeys(["blocks.0.B", "blocks.0.C"], (3,)),
+            "blocks.0.in_proj": (12,),
+            "blocks.0.state": (6, 3),
+        },
+    }
+    for config, shapes in sizes.items():
+        trace = npgpt.make_model(config).trace(np.ones((B, T), int))
+        assert {name: trace[name][0].shape for name in shapes} == {name: (B, T, *rest) for name, rest in shapes.items()}
+
+
+@given_every_kind(seeds)
 def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(config, seed):
     """Along one random direction for each tensor, and along one through all of them."""
     weights, ids, targets = drawn(config, seed, 0.1)
@@ -185,11 +217,14 @@ def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(confi
         assert abs(along - expected) <= bound, names
 
 
-@pytest.mark.parametrize("train_qkv", [False, True])
-def test_every_element_of_the_articles_gradient_by_the_complex_step(train_qkv):
-    config = GPTConfig.article(train_qkv)
+tiny = [GPTConfig.article(), GPTConfig.article(True), LSTMConfig.article(), LSTMConfig(6, 2, 3, 3, 5, tie_weights=True)]
+tiny += [MambaConfig(6, 2, 3, 5, d_state=2, d_conv=3, expand=1, dt_rank=2, head_bias=True)]
+
+
+@pytest.mark.parametrize("config", tiny, ids=lambda config: f"{config.kind}-{config.vocab_size}")
+def test_every_element_of_a_tiny_models_gradient_by_the_complex_step(config):
     weights, ids, targets = drawn(config, 3, 0.1)
-    model = npgpt.GPTModel(config, dtype="float64")
+    model = npgpt.make_model(config, dtype="float64")
     model.load_state_dict(weights)
     model.loss_and_grad(ids, targets)
     for name, gradient in model.gradients().items():
@@ -201,9 +236,9 @@ def test_every_element_of_the_articles_gradient_by_the_complex_step(train_qkv):
         assert np.abs(steps - gradient).max() <= 1e-14 * max(np.abs(gradient).max(), 1e-3), name
 
 
-@given(configs(), seeds)
+@given_every_kind(seeds)
 def test_names_shapes_order_and_counts_are_the_same(config, seed):
-    ours, theirs = npgpt.GPTModel(config, seed=seed), torchgpt.GPTModel(config, seed=seed)
+    ours, theirs = npgpt.make_model(config, seed=seed), torchgpt.make_model(config, seed=seed)
     shapes = weight_shapes(config)
     assert [(k, v.shape) for k, v in ours.state_dict().items()] == list(shapes.items())
     assert [(k, tuple(v.shape)) for k, v in theirs.state_dict().items()] == list(shapes.items())
@@ -213,14 +248,68 @@ def test_names_shapes_order_and_counts_are_the_same(config, seed):
         assert sum(p.numel() for p in model.parameters()) == model.num_parameters() == closed_formula(config)
 
 
-def closed_formula(c: GPTConfig) -> int:
-    """The number of trained parameters, written without looking at weights.py."""
-    V, C, L, F = c.vocab_size, c.n_embd, c.n_layer, c.ffn_size
+def closed_formula(c) -> int:
+    """The number of trained parameters, written without looking at the layouts."""
+    return (
+        FORMULAS[c.kind](c)
+        + (0 if c.tie_weights else c.vocab_size * read_by_the_head(c))
+        + (c.vocab_size if c.head_bias else 0)
+    )
+
+
+def read_by_the_head(c) -> int:
+    """The length of the vector that the head reads."""
+    return c.n_hidden if c.kind == "lstm" else c.n_embd
+
+
+def of_a_gpt(c: GPTConfig) -> int:
+    C, F = c.n_embd, c.ffn_size
     qkv = (3 * C * C + (3 * C if c.qkv_bias else 0)) if c.train_qkv else 0
     block = 2 * C + qkv + C * C + C + (2 * C + 2 * C * F + F + C if F else 0)
-    positions = c.seq_len * C if c.position == "learned" else 0
-    head = (0 if c.tie_weights else V * C) + (V if c.head_bias else 0)
-    return V * C + positions + L * block + 2 * C + head
+    return c.vocab_size * C + (c.seq_len * C if c.position == "learned" else 0) + c.n_layer * block + 2 * C
+
+
+def of_an_lstm(c: LSTMConfig) -> int:
+    """Four gates, each of I + H inputs and two biases; the first layer reads the embedding."""
+    C, H = c.n_embd, c.n_hidden
+    return c.vocab_size * C + 4 * H * (C + H + 2) + (c.n_layer - 1) * 4 * H * (2 * H + 2)
+
+
+def of_a_mamba(c: MambaConfig) -> int:
+    C, N, K = c.n_embd, c.d_state, c.d_conv
+    E, R = round(c.expand * C), c.dt_rank or -(-C // 16)
+    conv = E * K + (E if c.conv_bias else 0)
+    block = C + 2 * E * C + conv + E * (R + 2 * N) + (R * E + E) + E * N + E + C * E
+    return c.vocab_size * C + c.n_layer * block + C
+
+
+FORMULAS = {"gpt": of_a_gpt, "lstm": of_an_lstm, "mamba": of_a_mamba}
+
+
+def test_the_names_and_shapes_of_an_lstm_and_a_mamba_are_those_of_their_references():
+    """torch.nn.LSTM's and mamba_ssm's, in torch's order: a module's own before its children's."""
+    lstm = {"token_embedding.weight": (9, 3)}
+    for i, width in ((0, 3), (1, 5)):
+        lstm |= {f"blocks.{i}.lstm.weight_ih": (20, width), f"blocks.{i}.lstm.weight_hh": (20, 5)}
+        lstm |= {f"blocks.{i}.lstm.bias_ih": (20,), f"blocks.{i}.lstm.bias_hh": (20,)}
+    lstm |= {"head.weight": (9, 5), "head.bias": (9,)}
+    mixer = {"A_log": (6, 2), "D": (6,), "in_proj.weight": (12, 4), "conv1d.weight": (6, 1, 3), "conv1d.bias": (6,)}
+    mixer |= {"x_proj.weight": (5, 6), "dt_proj.weight": (6, 1), "dt_proj.bias": (6,), "out_proj.weight": (4, 6)}
+    mamba = {"token_embedding.weight": (9, 4), "blocks.0.norm.weight": (4,)}
+    mamba |= {f"blocks.0.mixer.{name}": shape for name, shape in mixer.items()} | {"norm_f.weight": (4,)}
+    for config, expected in [
+        (LSTMConfig(9, 2, 3, 5, 7), lstm),
+        (MambaConfig(9, 1, 4, 7, d_state=2, d_conv=3, expand=1.5), mamba),
+        (MambaConfig(9, 1, 4, 7, d_state=2, d_conv=3, expand=1.5, tie_weights=False), mamba | {"head.weight": (9, 4)}),
+    ]:
+        for backend in (npgpt, torchgpt):
+            state_dict = backend.make_model(config).state_dict()
+            assert [(name, tuple(value.shape)) for name, value in state_dict.items()] == list(expected.items())
+
+
+def test_an_lstm_of_the_articles_size_has_248_parameters_too():
+    for backend in (npgpt, torchgpt):
+        assert backend.LSTMModel(LSTMConfig.article()).num_parameters() == closed_formula(LSTMConfig.article()) == 248
 
 
 def test_the_article_has_248_parameters_and_275_with_qkv():
@@ -244,14 +333,52 @@ def test_linear_layers_start_as_widely_as_the_config_says():
     assert abs(wide["head.weight"].std() - 0.1) < 0.01 and abs(wide["blocks.1.ffn.down.weight"].std() - 0.05) < 0.005
 
 
-@given(configs(), seeds, dtypes)
+@given_every_kind(seeds, dtypes)
 def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
-    ours, theirs = npgpt.GPTModel(config, seed=seed, dtype=dtype), torchgpt.GPTModel(config, seed=seed, dtype=dtype)
+    ours, theirs = (backend.make_model(config, seed=seed, dtype=dtype) for backend in (npgpt, torchgpt))
     for name, weight in ours.state_dict().items():
         assert weight.dtype == dtype and np.array_equal(weight, as_numpy(theirs.state_dict()[name]))
-    assert np.array_equal(ours.position_encoding, as_numpy(theirs.position_encoding))
-    other = npgpt.GPTModel(config, seed=seed + 1).state_dict()
+    other = npgpt.make_model(config, seed=seed + 1).state_dict()
     assert not np.array_equal(ours.token_embedding.weight, other["token_embedding.weight"])
+    if config.kind == "gpt":
+        assert np.array_equal(ours.position_encoding, as_numpy(theirs.position_encoding))
+
+
+def fills(values: np.ndarray, low: float, high: float) -> bool:
+    """Whether they look uniform in low..high: within it, reaching nine tenths of it, with the middle in the middle."""
+    width = high - low
+    inside = low <= values.min() <= low + width / 10 and high - width / 10 <= values.max() <= high
+    return bool(inside and abs(values.mean() - (low + high) / 2) < width / 10)
+
+
+def test_an_lstm_starts_as_the_literature_says():
+    """Matrices uniform within 1 / sqrt(H); biases 0, but the forget gate's bias_ih 1 (Jozefowicz et al. 2015)."""
+    weights = npgpt.make_model(LSTMConfig(300, 2, 9, 16, 7), seed=1).state_dict()
+    for i in (0, 1):
+        layer = {name: weights[f"blocks.{i}.lstm.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        assert fills(layer["weight_ih"], -0.25, 0.25) and fills(layer["weight_hh"], -0.25, 0.25)
+        assert np.array_equal(layer["bias_ih"], np.repeat([0, 1, 0, 0], 16)) and not layer["bias_hh"].any()
+    assert not weights["head.bias"].any()
+    assert all(abs(weights[f"{name}.weight"].std() - 0.02) < 1e-3 for name in ("token_embedding", "head"))
+
+
+def test_a_mamba_starts_as_its_reference():
+    """Clocks from 1 to N in every channel, D 1, step sizes log-uniform in 1e-3..1e-1, matrices by their fan-in."""
+    config = MambaConfig(300, 4, 25, 7, d_state=5, d_conv=4, expand=4, dt_rank=4, tie_weights=False, head_bias=True)
+    weights = npgpt.make_model(config, seed=1).state_dict()
+    for i in range(4):
+        mixer = {
+            name.removeprefix(f"blocks.{i}.mixer."): w for name, w in weights.items() if name.startswith(f"blocks.{i}.mixer.")
+        }
+        assert np.allclose(np.exp(mixer["A_log"]), np.arange(1, 6), rtol=1e-6) and (mixer["D"] == 1).all()
+        bounds = {"in_proj": 1 / 5, "conv1d": 1 / 2, "x_proj": 1 / 10, "dt_proj": 1 / 2, "out_proj": 1 / 20}  # E = 100, L = 4
+        assert all(fills(mixer[f"{name}.weight"], -bound, bound) for name, bound in bounds.items())
+        assert not mixer["conv1d.bias"].any()
+        step_sizes = np.log1p(np.exp(np.float64(mixer["dt_proj.bias"])))
+        assert fills(np.log10(step_sizes) - 1e-6 * np.sign(np.log10(step_sizes) + 2), -3, -1)
+        assert (weights[f"blocks.{i}.norm.weight"] == 1).all()
+    assert (weights["norm_f.weight"] == 1).all() and not weights["head.bias"].any()
+    assert all(abs(weights[f"{name}.weight"].std() - 0.02) < 1e-3 for name in ("token_embedding", "head"))
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -276,30 +403,31 @@ def test_a_block_without_an_ffn_keeps_nothing_for_its_backward():
         assert all((block.ln2 is None) is (block.ffn is None) is empty for block in cache.blocks)
 
 
-@given(configs(), seeds)
+@given_every_kind(seeds)
 def test_loss_at_the_start_is_about_that_of_guessing(config, seed):
-    """ln_f gives rows of length sqrt(C) at most, so a logit is normal with a deviation of at most 0.02 sqrt(C): 7 of those."""
-    model = npgpt.GPTModel(config, seed=seed)
+    """What the head reads has a length of at most the root of its size (a norm's rows; or an LSTM's numbers within -1..1), so a
+    logit is normal with a deviation of at most 0.02 times that: 7 of those."""
+    model = npgpt.make_model(config, seed=seed)
     ids, targets = tokens(np.random.default_rng(seed), config)
-    assert abs(model.loss(ids, targets) - math.log(config.vocab_size)) < 7 * INIT_STD * math.sqrt(config.n_embd)
+    assert abs(model.loss(ids, targets) - math.log(config.vocab_size)) < 7 * INIT_STD * math.sqrt(read_by_the_head(config))
 
 
-@given(configs(), seeds)
+@given_every_kind(seeds)
 def test_weights_drawn_by_torch_give_the_same_logits_on_both_sides(config, seed):
     torch.manual_seed(seed)
     drawn_by_torch = {name: 0.1 * torch.randn(shape) for name, shape in weight_shapes(config).items()}
-    ours, theirs = npgpt.GPTModel(config), torchgpt.GPTModel(config)
+    ours, theirs = npgpt.make_model(config), torchgpt.make_model(config)
     ours.load_state_dict(drawn_by_torch)
     theirs.load_state_dict(drawn_by_torch)
-    theirs64 = torchgpt.GPTModel(config, dtype="float64")
+    theirs64 = torchgpt.make_model(config, dtype="float64")
     theirs64.load_state_dict(drawn_by_torch)
     ids, _ = tokens(np.random.default_rng(seed), config)
     assert_model_parity(*({"logits": as_numpy(model(ids))} for model in (ours, theirs, theirs64)), "float32")
 
 
-@given(configs(), seeds, dtypes)
+@given_every_kind(seeds, dtypes)
 def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
-    ours = npgpt.GPTModel(config, seed=seed, dtype=dtype)
+    ours = npgpt.make_model(config, seed=seed, dtype=dtype)
     back = torchgpt.to_numpy(torchgpt.from_numpy(ours))
     assert back.dtype == dtype and back.config == config
     assert all(np.array_equal(weight, back.state_dict()[name]) for name, weight in ours.state_dict().items())
@@ -316,10 +444,18 @@ def test_a_head_shows_its_whole_pattern_however_long_the_sequence(backend):
         assert np.abs(as_numpy(z) - as_numpy(trace["blocks.0.z"][0])[:, head]).max() <= 8 * eps("float64")
 
 
+articles = pytest.mark.parametrize(
+    "config",
+    [GPTConfig.article(train_qkv=True), LSTMConfig.article(), MambaConfig(32, 1, 3, 12)],
+    ids=lambda config: config.kind,
+)  # one of each kind, of about the article's size
+
+
+@articles
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_a_deep_copy_is_a_model_of_its_own(backend):
+def test_a_deep_copy_is_a_model_of_its_own(backend, config):
     """An array at a time, the copy's layers would keep to weights that its optimiser never changes."""
-    model = backend.GPTModel(GPTConfig.article(train_qkv=True), seed=3, dtype="float64")
+    model = backend.make_model(config, seed=3, dtype="float64")
     ids, targets = tokens(np.random.default_rng(0), model.config)
     loss = model.loss_and_grad(ids, targets)
     before, gradients = {name: as_numpy(w).copy() for name, w in model.state_dict().items()}, model.gradients()
@@ -405,18 +541,31 @@ def concatenate(arrays):
         ([[0, -1]], ValueError, "^ids must lie in .* got -1$"),
         ([[0.0, 1.0]], TypeError, "^ids must be integers"),
         ([[True, False]], TypeError, "^ids must be integers"),
-        ([list(range(13))], ValueError, "^ids have 13 positions.*seq_len of 12$"),
         (np.zeros((0, 3), dtype=int), ValueError, "^ids must hold at least one id"),
         (np.zeros((1, 0), dtype=int), ValueError, "^ids must hold at least one id"),
         ([1, 2, 3], ValueError, r"^ids must have the shape \(B, T\), got \(3,\)$"),
     ],
 )
-def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message):
-    model = backend.GPTModel(GPTConfig.article())
+@articles
+def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message, config):
+    model = backend.make_model(config)
     for call in (lambda: model(ids), lambda: model.loss_and_grad(ids, ids), lambda: model.trace(ids)):
         with pytest.raises(error, match=message):
             call()
     assert not any(gradient.any() for gradient in model.gradients().values())
+
+
+@articles
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_gpt_alone_has_a_longest_sequence(backend, config):
+    model, ids = backend.make_model(config), [list(range(13))]
+    calls = (lambda: model(ids), lambda: model.loss_and_grad(ids, ids), lambda: model.trace(ids))
+    for call in calls:
+        if config.kind == "gpt":
+            with pytest.raises(ValueError, match=r"^ids have 13 positions.*seq_len of 12$"):
+                call()
+        else:
+            call()
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -429,24 +578,28 @@ def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message):
         ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\)"),
     ],
 )
-def test_targets_that_do_not_fit_are_refused_by_name(backend, targets, error, message):
-    model = backend.GPTModel(GPTConfig.article())
+@articles
+def test_targets_that_do_not_fit_are_refused_by_name(backend, targets, error, message, config):
+    model = backend.make_model(config)
     for call in (model.loss, model.loss_and_grad, model.trace):
         with pytest.raises(error, match=message):
             call([[0, 1]], targets)
     assert not any(gradient.any() for gradient in model.gradients().values())
 
 
+@articles
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_a_state_dict_that_does_not_fit_is_refused_whole(backend):
-    model = backend.GPTModel(GPTConfig.article(), seed=1)
+def test_a_state_dict_that_does_not_fit_is_refused_whole(backend, config):
+    model = backend.make_model(config, seed=1)
     before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
     good = {name: value + 1 for name, value in before.items()}
-    without = {name: value for name, value in good.items() if name != "ln_f.bias"}
+    *others, last = good
     bad = {
-        r"missing ln_f\.bias": without,
-        r"unknown extra": good | {"extra": np.zeros(2)},
-        r"head\.bias has the shape \(31,\), expected \(32,\)": good | {"head.bias": np.zeros(31)},
+        f"missing {last}": {name: good[name] for name in others},
+        "unknown extra": good | {"extra": np.zeros(2)},
+        rf"{last} has the shape \(31,\), expected \({good[last].size},\)": good | {last: np.zeros(31)},
+        r"token_embedding.weight has the shape \(3, 32\), expected \(32, 3\)": good
+        | {"token_embedding.weight": good["token_embedding.weight"].T},
     }
     for message, state_dict in bad.items():
         with pytest.raises(ValueError, match=message):

@@ -8,7 +8,7 @@ import pytest
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig, TrainingDiverged
+from npgpt import GPTConfig, LSTMConfig, MambaConfig, TrainingDiverged
 
 from .tolerances import as_numpy
 
@@ -21,11 +21,17 @@ def batches(seq_len, seed=0, batch_size=4):
     return npgpt.random_batches(*npgpt.sliding_windows(ids, seq_len), batch_size, seed)
 
 
-@pytest.mark.parametrize("config", [GPTConfig.article(), GPTConfig.article(train_qkv=True), SMALL])
+LSTM = LSTMConfig(32, 2, 12, 12, 8, tie_weights=True)
+MAMBA = MambaConfig(32, 2, 12, 8, d_state=4)
+RUNS = {"article": GPTConfig.article(), "article275": GPTConfig.article(train_qkv=True), "gpt": SMALL}
+RUNS |= {"lstm of the article's size": LSTMConfig.article(), "lstm": LSTM, "mamba": MAMBA}
+
+
+@pytest.mark.parametrize("config", RUNS.values(), ids=RUNS)
 def test_the_same_run_on_both_backends_gives_the_same_losses(config, capsys):
     runs, weights = [], []
     for backend in (npgpt, torchgpt):
-        model = backend.GPTModel(config, seed=5, dtype="float64")
+        model = backend.make_model(config, seed=5, dtype="float64")
         runs.append(backend.train(model, batches(config.seq_len), steps=200, learning_rate=1e-2, weight_decay=0.1))
         weights.append({name: as_numpy(value) for name, value in model.state_dict().items()})
     # Float64 on both sides: differences start at 1e-16; 200 steps and Adam's division by sqrt(v) magnify them.
@@ -168,6 +174,25 @@ def test_only_matrices_decay(backend):
         factor = 1 - 0.1 * 0.5 if value.ndim >= 2 else 1
         assert np.allclose(as_numpy(value), before[name] * factor, rtol=1e-6, atol=0), name
     assert [name for name, value in before.items() if value.ndim >= 2 and "embedding" in name]  # embeddings are matrices
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_of_a_mamba_and_an_lstm_no_level_decays(backend):
+    """A_log (a matrix by its shape alone), D, norms and biases stay; every other matrix shrinks."""
+    for config, stays in [
+        (MAMBA, ("A_log", ".D", "norm.weight", "norm_f.weight", ".bias")),
+        (LSTM, ("bias_ih", "bias_hh", ".bias")),
+    ]:
+        model = backend.make_model(config, seed=1)
+        before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
+        optimizer = backend.AdamW(backend.parameter_groups(model, 0.5), lr=0.1)
+        model.loss_and_grad([[1, 2]], [[2, 3]])
+        for parameter in model.parameters():
+            parameter.grad[...] = 0
+        optimizer.step()
+        for name, value in model.state_dict().items():
+            factor = 1 if name.endswith(stays) else 1 - 0.1 * 0.5
+            assert np.allclose(as_numpy(value), before[name] * factor, rtol=1e-6, atol=0), name
 
 
 def test_groups_are_those_of_torch():

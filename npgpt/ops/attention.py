@@ -149,7 +149,9 @@ def attention_in_tiles(
     """
     check_shapes(q, k, v)
     shape = (*q.shape[:3], k.shape[2])  # (B, H, R, T)
-    whole = None if note is ignore else {"scores": np.full(shape, -np.inf, q.dtype), "pattern": np.zeros(shape, q.dtype)}
+    whole = None
+    if note is not ignore:
+        whole = {"scores": np.full(shape, -np.inf, q.dtype), "pattern": np.zeros(shape, q.dtype)}
     z = np.empty_like(q)  # (B, H, R, D)
     caches = []
     for rows, seen in tiles(q.shape[2], k.shape[2], tile):

@@ -49,9 +49,9 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Cache]:
     y = targets.reshape(-1)  # (N,)
 
     rows = logits.reshape(-1, V)  # (N, V)
-    m = rows.real.max(axis=-1, keepdims=True)  # (N, 1)
+    m = rows.real.max(axis=1, keepdims=True)  # (N, 1)
     e = np.exp(rows - m)  # (N, V)
-    s = e.sum(axis=-1, keepdims=True)  # (N, 1)
+    s = e.sum(axis=1, keepdims=True)  # (N, 1)
     p = e / s  # (N, V)
     log_p = (rows[np.arange(N), y] - m[:, 0]) - np.log(s[:, 0])  # (N,): of the targets
     loss = -log_p.sum() / N

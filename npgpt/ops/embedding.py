@@ -42,7 +42,7 @@ def check_ids(name: str, ids: Array, vocab_size: int) -> None:
 
     Without it a negative id would silently count from the table's end.
     """
-    if ids.dtype.kind not in "iu":
+    if not np.issubdtype(ids.dtype, np.integer):
         raise TypeError(f"{name} must be integers, got dtype {ids.dtype}")
     if ids.size == 0:
         raise ValueError(f"{name} must hold at least one id, got the shape {ids.shape}")
@@ -95,5 +95,5 @@ def sinusoids(seq_len: int, n_embd: int) -> Array:
     frequency = 10000.0 ** (-2 * np.arange(half) / n_embd)  # (C // 2,) radians a position
     angle = np.arange(seq_len)[:, None] * frequency  # (seq_len, C // 2)
     table[:, 0 : 2 * half : 2] = np.sin(angle)
-    table[:, 1 : 2 * half : 2] = np.cos(angle)
+    table[:, 1::2] = np.cos(angle)
     return table

@@ -30,8 +30,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, C
 
     Raises ValueError where x's last axis is not weight's last axis.
     """
-    if x.shape[-1] != weight.shape[-1]:
-        raise ValueError(f"x has {x.shape[-1]} features, weight (O, C) = {weight.shape} expects {weight.shape[-1]}")
+    if x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"x has {x.shape[-1]} features, weight (O, C) = {weight.shape} expects {weight.shape[1]}")
     y = x @ weight.T  # (..., O): a product for each sequence, so that no bit of a result depends on what else is in the batch
     if bias is not None:
         y = y + bias

@@ -234,7 +234,7 @@ def lstm_backward(dy: Array, cache: Cache, note: Note = ignore) -> tuple[Array, 
     da = np.stack(das[::-1], axis=1)  # (B, T, 4H)
     dx = da @ weight_ih  # (B, T, I)
     rows_da = da.reshape(B * T, 4 * H)
-    dweight_ih = rows_da.T @ x.reshape(B * T, x.shape[2])  # (4H, I): the product sums over sequences and steps, which share them
+    dweight_ih = rows_da.T @ x.reshape(B * T, x.shape[2])  # (4H, I): the product sums over sequences and steps
     dweight_hh = rows_da.T @ h_prev.reshape(B * T, H)  # (4H, H): likewise
     dbias = rows_da.sum(axis=0)  # (4H,): likewise
     return dx, dweight_ih, dweight_hh, dbias, dbias.copy(), dh_next, dc_next

@@ -22,9 +22,11 @@ class Bug:
 
     story : why training still seems to work.
     source : "published" or "classic".
-    tensor : the first tensor, in the order of computation, that is wrong in a two-layer model: what locate.py should name.
+    tensor : the first tensor, in the order of computation, that is wrong in a two-layer model: what locate.py should name; ""
+        where none is.
     mistake : the kind of mistake that fits (npgpt/check/diagnose.py), or None where no kind does.
     also : further changes that belong to it, each (where, old, new).
+    kind : the kind of model that shows it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Bug:
     tensor: str
     mistake: str | None = None
     also: tuple[tuple[str, str, str], ...] = ()
+    kind: str = "gpt"
 
     @contextmanager
     def switched_on(self) -> Iterator[None]:

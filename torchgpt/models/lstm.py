@@ -6,6 +6,8 @@ Each layer is torch's own kernel, that of torch.nn.LSTM, whose weights these are
 step by step instead. The backward pass is torch's autograd.
 """
 
+from contextlib import nullcontext
+
 import torch
 from numpy import ndarray as Array
 from torch import Tensor, nn
@@ -34,11 +36,14 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """x (B, T, I) -> y (B, T, H), and the state after it."""
-        h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        y, h, c = torch.lstm(
-            x, (h0, c0), weights, has_biases=True, num_layers=1, dropout=0.0, train=False, bidirectional=False, batch_first=True
-        )
+        options = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
+        # On a CPU torch asks oneDNN, which has an LSTM in bfloat16 for some CPUs alone: there it stays in float32.
+        on_cpu = x.device.type == "cpu"
+        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
+            x = x.to(self.weight_ih.dtype) if on_cpu else x
+            h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+            y, h, c = torch.lstm(x, (h0, c0), weights, **options, batch_first=True)
         return y, (h[0], c[0])
 
     def step_by_step(self, x: Tensor, note: Note) -> Tensor:
