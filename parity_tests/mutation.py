@@ -6,7 +6,7 @@
 
 mutmut changes one thing at a time (a sign, a number, an argument, a string) in a temporary copy of the repository and runs the
 tests on each such mutant. A mutant that no test notices either shows that a statement is missing from the tests, or is
-equivalent: it computes the same. The equivalent ones are listed in equivalent_mutants.toml with a proof; two kinds are never
+equivalent: it computes the same. The equivalent ones are listed in equivalent_mutants.toml with a proof; three kinds are never
 counted (IN_VAIN). The exit status is 1 where a survivor is not listed, and where an entry of the list is stale: no such mutant
 is made any more, or it is killed.
 
@@ -77,9 +77,13 @@ PARTS = {
     ),
 }
 
-# Changes that can make no difference, so that nobody has to list them: zip's `strict` refuses what does not happen, and reshape
-# takes any negative number for the size that it has to work out.
-IN_VAIN = ((r", (strict=\w+)?\)", ")"), (r"reshape\(-\d+", "reshape(-1"))
+# Changes that can make no difference, so that nobody has to list them: zip's `strict` refuses what does not happen, reshape
+# takes any negative number for the size that it has to work out, and the letters of an einsum are only names.
+IN_VAIN = (
+    (r", (strict=\w+)?\)", ")"),
+    (r"reshape\(-\d+", "reshape(-1"),
+    (r'einsum\("[\w,>-]+"', lambda found: found[0].lower()),
+)
 
 KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time
 

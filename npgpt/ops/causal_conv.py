@@ -77,9 +77,9 @@ def causal_conv(x: Array, weight: Array, bias: Array | None = None, *, past: Arr
 def causal_conv_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """dy (B, T, E) -> dx (B, T, E), dweight (E, 1, K), dbias (E,), which is of no use where there was no bias."""
     padded, weight = cache
-    B, T, E = dy.shape
-    K = weight.shape[2]
-    padded_dy = np.concatenate([dy, np.zeros((B, K - 1, E), dy.dtype)], axis=1)  # (B, T+K-1, E): nothing comes after T
+    T, K = dy.shape[1], weight.shape[2]
+    padded_dy = np.zeros(padded.shape, dy.dtype)  # (B, T+K-1, E): nothing comes after T
+    padded_dy[:, :T] = dy
     dx = sum(weight[:, 0, K - 1 - j] * padded_dy[:, j : j + T] for j in range(K))  # (B, T, E)
     dtaps = [(dy * padded[:, k : k + T]).sum(axis=(0, 1)) for k in range(K)]  # K of (E,)
     dweight = np.stack(dtaps, axis=1)[:, None]  # (E, 1, K): w serves every letter of every sequence, hence the sums

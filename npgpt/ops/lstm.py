@@ -166,7 +166,7 @@ def lstm_cell_backward(dy: tuple[Array, Array], cache: CellCache) -> tuple[Array
     x, h_prev, c_prev, i, f, g, o, tanh_c, weight_ih, weight_hh = cache
     dh, dc = dy
     di, df, dg, do, dc, dc_prev = memory_backward(dh, dc, i, f, g, o, tanh_c, c_prev)  # each (B, H)
-    da = np.concatenate([di, df, dg, do], axis=-1) * gate_slopes(i, f, g, o)  # (B, 4H)
+    da = np.concatenate([di, df, dg, do], axis=1) * gate_slopes(i, f, g, o)  # (B, 4H)
     dx = da @ weight_ih  # (B, I)
     dh_prev = da @ weight_hh  # (B, H)
     dweight_ih = da.T @ x  # (4H, I): the product sums over the sequences, which share the weights
@@ -222,7 +222,7 @@ def lstm_backward(dy: Array, cache: Cache, note: Note = ignore) -> tuple[Array, 
         dh = dy[:, t] + dh_next  # (B, H)
         step = (each[:, t] for each in (i, f, g, o, tanh_c, c_prev))
         di, df, dg, do, dc, dc_next = memory_backward(dh, dc_next, *step)  # each (B, H)
-        da = np.concatenate([di, df, dg, do], axis=-1) * slopes[:, t]  # (B, 4H)
+        da = np.concatenate([di, df, dg, do], axis=1) * slopes[:, t]  # (B, 4H)
         dh_next = da @ weight_hh  # (B, H)
         das.append(da)
         if note is not ignore:
@@ -234,7 +234,7 @@ def lstm_backward(dy: Array, cache: Cache, note: Note = ignore) -> tuple[Array, 
     da = np.stack(das[::-1], axis=1)  # (B, T, 4H)
     dx = da @ weight_ih  # (B, T, I)
     rows_da = da.reshape(B * T, 4 * H)
-    dweight_ih = rows_da.T @ x.reshape(B * T, -1)  # (4H, I): the product sums over sequences and steps, which share the weights
+    dweight_ih = rows_da.T @ x.reshape(B * T, x.shape[2])  # (4H, I): the product sums over sequences and steps
     dweight_hh = rows_da.T @ h_prev.reshape(B * T, H)  # (4H, H): likewise
     dbias = rows_da.sum(axis=0)  # (4H,): likewise
     return dx, dweight_ih, dweight_hh, dbias, dbias.copy(), dh_next, dc_next

@@ -46,10 +46,10 @@ def sigmoid(x: Array) -> Array:
 def low_and_high(x: Array) -> tuple[Array, Array]:
     """min(x, 0) and max(x, 0), by x's real part: complex numbers (see __init__.py) have no order.
 
-    A product with the condition: np.where, which jumps at every change of sign, takes ten times as long (0.07 against 0.9 ms
-    for 196,608 random float32 numbers).
+    A product with the sign bit, which is 1 for a minus: np.where, which jumps at every change of sign, takes ten times as long
+    (0.07 against 0.9 ms for 196,608 random float32 numbers).
     """
-    low = x * (x.real < 0)  # (...)
+    low = x * np.signbit(x.real)  # (...)
     high = x - low  # (...)
     return low, high
 
