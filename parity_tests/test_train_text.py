@@ -179,7 +179,7 @@ def test_an_option_of_another_kind_is_refused_by_name(monkeypatch, kind, option)
 def test_the_kind_of_a_run_cannot_change(monkeypatch):
     run_kind(monkeypatch, "lstm", "--max-iters", 2)
     monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--model", "mamba", "--max-iters", "4"])
-    with pytest.raises(SystemExit, match="^error: --model mamba: the run in out/text has lstm, which cannot change$"):
+    with pytest.raises(SystemExit, match=r"^error: --model mamba: the run in out/text has lstm, which cannot change$"):
         runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
