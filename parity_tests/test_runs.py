@@ -70,7 +70,7 @@ def test_stopped_anywhere_and_resumed_it_is_the_run_that_was_not(backend, kind, 
     config = KINDS[kind]
     whole = new_run(backend, tmp_path / "whole", config=config)
     assert whole.train(steps=12, **TRAINING) is True
-    for stops in ([3, 4, 8], [11]):
+    for stops in ([3, 4, 8], [11]) if kind == "gpt" else ([5],):
         folder = tmp_path / f"{stops}"
         parts = new_run(backend, folder, config=config)
         for stop in stops:
