@@ -129,8 +129,8 @@ def test_processes_that_have_done_their_work_end_with_status_0(tmp_path):
     """What else could become of them is told in leave_ranks; without its barrier 25 of 30 of these jobs fail."""
     script = tmp_path / "leaving.py"
     script.write_text(LEAVING)
-    for _ in range(3):
-        finish(launch(4, script))
+    for _ in range(2):
+        finish(launch(2, script))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes through /proc")
