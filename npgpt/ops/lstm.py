@@ -104,7 +104,7 @@ class Cache(NamedTuple):
 
 def gates(a: Array) -> tuple[Array, Array, Array, Array]:
     """a (B, 4H) -> i, f, g, o, each (B, H)."""
-    H = a.shape[-1] // 4
+    H = a.shape[1] // 4
     s = sigmoid(a)  # (B, 4H): one call for three gates; for a small H, calls are what costs. g's quarter is not used
     i = s[:, :H]
     f = s[:, H : 2 * H]
@@ -242,7 +242,7 @@ def lstm_backward(dy: Array, cache: Cache, note: Note = ignore) -> tuple[Array, 
 
 def check_weights(x: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array) -> tuple[int, int]:
     """-> B and H, of x (B, ..., I) and weight_hh. Raises ValueError where a shape does not fit them."""
-    I, H = x.shape[-1], weight_hh.shape[-1]  # noqa: E741
+    I, H = x.shape[-1], weight_hh.shape[1]  # noqa: E741
     check_shape("weight_ih", weight_ih, "(4H, I)", (4 * H, I))
     check_shape("weight_hh", weight_hh, "(4H, H)", (4 * H, H))
     check_shape("bias_ih", bias_ih, "(4H,)", (4 * H,))

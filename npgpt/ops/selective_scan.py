@@ -94,7 +94,7 @@ def selective_scan(
     # In here the many channels stand last and their few states before them: long inner loops, twice as fast.
     A_ne = np.ascontiguousarray(A.T)  # (N, E)
     intake = delta * u  # (B, T, E)
-    dtype = np.result_type(u, delta, A, B, C, D, h0)
+    dtype = np.result_type(u, delta, A, B, C, h0)
     decay = np.empty((batch, T, N, E), dtype)
     h = np.empty((batch, T, N, E), dtype)
     read = np.empty((batch, T, E), dtype)
