@@ -17,6 +17,7 @@ import importlib.metadata
 import importlib.util
 import json
 import math
+import os
 import platform
 import statistics
 import subprocess
@@ -208,7 +209,8 @@ def roofline(config, B: int, T: int) -> dict:
 def run(backend_name: str, *task: str | int, threads: int) -> dict:
     """The task in a process of its own."""
     command = [sys.executable, __file__, "--threads", str(threads), "--measure", backend_name, *map(str, task)]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    quiet = os.environ | {"TRANSFORMERS_VERBOSITY": "error"}  # it would say each time that its path is plain PyTorch
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=quiet)
     if answer.returncode:
         sys.exit(f"error: measuring {' '.join(map(str, task))} with {backend_name} failed; its message stands above")
     return json.loads(answer.stdout)

@@ -69,6 +69,7 @@ class LanguageModel:
 
     backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
     context: int | None = None  # the longest sequence that one call takes; None where there is no end
+    in_steps = False  # whether a layer goes step by step through T (machine/sharing.py)
 
     def __init__(self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
         if dtype not in DTYPES:

@@ -152,6 +152,7 @@ class LSTMModel(LanguageModel):
     """An LSTM in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
     config_class, layout_of = LSTMConfig, staticmethod(layout)
+    in_steps = True
 
     def connect(self, tensors: Tensors) -> None:
         """Makes the layers over the arrays."""

@@ -295,6 +295,7 @@ class MambaModel(LanguageModel):
     """A Mamba in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
     config_class, layout_of = MambaConfig, staticmethod(layout)
+    in_steps = True
 
     def connect(self, tensors: Tensors) -> None:
         """Makes the layers over the arrays."""
