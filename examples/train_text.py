@@ -32,14 +32,14 @@ TOKENIZERS = ("letters", "characters", "words", "bpe")
 
 # nanoGPT's configuration for its character-level Shakespeare on a CPU (its README), without biases here and there. Its init_std
 # is 0.02, which learns more slowly at 128 features (README, "Train on your own text").
-NANOGPT = {"n_layer": 4, "n_head": 4, "n_embd": 128, "seq_len": 64, "init_std": 0.04, "batch_size": 12, "max_iters": 2000}
+NANOGPT = {"seq_len": 64, "batch_size": 12, "max_iters": 2000}
 NANOGPT |= {"learning_rate": 1e-3, "min_lr": 1e-4, "warmup_iters": 100, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.1}
 NANOGPT |= {"grad_clip": 1.0, "eval_interval": 250, "eval_iters": 20}
 # The other kinds' defaults: about as many parameters as the GPT beside them, and the learning rate that suited them best.
 PRESETS = {
     "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}},
     "nanogpt-cpu": {
-        "gpt": NANOGPT,
+        "gpt": NANOGPT | {"n_layer": 4, "n_head": 4, "n_embd": 128, "init_std": 0.04},
         "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 3e-3, "min_lr": 3e-4},
         "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
     },

@@ -409,3 +409,15 @@ def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
     path.write_text("not json\n{}\n")
     with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1 is no JSON object: 'not json"):
         read_metrics(path)
+
+
+@pytest.mark.parametrize("preset", ["small", "nanogpt-cpu"])
+@pytest.mark.parametrize("kind", ["gpt", "lstm", "mamba"])
+def test_every_preset_fits_every_kind_and_at_shakespeares_size_they_are_about_equally_large(preset, kind):
+    script = runpy.run_path(str(SCRIPT))
+    parser = script["make_parser"]()
+    parser.set_defaults(model=kind, **script["PRESETS"][preset][kind])
+    config = script["make_config"](parser.parse_args([]), 65)
+    assert config.kind == kind
+    size = npgpt.make_model(config).num_parameters()
+    assert preset == "small" or abs(size / 800_000 - 1) < 0.05, size
