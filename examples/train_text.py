@@ -31,7 +31,7 @@ from command_line import SENTENCES, Parser, check_at_least, make_out_dir, told_e
 TOKENIZERS = ("letters", "characters", "words", "bpe")
 
 # nanoGPT's configuration for its character-level Shakespeare on a CPU (its README), without biases here and there. Its init_std
-# is 0.02, which learns more slowly at 128 features (README, "Train on your own text").
+# is 0.02, which learns more slowly at 128 features (examples/README.md, "Real texts").
 NANOGPT = {"seq_len": 64, "batch_size": 12, "max_iters": 2000}
 NANOGPT |= {"learning_rate": 1e-3, "min_lr": 1e-4, "warmup_iters": 100, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.1}
 NANOGPT |= {"grad_clip": 1.0, "eval_interval": 250, "eval_iters": 20}

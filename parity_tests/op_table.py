@@ -91,7 +91,7 @@ def with_constants(op: Op, function: Callable, inputs: list[np.ndarray]) -> tupl
 
 
 def cotangent(rng: np.random.Generator, y: np.ndarray, dtype: str) -> np.ndarray:
-    """Random, never ones: a constant cotangent makes softmax's and LayerNorm's gradient 0, and any backward passes."""
+    """Random, never ones: a constant cotangent makes softmax's and LayerNorm's gradient 0, and zeros pass."""
     return rng.standard_normal(np.shape(y)).astype(dtype)
 
 

@@ -5,7 +5,7 @@
 In this order: both functions run; the output's dtype; the number of gradients, their shapes and dtypes; nothing that was passed
 in is changed; the backward is linear in the cotangent; its gradients are the forward's derivative, as numerical.py measures it
 (complex step, or finite differences where the forward takes no complex numbers); and both equal a reference, if there is one.
-The cotangent dy is always random: with ones, softmax's and LayerNorm's gradients are 0, and any backward passes.
+The cotangent dy is always random: with ones, softmax's and LayerNorm's gradients are 0, and one wrong by any factor passes.
 """
 
 import warnings

@@ -11,6 +11,7 @@ A kind of model (gpt.py, ...) is a config and a class that adds
     remember(B), next_logits(ids, past)    generation: what is carried along (None where nothing is), and the logits of the
                                       token after ids
     context                           the longest sequence that one call takes, where there is an end
+    in_steps                          whether a layer goes step by step through T
 
 A line in `KINDS` (__init__.py), and one in torchgpt's, makes it known to all the rest. What it can then do is what
 parity_tests/test_contract.py says.
@@ -186,7 +187,7 @@ class LanguageModel:
     def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
         """Copies the arrays in, cast to the model's dtype. Raises ValueError, nothing loaded, where a name or shape is off."""
         check_state_dict(state_dict, self.layout)
-        arrays = {name: np.asarray(state_dict[name]) for name in self.tensors}
+        arrays = {name: np.asarray(state_dict[name]).astype(t.data.dtype, copy=False) for name, t in self.tensors.items()}
         for name, tensor in self.tensors.items():
             tensor.data[...] = arrays[name]
 

@@ -12,11 +12,13 @@ One block, on the residual stream x (B, T, C), with E = expand * C channels of N
     y      = selective_scan(u, delta, -exp(A_log), B, C, D)
     x      = x + out_proj(y * silu(z))
 
+(B and C are also the scan's two vectors, as in the paper; D is its skip weight.)
+
 `forward` reads from top to bottom, `backward` from bottom to top. The operations are derived in npgpt/ops (rms_norm, silu,
 softplus, causal_conv, selective_scan); what every kind of model has stands in base.py.
 
 Source: Gu, Dao 2023, "Mamba: linear-time sequence modeling with selective state spaces", arXiv:2312.00752, section 3.4. The
-names and shapes of the weights are those of the reference implementation.
+names and shapes of a mixer's weights are those of the reference implementation.
 """
 
 import math
@@ -36,7 +38,7 @@ from .base import LanguageModel
 from .config import Config
 from .layout import INIT_STD, Layout, constant, embedding, linear, matrix, normal, uniform, vector
 
-DT_MIN, DT_MAX = 1e-3, 1e-1  # the range of the step sizes at the start
+DT_MIN, DT_MAX = 1e-3, 1e-1  # the range of the step sizes that dt_proj's bias alone would make at the start
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class MambaConfig(Config):
 
 
 def layout(config: MambaConfig) -> Layout:
-    """The names, shapes and initial values of the weights. Matrices start uniform within 1 / sqrt(how many inputs they sum).
+    """The names, shapes and initial values of the weights. A mixer's matrices start uniform within 1 / sqrt(their inputs).
 
     out_proj, which writes into the residual stream, starts smaller by 1 / sqrt(n_layer), so that the stream's variance does not
     grow with depth. A = -exp(A_log) is -1, -2, ..., -N for every channel: slow clocks and quick ones. A_log is no matrix that

@@ -30,15 +30,15 @@ asking of each number where it enters, and with which factor:
         da_o     = do o (1 - o)
     a is the sum of two linear layers' outputs (linear.py), of x[t] and of h[t-1]. With da = (da_i, da_f, da_g, da_o), and n
     running over the sequences of the batch:
-        dx[t]    = da W_ih          dW_ih = sum_n da[n] x[n]^T             db_ih = sum_n da[n]
-        dh[t-1]  = da W_hh          dW_hh = sum_n da[n] h[t-1][n]^T        db_hh = sum_n da[n]
+        dx[t]    = W_ih^T da        dW_ih = sum_n da[n] x[n]^T             db_ih = sum_n da[n]
+        dh[t-1]  = W_hh^T da        dW_hh = sum_n da[n] h[t-1][n]^T        db_hh = sum_n da[n]
 
 Both biases are added to the same a, so their gradients are equal. (One would do; there are two because cuDNN has two, and with
 them torch.nn.LSTM's weights are these weights.)
 
 A sequence is T such steps with the same weights. Going back from t = T-1 to 0, with nothing behind the last step:
 
-    dh[t] = dy[t] + da[t+1] W_hh            h[t] was shown as the output y[t], and to the four gates of step t+1
+    dh[t] = dy[t] + W_hh^T da[t+1]          h[t] was shown as the output y[t], and to the four gates of step t+1
     dc[t] = dh[t] o[t] (1 - tanh(c[t])^2) + dc[t+1] f[t+1]
 
 A weight that serves T steps moves the loss through each of them, so it collects T gradients (the chain rule's sum, here over
