@@ -35,12 +35,12 @@ TOKENIZERS = ("letters", "characters", "words", "bpe")
 NANOGPT = {"seq_len": 64, "batch_size": 12, "max_iters": 2000}
 NANOGPT |= {"learning_rate": 1e-3, "min_lr": 1e-4, "warmup_iters": 100, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.1}
 NANOGPT |= {"grad_clip": 1.0, "eval_interval": 250, "eval_iters": 20}
-# The other kinds' defaults: about as many parameters as the GPT beside them, and the learning rate that suited them best.
+# The other kinds' defaults: about as many parameters as the GPT beside them, with higher learning rates (examples/README.md).
 PRESETS = {
     "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}},
     "nanogpt-cpu": {
         "gpt": NANOGPT | {"n_layer": 4, "n_head": 4, "n_embd": 128, "init_std": 0.04},
-        "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 3e-3, "min_lr": 3e-4},
+        "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 6e-3, "min_lr": 6e-4},
         "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
     },
 }
