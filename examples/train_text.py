@@ -40,7 +40,7 @@ PRESETS = {
     "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}},
     "nanogpt-cpu": {
         "gpt": NANOGPT | {"n_layer": 4, "n_head": 4, "n_embd": 128, "init_std": 0.04},
-        "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 6e-3, "min_lr": 6e-4},
+        "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 1e-2, "min_lr": 1e-3},
         "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
     },
 }
