@@ -29,7 +29,7 @@ from ..ops.embedding import add_position, add_position_backward, sinusoids
 from ..ops.note import Note, ignore, prefixed
 from .base import LanguageModel
 from .config import Config
-from .layout import Layout, embedding, layer_norm, linear, normal, vector
+from .layout import Layout, embedding, head, layer_norm, linear, normal
 
 POSITIONS = ("sinusoidal", "learned")
 
@@ -147,11 +147,7 @@ def layout(config: GPTConfig) -> Layout:
             entries |= linear(block + "ffn.up", F, C, inner)
             entries |= linear(block + "ffn.down", C, F, residual)
     entries |= layer_norm("ln_f", C)
-    if not config.tie_weights:
-        entries |= linear("head", V, C, inner, bias=config.head_bias)
-    elif config.head_bias:
-        entries |= vector("head.bias", V, 0)
-    return entries
+    return entries | head(V, C, inner, tied=config.tie_weights, bias=config.head_bias)
 
 
 class Block:

@@ -73,6 +73,13 @@ def linear(name: str, out: int, inputs: int, draw: Draw, *, bias: bool | Draw = 
     return entries
 
 
+def head(V: int, inputs: int, draw: Draw, *, tied: bool, bias: bool) -> Layout:
+    """The head, which makes V logits: a linear layer; tied, it reads the embedding's table and has at most a bias itself."""
+    if not tied:
+        return linear("head", V, inputs, draw, bias=bias)
+    return vector("head.bias", V, 0) if bias else {}
+
+
 def layer_norm(name: str, C: int) -> Layout:
     """Starts as centring and scaling alone."""
     return vector(f"{name}.weight", C, 1) | vector(f"{name}.bias", C, 0)

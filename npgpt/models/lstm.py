@@ -18,7 +18,7 @@ from ..ops.lstm import lstm, lstm_backward
 from ..ops.note import Note, ignore, prefixed
 from .base import LanguageModel
 from .config import Config
-from .layout import INIT_STD, Layout, embedding, linear, matrix, normal, uniform, vector
+from .layout import INIT_STD, Layout, embedding, head, matrix, normal, uniform, vector
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,7 @@ def layout(config: LSTMConfig) -> Layout:
         entries |= matrix(layer + "weight_hh", (4 * H, H), draw)
         entries |= vector(layer + "bias_ih", 4 * H, np.repeat([0.0, 1.0, 0.0, 0.0], H))
         entries |= vector(layer + "bias_hh", 4 * H, 0)
-    if not config.tie_weights:
-        entries |= linear("head", V, H, normal(INIT_STD), bias=config.head_bias)
-    elif config.head_bias:
-        entries |= vector("head.bias", V, 0)
-    return entries
+    return entries | head(V, H, normal(INIT_STD), tied=config.tie_weights, bias=config.head_bias)
 
 
 class LSTM:

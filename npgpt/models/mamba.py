@@ -36,7 +36,7 @@ from ..ops.silu import silu, silu_backward
 from ..ops.softplus import softplus, softplus_backward
 from .base import LanguageModel
 from .config import Config
-from .layout import INIT_STD, Layout, constant, embedding, linear, matrix, normal, uniform, vector
+from .layout import INIT_STD, Layout, constant, embedding, head, linear, matrix, normal, uniform, vector
 
 DT_MIN, DT_MAX = 1e-3, 1e-1  # the range of the step sizes that dt_proj's bias alone would make at the start
 
@@ -125,11 +125,7 @@ def layout(config: MambaConfig) -> Layout:
         entries |= linear(mixer + "dt_proj", E, R, uniform(1 / math.sqrt(R)), bias=step_sizes)
         entries |= linear(mixer + "out_proj", C, E, uniform(1 / math.sqrt(E * config.n_layer)), bias=False)
     entries |= vector("norm_f.weight", C, 1)
-    if not config.tie_weights:
-        entries |= linear("head", V, C, normal(INIT_STD), bias=config.head_bias)
-    elif config.head_bias:
-        entries |= vector("head.bias", V, 0)
-    return entries
+    return entries | head(V, C, normal(INIT_STD), tied=config.tie_weights, bias=config.head_bias)
 
 
 def step_sizes(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
