@@ -2,7 +2,8 @@
 
 The book: `ops/` (the operations, each with its derivation), layers.py, `models/` (base.py, then a kind a file), optim.py,
 training.py, generation.py, sampling.py. The workshop around it: `text/` (tokenizers, files to batches), `runs/` (checkpoints,
-runs that stop and go on), `machine/` (threads, memory), `check/` (is your backward right?), `pictures/`.
+runs that stop and go on), `pretrained/` (published models, in and out), `machine/` (threads, memory), `check/` (is your backward
+right?), `pictures/`.
 
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
@@ -16,6 +17,7 @@ from .models.gpt import GPTConfig, GPTModel, get_position_encoding
 from .models.lstm import LSTMConfig, LSTMModel
 from .models.mamba import MambaConfig, MambaModel
 from .optim import AdamW, clip_grad_norm, parameter_groups
+from .pretrained import load_pretrained, pretrained_tokenizer, save_pretrained
 from .runs.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .text import BPETokenizer, CharTokenizer, LetterTokenizer, Tokenizer, WordTokenizer, detokenize, letters, tokenize
 from .text.data import RandomWindows, encode_file, random_batches, read_text, read_tokens, sliding_windows, split_tokens
@@ -49,14 +51,17 @@ __all__ = [
     "get_position_encoding",
     "letters",
     "load_checkpoint",
+    "load_pretrained",
     "make_model",
     "parameter_groups",
     "pick_device",
+    "pretrained_tokenizer",
     "random_batches",
     "read_checkpoint",
     "read_text",
     "read_tokens",
     "save_checkpoint",
+    "save_pretrained",
     "set_num_threads",
     "sliding_windows",
     "split_tokens",

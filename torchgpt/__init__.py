@@ -25,6 +25,7 @@ from .models.gpt import GPTModel, get_position_encoding
 from .models.lstm import LSTMModel
 from .models.mamba import MambaModel
 from .optim import AdamW, clip_grad_norm
+from .pretrained import load_pretrained, save_pretrained
 from .runs.checkpoint import load_checkpoint, save_checkpoint
 from .transfer import from_numpy, to_numpy
 
@@ -49,11 +50,13 @@ __all__ = [
     "join_ranks",
     "leave_ranks",
     "load_checkpoint",
+    "load_pretrained",
     "make_model",
     "parameter_groups",
     "pick_device",
     "read_checkpoint",
     "save_checkpoint",
+    "save_pretrained",
     "set_num_threads",
     "to_numpy",
     "train",

@@ -26,7 +26,8 @@ class Store:
         data: Array | None = None,
     ):
         self.data = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype) if data is None else data
-        self.grad = np.zeros_like(self.data) if trainable else None
+        # np.zeros, and not zeros_like, which writes its zeros: a model that is only asked never touches this memory
+        self.grad = np.zeros(self.data.shape, self.data.dtype) if trainable else None
         self.parameters: dict[str, Parameter] = {}
         start = 0
         for name, shape in shapes.items():

@@ -1,16 +1,16 @@
 """The models, a kind a file, and what they share (base.py). `KINDS` is the one list of them."""
 
 from .gpt import GPTModel
-from .layout import Layout
+from .layout import Fill, Layout
 from .lstm import LSTMModel
 from .mamba import MambaModel
 
 KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel}  # config.kind -> its class
 
 
-def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None):
     """The model whose class belongs to the config. Raises what that class raises."""
-    return KINDS[config.kind](config, device, seed=seed, dtype=dtype)
+    return KINDS[config.kind](config, device, seed=seed, dtype=dtype, weights=weights)
 
 
 def layout_of(config) -> Layout:

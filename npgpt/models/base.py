@@ -33,7 +33,7 @@ from ..ops.dropout import dropout_mask
 from ..ops.embedding import check_ids
 from ..ops.note import Note
 from .config import Config
-from .layout import Layout, check_state_dict, initial_weights
+from .layout import Fill, Layout, drawn, taken_from
 
 DTYPES = ("float32", "float64")
 
@@ -63,6 +63,7 @@ class LanguageModel:
     device : "cpu" (or "auto"): NumPy computes on the CPU. The parameter stands here so that scripts need not know the backend.
     seed : the weights' seed. The torch twin draws the same weights from the same seed.
     dtype : "float32" or "float64".
+    weights : weights(name, array) writes what the model starts from, each array once; None draws initial values from the seed.
 
     Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
     NumPy generator that starts from the seed; the torch twin draws the same masks.
@@ -72,7 +73,9 @@ class LanguageModel:
     context: int | None = None  # the longest sequence that one call takes; None where there is no end
     in_steps = False  # whether a layer goes step by step through T (machine/sharing.py)
 
-    def __init__(self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+    def __init__(
+        self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None
+    ):
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
@@ -80,7 +83,7 @@ class LanguageModel:
         self.dropout_rng = dropout_generator(seed)
         keep_freed_memory()
         self.build(dtype)
-        self.load_state_dict(initial_weights(self.layout, seed))
+        self._fill(weights or drawn(self.layout, seed))
 
     def build(self, dtype: str) -> None:
         """Arrays of that dtype, all 0, and the layers over them."""
@@ -94,6 +97,10 @@ class LanguageModel:
         tensors = self.store.parameters | self.buffers.parameters
         self.tensors: dict[str, Parameter] = {name: tensors[name] for name in self.layout}  # in the state_dict's order
         self.connect(self.tensors)
+
+    def _fill(self, weights: Fill) -> None:
+        for name, tensor in self.tensors.items():
+            weights(name, tensor.data)
 
     def replica(self) -> "LanguageModel":
         """The same model, over the same weights, with gradients of its own: what one more thread works on."""
@@ -186,15 +193,11 @@ class LanguageModel:
 
     def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
         """Copies the arrays in, cast to the model's dtype. Raises ValueError, nothing loaded, where a name or shape is off."""
-        check_state_dict(state_dict, self.layout)
-        arrays = {name: np.asarray(state_dict[name]).astype(t.data.dtype, copy=False) for name, t in self.tensors.items()}
-        for name, tensor in self.tensors.items():
-            tensor.data[...] = arrays[name]
+        self._fill(taken_from(state_dict, self.layout))
 
     def __deepcopy__(self, memo: dict) -> "LanguageModel":
         """A model of its own, its gradients 0 as in torch. (Copied one by one, the arrays would no longer be views.)"""
-        twin = type(self)(self.config, dtype=self.dtype)
-        twin.load_state_dict(self.state_dict())
+        twin = type(self)(self.config, dtype=self.dtype, weights=taken_from(self.state_dict(), self.layout))
         twin.dropout_rng = copy.deepcopy(self.dropout_rng)
         return twin
 

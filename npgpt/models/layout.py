@@ -17,6 +17,7 @@ from numpy import ndarray as Array
 INIT_STD = 0.02  # of the embeddings
 
 Draw = Callable[["np.random.Generator", tuple[int, ...]], Array]  # (generator, shape) -> float32 numbers
+Fill = Callable[[str, Array], None]  # (name, array of its shape): writes a model's weight of that name into the array
 
 
 class Entry(NamedTuple):
@@ -97,6 +98,26 @@ def initial_weights(layout: Layout, seed: int) -> dict[str, Array]:
     """
     rng = np.random.default_rng(seed)
     return {name: entry.draw(rng, entry.shape) for name, entry in layout.items()}
+
+
+def drawn(layout: Layout, seed: int) -> Fill:
+    """`initial_weights`, one array at a time: asked for every name in the layout's order."""
+    rng = np.random.default_rng(seed)
+
+    def fill(name: str, array: Array) -> None:
+        array[...] = layout[name].draw(rng, array.shape)
+
+    return fill
+
+
+def taken_from(state_dict: Mapping, layout: Layout) -> Fill:
+    """The weights of a state_dict, cast to what they are written into. Raises what `check_state_dict` raises, at once."""
+    check_state_dict(state_dict, layout)
+
+    def fill(name: str, array: Array) -> None:
+        array[...] = state_dict[name]
+
+    return fill
 
 
 def check_state_dict(state_dict: Mapping, layout: Layout) -> None:

@@ -16,9 +16,10 @@ from os import PathLike
 import numpy as np
 from numpy import ndarray as Array
 
-from ..models import KINDS, make_model
+from ..models import KINDS, layout_of, make_model
 from ..models.base import LanguageModel
 from ..models.config import Config
+from ..models.layout import taken_from
 from ..text import Tokenizer
 from .files import write_atomically
 
@@ -103,9 +104,8 @@ def load_checkpoint(
     version, or of another config.
     """
     checkpoint = read_checkpoint(path, config)
-    model = make_model(checkpoint.config, device, dtype=dtype)
-    model.load_state_dict(checkpoint.weights)
-    return model
+    weights = taken_from(checkpoint.weights, layout_of(checkpoint.config))
+    return make_model(checkpoint.config, device, dtype=dtype, weights=weights)
 
 
 def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:

@@ -28,17 +28,25 @@ class BPETokenizer(Tokenizer):
 
     tokenizer : a `tokenizers.Tokenizer`. One that `from_text` has trained works on bytes and can encode anything. One that
         comes from a `tokenizer.json` does what its file says: it may normalise the text, or have an unknown token.
+    vocab_size : of a model that has rows for more tokens than there are, as published ones may have; None: as many as there
+        are. The ids between the two have no text.
+
+    Raises ValueError where there is no token, or more than vocab_size.
     """
 
     kind = "bpe"
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer, vocab_size: int | None = None):
         tokenizer.no_truncation()  # a tokenizer.json may ask for both; a text is wanted whole
         tokenizer.no_padding()
         self.tokenizer = tokenizer
-        self.vocab_size = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-        if self.vocab_size == 0:
+        tokens = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+        if tokens == 0:
             raise ValueError("the tokenizer has no tokens")
+        self.vocab_size = tokens if vocab_size is None else vocab_size
+        self.padded = self.vocab_size > tokens
+        if self.vocab_size < tokens:
+            raise ValueError(f"the tokenizer has {tokens} tokens, more than the vocab_size of {vocab_size}")
 
     @classmethod
     def from_text(cls, text: str | Iterable[str], vocab_size: int = 512) -> "BPETokenizer":
@@ -75,23 +83,25 @@ class BPETokenizer(Tokenizer):
         return self.tokenizer.decode(checked_token_ids(ids, self.vocab_size), skip_special_tokens=False)
 
     def to_dict(self) -> dict:
-        """kind, and the content of the `tokenizer.json`."""
+        """kind, the content of the `tokenizer.json`, and vocab_size where there are fewer tokens."""
         import json
 
-        return {"kind": self.kind, "tokenizer": json.loads(self.tokenizer.to_str())}
+        options = {"kind": self.kind, "tokenizer": json.loads(self.tokenizer.to_str())}
+        return options | ({"vocab_size": self.vocab_size} if self.padded else {})
 
     @classmethod
     def from_dict(cls, options: dict) -> "BPETokenizer":
         """The inverse of to_dict. Raises ValueError where Hugging Face's library does not take the tokenizer."""
         import json
 
-        cls._check(options, {"tokenizer": dict})
+        fields = {"tokenizer": dict} | ({"vocab_size": int} if "vocab_size" in options else {})
+        cls._check(options, fields)
         tokenizers = library()
         try:
             tokenizer = tokenizers.Tokenizer.from_str(json.dumps(options["tokenizer"]))
         except Exception as error:  # the library raises nothing more specific
             raise ValueError(f"no tokenizer.json: {error}") from None
-        return cls(tokenizer)
+        return cls(tokenizer, options.get("vocab_size"))
 
     def save_tokenizer_json(self, path: str | PathLike) -> None:
         """Writes the file in Hugging Face's own format, for other programs; `load` reads it too."""

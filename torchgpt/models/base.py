@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from npgpt.models.base import DTYPES, checked_ids, dropout_generator
 from npgpt.models.config import Config
-from npgpt.models.layout import Layout, check_state_dict, initial_weights
+from npgpt.models.layout import Fill, Layout, check_state_dict, drawn
 from npgpt.ops.dropout import dropout_mask
 from npgpt.ops.note import Note, ignore
 
@@ -35,6 +35,7 @@ class LanguageModel(nn.Module):
     seed : the weights' seed. The NumPy twin draws the same weights from the same seed.
     dtype : "float32" or "float64" (MPS has no float64); or "bfloat16": weights, gradients and optimiser stay float32, and
         torch's autocast computes the products in bfloat16.
+    weights : weights(name, array) writes what the model starts from, each array once; None draws initial values from the seed.
 
     Where config.dropout is above 0, `loss_and_grad` drops, and nothing else does. The masks come from `model.dropout_rng`, a
     NumPy generator: the same masks as the twin's, on every device, at the price of drawing them on the CPU.
@@ -43,7 +44,9 @@ class LanguageModel(nn.Module):
     backend = "torchgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
     context: int | None = None  # the longest sequence that one call takes; None where there is no end
 
-    def __init__(self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32"):
+    def __init__(
+        self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None
+    ):
         super().__init__()
         if dtype not in (*DTYPES, "bfloat16"):
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, bfloat16; got {dtype!r}")
@@ -56,12 +59,17 @@ class LanguageModel(nn.Module):
         if self.device.type == "mps" and dtype == "float64":
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self.layout: Layout = type(self).layout_of(config)
-        self.connect({name: self._tensor(name, array) for name, array in initial_weights(self.layout, seed).items()})
+        weights = weights or drawn(self.layout, seed)
+        self.connect({name: self._tensor(name, weights) for name in self.layout})
 
-    def _tensor(self, name: str, array: Array) -> Tensor:
-        """The array on the model's device, as a parameter where it is trained."""
-        tensor = torch.from_numpy(array).to(self.device, getattr(torch, self.dtype))
-        return nn.Parameter(tensor) if self.layout[name].trained else tensor
+    def _tensor(self, name: str, weights: Fill) -> Tensor:
+        """The weight of that name on the model's device, as a parameter where it is trained. On the CPU it is written where it
+        stays; another device gets it from there, one at a time."""
+        entry = self.layout[name]
+        tensor = torch.empty(entry.shape, dtype=getattr(torch, self.dtype))
+        weights(name, tensor.numpy())
+        tensor = tensor.to(self.device)
+        return nn.Parameter(tensor) if entry.trained else tensor
 
     # ------------------------------------------------------------------------------------------- logits, loss, gradients, trace
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from os import PathLike
 
+from npgpt.models import layout_of
 from npgpt.models.config import Config
+from npgpt.models.layout import taken_from
 from npgpt.runs.checkpoint import pack, read_checkpoint, write_checkpoint
 from npgpt.text import Tokenizer
 
@@ -37,6 +39,5 @@ def load_checkpoint(
 ) -> LanguageModel:
     """The model of a checkpoint. See npgpt.load_checkpoint."""
     checkpoint = read_checkpoint(path, config)
-    model = make_model(checkpoint.config, device, dtype=dtype)
-    model.load_state_dict(checkpoint.weights)
-    return model
+    weights = taken_from(checkpoint.weights, layout_of(checkpoint.config))
+    return make_model(checkpoint.config, device, dtype=dtype, weights=weights)
