@@ -6,8 +6,10 @@ HYPOTHESIS_PROFILE=nightly python -m pytest          5,000 random examples, whic
 python -m parity_tests.mutation                      profile mutation: 20 examples, always the same, no search for smaller ones
 """
 
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -50,3 +52,17 @@ def device(request) -> str:
     if not PRESENT[request.param]:
         pytest.skip(f"no {request.param} device on this machine")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def transformers():
+    """The package; its import takes seconds, so it waits until a test asks. Nothing here needs the net."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        package = pytest.importorskip("transformers", minversion="5", reason="needs transformers 5")
+        package.MambaForCausalLM  # noqa: B018 (it imports when it is asked)
+        package.logging.set_verbosity_error()
+        package.logging.disable_progress_bar()
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        yield package

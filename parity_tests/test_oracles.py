@@ -6,8 +6,6 @@ at 0 and D at 1: a loader that lost one would pass else.
 
 import dataclasses
 import json
-import logging
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -120,20 +118,6 @@ def test_an_lstm_takes_over_the_weights_that_torchs_own_has(config, seed):
 
 
 # ---------------------------------------------------------------------------------------------------------- transformers' Mamba
-
-
-@pytest.fixture(scope="module")
-def transformers():
-    """The package; its import takes seconds, so it waits until a test asks. Nothing here needs the net."""
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        package = pytest.importorskip("transformers", minversion="5", reason="needs transformers 5")
-        package.MambaForCausalLM  # noqa: B018 (it imports when it is asked)
-        package.logging.set_verbosity_error()
-        package.logging.disable_progress_bar()
-        logging.getLogger("transformers").setLevel(logging.ERROR)
-        yield package
 
 
 def in_transformers(name: str) -> str:

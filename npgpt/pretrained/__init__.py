@@ -62,15 +62,15 @@ def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple
     """
     folder = checked_folder(folder)
     fields = read_json(folder, "config.json")
-    if fields.get("model_type") not in MODEL_TYPES:
-        known = ", ".join(MODEL_TYPES)
-        raise ValueError(f"{folder / 'config.json'}: model_type is {fields.get('model_type')!r}, and only {known} are known here")
-    family = MODEL_TYPES[fields["model_type"]]
+    config_file, model_type = folder / "config.json", fields.get("model_type")
+    if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
+        raise ValueError(f"{config_file}: model_type is {model_type!r}, and only {', '.join(MODEL_TYPES)} are known here")
+    family = MODEL_TYPES[model_type]
     found = by_their_names(family, read_tensors(folder), folder)
     try:
         config = family.config_here(fields, tied=take_head(family, found, fields))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from None
+        raise ValueError(f"{config_file}: {error}") from None
     check_weights(family, config, found, folder)
     if seq_len is not None:
         if config.kind == "gpt" and seq_len > config.seq_len:
@@ -128,7 +128,7 @@ def take_head(family, found: dict[str, Tensor], fields: Mapping) -> bool:
 
 
 def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: Path) -> None:
-    """Raises ValueError naming the first weights that are missing, unknown, of another shape, or of a dtype that is not read."""
+    """Raises ValueError naming the first weights that are missing, unknown, of another shape or of a dtype that is not read."""
     if config.n_layer > len(found):  # before a layout of a billion layers is made
         raise ValueError(f"{folder}: config.json asks for {config.n_layer} layers, and there are {len(found)} weights")
     faults, known = [], set()

@@ -32,7 +32,8 @@ def check_sizes(fields: dict, *names: str) -> None:
 def check_sayable(config, **allowed: object) -> None:
     """Raises ValueError naming the first option of the config that a folder of its kind has no field for."""
     for name, value in allowed.items():
-        if getattr(config, name) != value:
+        own = getattr(config, name)
+        if own != value:
             raise ValueError(
-                f"{name} is {getattr(config, name)!r}: a model of kind {config.kind!r} can be written as a folder with {value!r} alone"
+                f"{name} is {own!r}: a {config.kind} can be written as a folder of transformers with {value!r} alone"
             )

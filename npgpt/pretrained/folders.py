@@ -1,4 +1,4 @@
-"""The files of a folder as Hugging Face's transformers writes it, read as data: nothing in it is run, and nothing outside it read.
+"""The files of a folder as Hugging Face's transformers writes it, read as data: nothing in it is run, nothing outside it read.
 
 Weights lie in safetensors files: 8 bytes that say how long the header is, the header (JSON: name -> dtype, shape, where its
 numbers lie), then the numbers (https://huggingface.co/docs/safetensors). The safetensors library checks such a file here, and
@@ -44,7 +44,8 @@ def file_in(folder: Path, name: str) -> Path:
     if home not in real.parents and not in_hub_cache:
         raise ValueError(f"{path} leads out of the folder, to {real}: it is not read")
     if not os.path.isfile(real):
-        raise FileNotFoundError(f"{folder} holds no file {name}" + (f" (the link leads to {real})" if path.is_symlink() else ""))
+        where = f" (its link leads to {real})" if path.is_symlink() else ""
+        raise FileNotFoundError(f"{folder} holds no file {name}{where}")
     return path
 
 
@@ -134,11 +135,12 @@ def indexed_tensors(folder: Path) -> dict[str, Tensor]:
     places = read_json(folder, INDEX).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         raise ValueError(f"{index} holds no weight_map from names to files")
+    files = {file: file_in(folder, file) for file in places.values()}  # all of them, before one is opened
     found = {}
-    for file in dict.fromkeys(places.values()):
-        for name, tensor in tensors_in(file_in(folder, file)).items():
+    for file, path in files.items():
+        for name, tensor in tensors_in(path).items():
             if places.get(name) != file:
-                raise ValueError(f"{folder / file} holds {name}, which {index} does not look for there")
+                raise ValueError(f"{path} holds {name}, which {index} does not look for there")
             found[name] = tensor
     missing = [name for name in places if name not in found]
     if missing:

@@ -13,7 +13,7 @@ EMBEDDING, HEAD = "transformer.wte.weight", "lm_head.weight"
 NO_WEIGHTS = (".attn.bias", ".attn.masked_bias")  # ends of names: the causal mask, which older folders hold too
 OLDER_NAMES: dict[str, str] = {}
 
-# Their linear layers are of a class Conv1D, which multiplies from the other side, x W: its matrices (in, out) are ours (out, in)
+# Their linear layers are of a class Conv1D, which multiplies from the other side, x W: its matrices (in, out) are our (out, in)
 # transposed. c_attn makes all queries, then all keys, then all values, as Wqkv does.
 # fmt: off
 NAMES = (

@@ -1,5 +1,5 @@
-"""The tokenizer of a folder: a tokenizer.json, or the two files that GPT-2 came with, vocab.json and merges.txt. Bytes, merged in
-pairs, either way (text/byte_pairs.py)."""
+"""The tokenizer of a folder: a tokenizer.json, or the two files that GPT-2 came with, vocab.json and merges.txt. Either way
+byte pairs (text/byte_pairs.py)."""
 
 from os import PathLike
 from pathlib import Path
@@ -50,7 +50,9 @@ def from_vocab_and_merges(folder: Path):
     tokenizer.decoder = hf.decoders.ByteLevel()
     for token, id in added.items():
         if tokenizer.token_to_id(token) != id:
-            raise ValueError(f"{folder} adds the token {token!r} as {id}, which {VOCAB} has not: that is read from {TOKENIZER} alone")
+            raise ValueError(
+                f"{folder} adds the token {token!r}, {id}, to {VOCAB}'s: such a one is read from {TOKENIZER} alone"
+            )
     tokenizer.add_special_tokens([token for token in {END: None} | added if tokenizer.token_to_id(token) is not None])
     return tokenizer
 
@@ -63,7 +65,7 @@ def end_of_text(tokenizer) -> int | None:
 def check_writable(tokenizer) -> None:
     """Raises ValueError where a tokenizer has no tokenizer.json."""
     if tokenizer is not None and not isinstance(tokenizer, BPETokenizer):
-        raise ValueError(f"a tokenizer of kind {tokenizer.kind!r} cannot be written as {TOKENIZER}: only byte pairs ('bpe') can")
+        raise ValueError(f"a tokenizer of kind {tokenizer.kind!r} cannot be written as {TOKENIZER}, only byte pairs ('bpe')")
 
 
 def save_vocabulary(tokenizer: BPETokenizer, folder: Path) -> None:
