@@ -1,5 +1,5 @@
-"""The magnitudes of the operations of LSTM and Mamba, and of SwiGLU: their formulas, computed with numbers that know how far off
-they may be.
+"""The magnitudes of the operations of LSTM and Mamba, and of SwiGLU: formulas, computed with numbers that know how far off they
+may be.
 
 What is off at one step is off at all later ones, so no closed formula would be short. Instead every number carries its error
 along (running error analysis: Wilkinson 1963; Higham 2002, "Accuracy and stability of numerical algorithms", section 3.3).

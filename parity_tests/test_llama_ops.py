@@ -199,7 +199,7 @@ def test_heads_that_do_not_fit_are_named(q, k, v):
 
 
 def test_more_queries_than_keys_are_refused_as_attention_does():
-    with pytest.raises(ValueError, match="^q, k and v must be .* with R <= T, got"):
+    with pytest.raises(ValueError, match=r"^q, k and v must be .* with R <= T, got"):
         grouped_attention(np.ones((1, 4, 3, 2)), np.ones((1, 2, 2, 2)), np.ones((1, 2, 2, 2)))
 
 

@@ -13,10 +13,10 @@ Why the product knows the distance alone. Write R(a) for the turn by a, the matr
 cos a). Its transpose has the other sign before the sines, which is the turn by -a; and one turn after another is the turn by
 both angles (the addition theorems): R(a)^T R(b) = R(b - a). So for a query at t and a key at s, pair by pair,
 
-    (R(a[t]) q) . (R(a[s]) k)  =  q . R(a[t])^T R(a[s]) k  =  q . R(a[s] - a[t]) k        a[s, i] - a[t, i] = (s - t) theta^(-2i/D)
+    (R(a[t]) q) . (R(a[s]) k)  =  q . R(a[t])^T R(a[s]) k  =  q . R(a[s] - a[t]) k
 
-t and s come in through s - t only. No position is added to what a token means, and a turn changes no length, so v is left as
-it is: only who looks at whom depends on the place.
+and a[s, i] - a[t, i] = (s - t) theta^(-2i/D): t and s come in through s - t only. A turn changes no length, and v is not
+turned: no position is added to what a token means, and only who looks at whom depends on it.
 
 Backward. Ask of each x where it enters y, and with which factor: x[i] enters y[i] times cos(a) and y[i + D/2] times sin(a);
 x[i + D/2] enters y[i] times -sin(a) and y[i + D/2] times cos(a):

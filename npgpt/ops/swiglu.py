@@ -34,7 +34,7 @@ class Cache(NamedTuple):
 
 
 def swiglu(gate: Array, up: Array) -> tuple[Array, Cache]:
-    """gate, up (...) of one shape, finite -> y (...), elementwise, in their dtype. Raises ValueError where the shapes differ."""
+    """gate, up (...), finite -> y (...), elementwise, in their dtype. Raises ValueError where the shapes differ."""
     check_shape("up", up, "as gate", gate.shape)
     a, silu_cache = silu(gate)  # (...)
     return a * up, Cache(silu_cache, a, up)

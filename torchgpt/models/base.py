@@ -56,7 +56,9 @@ class LanguageModel(nn.Module):
         if self.device.type == "mps" and dtype == "float64":
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self.layout: Layout = type(self).layout_of(config)
-        self.connect({name: self._tensor(name, array) for name, array in initial_weights(self.layout, seed).items()})
+        tensors = {name: self._tensor(name, array) for name, array in initial_weights(self.layout, seed).items()}
+        tied = {"head.weight": tensors["token_embedding.weight"]} if config.tie_weights else {}
+        self.connect(tensors | tied)
 
     def _tensor(self, name: str, array: Array) -> Tensor:
         """The array on the model's device, as a parameter where it is trained."""
