@@ -14,6 +14,7 @@ from .machine.device import pick_device
 from .machine.threads import get_num_threads, set_num_threads
 from .models import make_model
 from .models.gpt import GPTConfig, GPTModel, get_position_encoding
+from .models.llama import LlamaConfig, LlamaModel
 from .models.lstm import LSTMConfig, LSTMModel
 from .models.mamba import MambaConfig, MambaModel
 from .optim import AdamW, clip_grad_norm, parameter_groups
@@ -33,6 +34,8 @@ __all__ = [
     "LSTMConfig",
     "LSTMModel",
     "LetterTokenizer",
+    "LlamaConfig",
+    "LlamaModel",
     "MambaConfig",
     "MambaModel",
     "RandomWindows",

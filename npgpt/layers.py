@@ -102,15 +102,15 @@ class LayerNorm:
 class RMSNorm:
     """Every row of features scaled to one length, then weight (C,)."""
 
-    def __init__(self, tensors: Tensors, name: str):
+    def __init__(self, tensors: Tensors, name: str, eps: float = 1e-5):
         weight = tensors[name + ".weight"]
-        self.weight, self.dweight = weight.data, weight.grad
+        self.weight, self.dweight, self.eps = weight.data, weight.grad, eps
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
     def forward(self, x: Array):
-        return rms_norm(x, self.weight)
+        return rms_norm(x, self.weight, self.eps)
 
     def backward(self, dy: Array, cache) -> Array:
         dx, dweight = rms_norm_backward(dy, cache)

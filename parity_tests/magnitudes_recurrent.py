@@ -1,4 +1,5 @@
-"""The magnitudes of the operations of LSTM and Mamba: their formulas, computed with numbers that know how far off they may be.
+"""The magnitudes of the operations of LSTM and Mamba, and of SwiGLU: formulas, computed with numbers that know how far off they
+may be.
 
 What is off at one step is off at all later ones, so no closed formula would be short. Instead every number carries its error
 along (running error analysis: Wilkinson 1963; Higham 2002, "Accuracy and stability of numerical algorithms", section 3.3).
@@ -95,6 +96,12 @@ def silu_magnitude(dy, x):
     dy, x = Rounded(dy), Rounded(x)
     s = sigmoid(x)
     return offs(x * s, dy * (s + x * s * (1 - s)))
+
+
+def swiglu_magnitude(dy, gate, up):
+    dy, gate, up = Rounded(dy), Rounded(gate), Rounded(up)
+    s = sigmoid(gate)
+    return offs(gate * s * up, dy * up * (s + gate * s * (1 - s)), dy * (gate * s))
 
 
 def softplus_magnitude(dy, x):

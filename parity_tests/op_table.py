@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 from npgpt.ops.dropout import dropout_mask
+from npgpt.ops.rope import cosines_and_sines
 
 from . import magnitudes_recurrent as recurrent
 from .measured import measured_magnitude, running_sum
@@ -221,6 +222,20 @@ def attention_magnitude(dy, q, k, v, mask):
     return dropped @ np.abs(v), [scale * ds @ np.abs(k), column(ds) @ np.abs(q), column(dropped) @ g]
 
 
+def grouped_attention_magnitude(dy, q, k, v, mask):
+    (B, K, T, D), H = k.shape, q.shape[1]
+    y, (dq, *of_heads) = attention_magnitude(dy, q, *(np.repeat(x, H // K, axis=1) for x in (k, v)), mask)
+    return y, [dq, *(each.reshape(B, K, H // K, T, D).sum(axis=2) for each in of_heads)]
+
+
+def rope_magnitude(dy, x, cos, sin):
+    def turned(a):
+        first, second, c, s = *np.split(np.abs(a), 2, axis=-1), np.abs(cos), np.abs(sin)
+        return np.concatenate([c * first + s * second, s * first + c * second], axis=-1)
+
+    return turned(x), [turned(dy)]
+
+
 # --------------------------------------------------------------------------------------------------------------- torch's side
 
 
@@ -232,6 +247,17 @@ def torch_attention(q, k, v, mask):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=past)
     scores = (q @ k.mT / math.sqrt(D)).masked_fill(~past, -math.inf)  # torch's own function draws its own mask
     return (scores.softmax(-1) * mask) @ v
+
+
+def torch_grouped_attention(q, k, v, mask):
+    G = q.shape[1] // k.shape[1]
+    return torch_attention(q, k.repeat_interleave(G, dim=1), v.repeat_interleave(G, dim=1), mask)
+
+
+def torch_rope(x, cos, sin):
+    cos, sin = (torch.as_tensor(table).repeat(1, 2) for table in (cos, sin))  # the grader fills in arrays
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
 def attention_mask(rng, dtype, *shape):
@@ -280,6 +306,21 @@ def stacked_cell(*inputs):
     """y = (h, c) as one array (2, B, H); the backward takes dy in either form."""
     y, cache = ops.lstm_cell(*inputs)
     return np.stack(y), cache
+
+
+def grouped_inputs(rng, s, dt, B, K, G, T, D):
+    """Few sequences, groups of three heads at most, and the queries of the last positions."""
+    B, G, R = min(B, 3), min(G, 3), int(rng.integers(1, T + 1))
+    q = array(rng, "normal" if s == "far_apart" else s, (B, K * G, R, D), dt)
+    k, v = array(rng, "normal", (B, K, T, D), dt), array(rng, s, (B, K, T, D), dt)
+    return [q, k, v, attention_mask(rng, dt, B, K * G, R, T)]
+
+
+def rope_inputs(rng, s, dt, B, H, T, half):
+    """Positions that begin anywhere."""
+    start = int(rng.integers(2000))
+    tables = cosines_and_sines(start + T, 2 * half, float(rng.choice([2.0, 1e4, 5e5])))
+    return [array(rng, s, (B, H, T, 2 * half), dt), *(table[start:].astype(dt) for table in tables)]
 
 
 def ids(rng, V, *shape):
@@ -484,6 +525,35 @@ TABLE = {
                 array(rng, "normal", (B, E, N), dt),
             ],
             magnitude=recurrent.selective_scan_magnitude,
+        ),
+        Op(
+            "rope",
+            ops.rope,
+            ops.rope_backward,
+            torch_rope,
+            dims=4,
+            inputs=rope_inputs,
+            magnitude=rope_magnitude,
+            constant=(1, 2),
+        ),
+        Op(
+            "grouped_attention",
+            ops.grouped_attention,
+            ops.grouped_attention_backward,
+            torch_grouped_attention,
+            dims=5,
+            inputs=grouped_inputs,
+            magnitude=grouped_attention_magnitude,
+            constant=(3,),
+        ),
+        Op(
+            "swiglu",
+            ops.swiglu,
+            ops.swiglu_backward,
+            lambda gate, up: F.silu(gate) * up,
+            dims=3,
+            inputs=lambda rng, s, dt, *shape: [array(rng, s, shape, dt), array(rng, s, shape, dt)],
+            magnitude=recurrent.swiglu_magnitude,
         ),
     )
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt import GPTConfig, LSTMConfig, MambaConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 from npgpt.models import layout_of
 from npgpt.models.config import Config
 from npgpt.models.layout import initial_weights
@@ -64,6 +64,7 @@ EXAMPLES: dict[str, Config] = {
     "gpt": GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True),
     "lstm": LSTMConfig(23, 2, 6, 6, 7, tie_weights=True),
     "mamba": MambaConfig(23, 2, 6, 7, d_state=3, d_conv=3, expand=1.5, dt_rank=2, head_bias=True),
+    "llama": LlamaConfig(23, 2, 4, 6, 7, n_kv_head=2, head_size=4, ffn_hidden=11, rope_theta=50.0, qkv_bias=True),
 }
 
 
@@ -125,7 +126,30 @@ def mamba_configs(draw) -> MambaConfig:
     )
 
 
-CONFIGS_OF_A_KIND = {"gpt": configs, "lstm": lstm_configs, "mamba": mamba_configs}
+@st.composite
+def llama_configs(draw) -> LlamaConfig:
+    """A small LlamaConfig over every option (dropout aside: test_dropout.py): groups of any size, heads that are not C / H; and
+    three features at least (see `configs`)."""
+    n_kv_head, group, width = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.sampled_from([2, 4, 6]))
+    n_head = n_kv_head * group
+    own_head_size = draw(st.booleans())
+    return LlamaConfig(
+        vocab_size=draw(st.integers(5, 40)),
+        n_layer=draw(st.integers(1, 3)),
+        n_head=n_head,
+        n_embd=draw(st.integers(3, 9)) if own_head_size else max(n_head * width, 4),
+        seq_len=draw(st.integers(1, 9)),
+        n_kv_head=draw(st.sampled_from([None, n_head])) if group == 1 else n_kv_head,
+        head_size=width if own_head_size else None,
+        ffn_hidden=draw(st.sampled_from([None, 1, 7])),
+        rope_theta=draw(st.sampled_from([1.5, 100.0, 10000.0, 5e5])),
+        norm_eps=draw(st.sampled_from([1e-6, 1e-5, 1e-2])),
+        qkv_bias=draw(st.booleans()),
+        tie_weights=draw(st.booleans()),
+    )
+
+
+CONFIGS_OF_A_KIND = {"gpt": configs, "lstm": lstm_configs, "mamba": mamba_configs, "llama": llama_configs}
 
 
 def given_every_kind(*strategies: st.SearchStrategy):

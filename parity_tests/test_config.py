@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from npgpt import GPTConfig, LSTMConfig, MambaConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 
 from .strategies import given_every_kind
 
@@ -40,6 +40,7 @@ def test_a_bad_option_is_named_with_what_came_and_what_is_allowed(change, error,
 
 GOOD_LSTM = {"vocab_size": 32, "n_layer": 1, "n_embd": 4, "n_hidden": 6, "seq_len": 8}
 GOOD_MAMBA = {"vocab_size": 32, "n_layer": 1, "n_embd": 4, "seq_len": 8}
+GOOD_LLAMA = {"vocab_size": 32, "n_layer": 1, "n_head": 4, "n_embd": 16, "seq_len": 8}
 
 
 @pytest.mark.parametrize("name", GOOD_LSTM)
@@ -98,7 +99,38 @@ def test_a_mambas_bad_option_is_named_with_what_came_and_what_is_allowed(change,
         MambaConfig(**(GOOD_MAMBA | change))
 
 
-@pytest.mark.parametrize("config", [GPTConfig(**GOOD), LSTMConfig(**GOOD_LSTM), MambaConfig(**GOOD_MAMBA)])
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"vocab_size": 0}, ValueError, "^vocab_size must be at least 1, got 0$"),
+        ({"n_layer": 1.5}, TypeError, "^n_layer must be an integer, got 1.5$"),
+        ({"n_head": 0}, ValueError, "^n_head must be at least 1, got 0$"),
+        ({"n_embd": None}, TypeError, "^n_embd must be an integer, got None$"),
+        ({"seq_len": "8"}, TypeError, "^seq_len must be an integer, got '8'$"),
+        ({"n_kv_head": 0}, ValueError, "^n_kv_head must be at least 1, got 0$"),
+        ({"n_kv_head": 3}, ValueError, "^n_kv_head must divide n_head, .* got n_kv_head=3, n_head=4$"),
+        ({"n_kv_head": 8}, ValueError, "^n_kv_head must divide n_head, .* got n_kv_head=8, n_head=4$"),
+        ({"n_embd": 18}, ValueError, "^n_embd must be divisible by n_head .* no head_size .*; got n_embd=18, n_head=4$"),
+        ({"n_embd": 12}, ValueError, "^a head must have an even number of features.*; got n_embd=12, n_head=4$"),
+        ({"head_size": 3}, ValueError, "^a head must have an even number of features.*; got head_size=3$"),
+        ({"head_size": 2.0}, TypeError, "^head_size must be an integer, got 2.0$"),
+        ({"ffn_hidden": 0}, ValueError, "^ffn_hidden must be at least 1, got 0$"),
+        ({"rope_theta": 0}, ValueError, "^rope_theta must be above 0 and finite, got 0.0$"),
+        ({"norm_eps": "1e-5"}, TypeError, "^norm_eps must be a number, got '1e-5'$"),
+        ({"qkv_bias": 1}, TypeError, "^qkv_bias must be True or False, got 1$"),
+        ({"tie_weights": None}, TypeError, "^tie_weights must be True or False, got None$"),
+        ({"dropout": 1.0}, ValueError, "^dropout must be at least 0 and below 1, got 1.0$"),
+        ({"head_bias": False}, TypeError, "head_bias"),
+    ],
+)
+def test_a_llamas_bad_option_is_named_with_what_came_and_what_is_allowed(change, error, message):
+    with pytest.raises(error, match=message):
+        LlamaConfig(**(GOOD_LLAMA | change))
+
+
+@pytest.mark.parametrize(
+    "config", [GPTConfig(**GOOD), LSTMConfig(**GOOD_LSTM), MambaConfig(**GOOD_MAMBA), LlamaConfig(**GOOD_LLAMA)]
+)
 def test_it_cannot_be_changed(config):
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.n_layer = 2
@@ -121,6 +153,14 @@ def test_defaults_and_derived_sizes_of_the_other_kinds():
     assert [dataclasses.replace(mamba, n_embd=n).dt_size for n in (16, 17, 768)] == [1, 2, 48]
     assert dataclasses.replace(mamba, dt_rank=5, expand=1.5).dt_size == 5
     assert type(MambaConfig(**(GOOD_MAMBA | {"dt_rank": np.int64(4)})).dt_rank) is int
+    llama = LlamaConfig(**GOOD_LLAMA)
+    assert (llama.n_kv_head, llama.head_size, llama.ffn_hidden) == (None, None, None)
+    assert (llama.rope_theta, llama.norm_eps, llama.qkv_bias, llama.tie_weights, llama.dropout) == (1e4, 1e-5, False, True, 0.0)
+    assert (llama.kv_heads, llama.head_width, llama.ffn_size) == (4, 4, 48)
+    given = dataclasses.replace(llama, n_embd=18, n_kv_head=2, head_size=6, ffn_hidden=5)
+    assert (given.kv_heads, given.head_width, given.ffn_size) == (2, 6, 5)
+    assert [dataclasses.replace(llama, n_embd=n, head_size=2).ffn_size for n in (1, 3, 4, 128, 576)] == [8, 8, 16, 344, 1536]
+    assert type(LlamaConfig(**(GOOD_LLAMA | {"n_kv_head": np.int64(2)})).n_kv_head) is int
 
 
 @given_every_kind()

@@ -92,7 +92,7 @@ process, device = torchgpt.join_ranks("cpu")
 rank, ranks, _ = process
 share = {"rank": rank, "ranks": ranks}
 found = {}
-for kind in ("lstm", "mamba"):
+for kind in CONFIGS:
     for sharded in (False, True) if ranks > 1 else (False,):
         config = npgpt.models.KINDS[kind].config_class.from_dict(CONFIGS[kind])
         model = torchgpt.make_model(config, seed=3, dtype="float64")
@@ -111,9 +111,9 @@ torchgpt.leave_ranks()
 
 
 def test_so_they_do_with_models_of_other_kinds():
-    """LSTM (with dropout) and Mamba, whole and sharded, in one job."""
-    configs = {kind: EXAMPLES[kind].to_dict() for kind in ("lstm", "mamba")}
-    configs["lstm"]["dropout"] = 0.2
+    """LSTM and Llama (with dropout) and Mamba, whole and sharded, in one job."""
+    configs = {kind: EXAMPLES[kind].to_dict() for kind in ("lstm", "mamba", "llama")}
+    configs["lstm"]["dropout"] = configs["llama"]["dropout"] = 0.2
     Path("run.py").write_text(f"CONFIGS = {configs}\n{RUN_OF_EVERY_KIND}")
     exec(compile(Path("run.py").read_text(), "run.py", "exec"), {})
     finish(launch(2, Path("run.py")))
@@ -122,7 +122,7 @@ def test_so_they_do_with_models_of_other_kinds():
     for name in two:
         ours, theirs = two[name], one[name.replace("True", "False")]
         assert np.abs(ours - theirs).max() < 1e-10, name
-    assert all(len(set(one[f"{kind} False losses"])) == 6 for kind in ("lstm", "mamba"))
+    assert all(len(set(one[f"{kind} False losses"])) == 6 for kind in configs)
 
 
 def test_processes_that_have_done_their_work_end_with_status_0(tmp_path):

@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig, LSTMConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig
 from npgpt.ops.dropout import dropout, dropout_mask
 from npgpt.text.data import set_generator_state
 
-from .strategies import configs, lstm_configs, random_weights, seeds
+from .strategies import configs, llama_configs, lstm_configs, random_weights, seeds
 from .tolerances import as_numpy
 
 SMALL = GPTConfig(11, 2, 2, 12, 8, position="learned", tie_weights=True, dropout=0.3)
 LSTM = LSTMConfig(11, 3, 12, 12, 8, tie_weights=True, dropout=0.3)
-of_both_kinds = pytest.mark.parametrize("config", [SMALL, LSTM], ids=lambda config: config.kind)
+LLAMA = LlamaConfig(11, 2, 4, 12, 8, n_kv_head=2, head_size=4, dropout=0.3)
+of_every_kind = pytest.mark.parametrize("config", [SMALL, LSTM, LLAMA], ids=lambda config: config.kind)
 
 
 def batch(seed, config=SMALL, size=4):
@@ -46,7 +47,7 @@ def test_a_mask_of_another_shape_is_refused():
         dropout(np.ones((2, 3)), np.ones(3))
 
 
-@given(st.one_of(configs(), lstm_configs()), seeds, st.floats(0.01, 0.8))
+@given(st.one_of(configs(), lstm_configs(), llama_configs()), seeds, st.floats(0.01, 0.8))
 def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, seed, p):
     config = dataclasses.replace(config, dropout=p)
     ours, theirs = (backend.make_model(config, seed=seed, dtype="float64") for backend in (npgpt, torchgpt))
@@ -62,7 +63,7 @@ def test_with_shared_masks_both_sides_have_the_same_loss_and_gradients(config, s
         assert np.abs(gradient - gradients[name]).max() <= 1e-9 * largest, name
 
 
-@of_both_kinds
+@of_every_kind
 def test_a_run_with_dropout_is_the_same_on_both_sides(config):
     tokens = np.random.default_rng(0).integers(11, size=300)
     runs = []
@@ -74,7 +75,7 @@ def test_a_run_with_dropout_is_the_same_on_both_sides(config):
     assert runs[0] != npgpt.train(plain, npgpt.RandomWindows(tokens, 8, 4), steps=60, learning_rate=1e-2)
 
 
-@of_both_kinds
+@of_every_kind
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_only_training_drops(backend, config):
     model, plain = (backend.make_model(dataclasses.replace(config, dropout=p), seed=1) for p in (0.5, 0.0))
@@ -91,7 +92,7 @@ def test_only_training_drops(backend, config):
     assert len(losses) > 1 and plain.loss_and_grad(ids, targets) == plain.loss_and_grad(ids, targets)
 
 
-@of_both_kinds
+@of_every_kind
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_masks_are_reproducible(backend, config):
     """By the seed, and from a saved state."""
@@ -107,7 +108,7 @@ def test_masks_are_reproducible(backend, config):
     assert other.loss_and_grad(ids, targets) == after
 
 
-@of_both_kinds
+@of_every_kind
 def test_the_gradient_is_that_of_the_dropped_model(config):
     """Central differences under one fixed mask: independent of torch's autograd."""
     model = npgpt.make_model(config, seed=1, dtype="float64")
@@ -133,24 +134,38 @@ def test_the_gradient_is_that_of_the_dropped_model(config):
         assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope, rel=1e-4, abs=1e-8), name
 
 
+def shapes_of_masks(backend, config):
+    """Of those that one forward draws, in its order."""
+    shapes, model = [], backend.make_model(config, seed=1)
+    draw = model.dropout_masks()
+
+    def noted(shape):
+        shapes.append(tuple(shape))
+        return draw(shape)
+
+    ids, _ = batch(0, config)
+    if backend is npgpt:
+        model.forward(ids, masks=noted)
+    else:
+        model(ids, masks=noted)
+    return shapes
+
+
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_an_lstm_drops_between_its_layers_and_nowhere_else(backend):
     """As torch.nn.LSTM: one layer has nothing to drop, and of three layers two hand on (B, T, H)."""
     ids, targets = batch(0, LSTM)
     one = backend.make_model(dataclasses.replace(LSTM, n_layer=1), seed=1)
     assert one.loss_and_grad(ids, targets) == one.loss_and_grad(ids, targets) == pytest.approx(one.loss(ids, targets), rel=1e-6)
-    shapes, three = [], backend.make_model(LSTM, seed=1)
-    draw = three.dropout_masks()
+    assert shapes_of_masks(backend, LSTM) == [(4, 8, 12)] * 2
 
-    def noted(shape):
-        shapes.append(tuple(shape))
-        return draw(shape)
 
-    if backend is npgpt:
-        three.forward(ids, masks=noted)
-    else:
-        three(ids, masks=noted)
-    assert shapes == [(4, 8, 12)] * 2
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_llama_drops_in_the_places_of_a_gpt(backend):
+    """After the embedding; in the pattern of every query head and at the end of both branches of each block."""
+    gpt = dataclasses.replace(SMALL, n_head=4)
+    places = [(4, 8, 12)] + [(4, 4, 8, 8), (4, 8, 12), (4, 8, 12)] * 2
+    assert shapes_of_masks(backend, LLAMA) == shapes_of_masks(backend, gpt) == places
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig, LSTMConfig, MambaConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
 from npgpt.ops.attention import TiledCache
@@ -55,12 +55,19 @@ def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
     assert all(gradient.dtype == dtype for gradient in gradients.values())
 
 
+LONG = {
+    "gpt": lambda p: GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=p),
+    "llama": lambda p: LlamaConfig(23, 2, 4, 12, 150, n_kv_head=2, head_size=6, rope_theta=100.0, dropout=p),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize(("T", "tiles"), [(64, None), (65, 2), (150, 3)])
-def test_long_sequences_train_on_torchs_gradients(T, tiles, dropout, dtype):
+def test_long_sequences_train_on_torchs_gradients(T, tiles, dropout, dtype, kind):
     """More queries than one tile holds; with dropout both sides draw the same masks."""
-    config = GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=dropout)
+    config = LONG[kind](dropout)
     rng = np.random.default_rng(T)
     weights = random_weights(rng, config, 0.3)
     ids, targets = tokens(rng, config, batch_size=3, length=T)
@@ -90,6 +97,7 @@ ordinary = st.sampled_from(
         GPTConfig(40, 3, 2, 16, 12, qkv_bias=True),
         LSTMConfig(65, 2, 24, 32, 16),
         MambaConfig(40, 2, 16, 12, d_state=4),
+        LlamaConfig(65, 2, 4, 32, 16, n_kv_head=2),
     ]
 )
 
@@ -108,6 +116,7 @@ def test_float64_gradients_are_within_32_eps_of_their_largest_element(config, se
 
 
 SHRUNK = {"gpt": {"n_head": 1}, "lstm": {"n_hidden": 1}, "mamba": {"expand": 1, "dt_rank": 1}}
+SHRUNK |= {"llama": {"n_head": 1, "n_kv_head": None, "head_size": 2, "norm_eps": 1e-5}}
 
 
 @given_every_kind(seeds, st.sampled_from([1, 2]), st.sampled_from([1, 2]))
@@ -160,11 +169,13 @@ IN_A_BLOCK = {  # what a trace shows of one: design, "Seeing inside"
     "gpt": "resid_pre ln1 q k v scores pattern z attn_out resid_mid ln2 ffn_pre ffn_post ffn_out resid_post",
     "lstm": "i f g o c h",
     "mamba": "resid_pre norm in_proj conv u delta B C state y gate mixer_out resid_post",
+    "llama": "resid_pre norm1 q k rot_q rot_k v scores pattern z attn_out resid_mid norm2 gate up ffn_post ffn_out resid_post",
 }
 AROUND_THE_BLOCKS = {
     "gpt": (["embed", "pos_embed"], ["ln_f", "logits"]),
     "lstm": (["embed"], ["logits"]),
     "mamba": (["embed"], ["norm_f", "logits"]),
+    "llama": (["embed"], ["norm_f", "logits"]),
 }
 
 
@@ -177,7 +188,7 @@ def test_the_trace_has_the_names_and_order_of_the_contract(kind, backend):
     assert all(tuple(value.shape) == tuple(gradient.shape) for value, gradient in trace.values())
 
 
-def test_the_shapes_of_what_a_trace_shows_of_an_lstm_and_a_mamba():
+def test_the_shapes_of_what_a_trace_shows_of_the_other_kinds():
     B, T = 2, 5
     sizes = {
         LSTMConfig(9, 2, 3, 4, 7): {"embed": (3,)} | dict.fromkeys([f"blocks.1.{name}" for name in "ifgoch"], (4,)),
@@ -194,6 +205,10 @@ def test_the_shapes_of_what_a_trace_shows_of_an_lstm_and_a_mamba():
     for config, shapes in sizes.items():
         trace = npgpt.make_model(config).trace(np.ones((B, T), int))
         assert {name: trace[name][0].shape for name in shapes} == {name: (B, T, *rest) for name, rest in shapes.items()}
+    trace = npgpt.make_model(LlamaConfig(9, 1, 4, 6, 7, n_kv_head=2, head_size=8, ffn_hidden=3)).trace(np.ones((B, T), int))
+    heads = dict.fromkeys(["q", "rot_q", "z"], (B, 4, T, 8)) | dict.fromkeys(["k", "rot_k", "v"], (B, 2, T, 8))
+    heads |= dict.fromkeys(["scores", "pattern"], (B, 4, T, T)) | dict.fromkeys(["gate", "up", "ffn_post"], (B, T, 3))
+    assert {name: trace[f"blocks.0.{name}"][0].shape for name in heads} == heads
 
 
 @given_every_kind(seeds)
@@ -219,6 +234,7 @@ def test_the_whole_backward_is_the_forwards_derivative_by_the_complex_step(confi
 
 tiny = [GPTConfig.article(), GPTConfig.article(True), LSTMConfig.article(), LSTMConfig(6, 2, 3, 3, 5, tie_weights=True)]
 tiny += [MambaConfig(6, 2, 3, 5, d_state=2, d_conv=3, expand=1, dt_rank=2, head_bias=True)]
+tiny += [LlamaConfig(6, 2, 4, 3, 5, n_kv_head=2, head_size=2, ffn_hidden=4, rope_theta=10.0, qkv_bias=True)]
 
 
 @pytest.mark.parametrize("config", tiny, ids=lambda config: f"{config.kind}-{config.vocab_size}")
@@ -253,7 +269,7 @@ def closed_formula(c) -> int:
     return (
         FORMULAS[c.kind](c)
         + (0 if c.tie_weights else c.vocab_size * read_by_the_head(c))
-        + (c.vocab_size if c.head_bias else 0)
+        + (c.vocab_size if getattr(c, "head_bias", False) else 0)
     )
 
 
@@ -283,11 +299,19 @@ def of_a_mamba(c: MambaConfig) -> int:
     return c.vocab_size * C + c.n_layer * block + C
 
 
-FORMULAS = {"gpt": of_a_gpt, "lstm": of_an_lstm, "mamba": of_a_mamba}
+def of_a_llama(c: LlamaConfig) -> int:
+    C, D, K = c.n_embd, c.head_size or c.n_embd // c.n_head, c.n_kv_head or c.n_head
+    F = c.ffn_hidden or next(n for n in range(0, 8 * C + 8, 8) if 3 * n >= 8 * C)
+    rows = (c.n_head + 2 * K) * D
+    block = 2 * C + rows * C + (rows if c.qkv_bias else 0) + C * c.n_head * D + 3 * C * F
+    return c.vocab_size * C + c.n_layer * block + C
 
 
-def test_the_names_and_shapes_of_an_lstm_and_a_mamba_are_those_of_their_references():
-    """torch.nn.LSTM's and mamba_ssm's, in torch's order: a module's own before its children's."""
+FORMULAS = {"gpt": of_a_gpt, "lstm": of_an_lstm, "mamba": of_a_mamba, "llama": of_a_llama}
+
+
+def test_the_names_and_shapes_of_the_other_kinds_are_those_of_the_contract():
+    """Of torch.nn.LSTM and mamba_ssm, in torch's order: a module's own before its children's; and a Llama's."""
     lstm = {"token_embedding.weight": (9, 3)}
     for i, width in ((0, 3), (1, 5)):
         lstm |= {f"blocks.{i}.lstm.weight_ih": (20, width), f"blocks.{i}.lstm.weight_hh": (20, 5)}
@@ -297,8 +321,23 @@ def test_the_names_and_shapes_of_an_lstm_and_a_mamba_are_those_of_their_referenc
     mixer |= {"x_proj.weight": (5, 6), "dt_proj.weight": (6, 1), "dt_proj.bias": (6,), "out_proj.weight": (4, 6)}
     mamba = {"token_embedding.weight": (9, 4), "blocks.0.norm.weight": (4,)}
     mamba |= {f"blocks.0.mixer.{name}": shape for name, shape in mixer.items()} | {"norm_f.weight": (4,)}
+    parts = {
+        "norm1.weight": (6,),
+        "mha.Wq.weight": (32, 6),
+        "mha.Wq.bias": (32,),
+        "mha.Wk.weight": (16, 6),
+        "mha.Wk.bias": (16,),
+    }
+    parts |= {"mha.Wv.weight": (16, 6), "mha.Wv.bias": (16,), "mha.projection.weight": (6, 32), "norm2.weight": (6,)}
+    parts |= {"ffn.gate.weight": (3, 6), "ffn.up.weight": (3, 6), "ffn.down.weight": (6, 3)}
+    llama = {"token_embedding.weight": (9, 6)} | {f"blocks.0.{name}": shape for name, shape in parts.items()}
+    llama |= {"norm_f.weight": (6,)}
+    plain = {name: shape for name, shape in llama.items() if not name.endswith("bias")} | {"head.weight": (9, 6)}
+    grouped = LlamaConfig(9, 1, 4, 6, 7, n_kv_head=2, head_size=8, ffn_hidden=3, qkv_bias=True)
     for config, expected in [
         (LSTMConfig(9, 2, 3, 5, 7), lstm),
+        (grouped, llama),
+        (dataclasses.replace(grouped, qkv_bias=False, tie_weights=False), plain),
         (MambaConfig(9, 1, 4, 7, d_state=2, d_conv=3, expand=1.5), mamba),
         (MambaConfig(9, 1, 4, 7, d_state=2, d_conv=3, expand=1.5, tie_weights=False), mamba | {"head.weight": (9, 4)}),
     ]:
@@ -322,6 +361,13 @@ def test_gpt2_has_124439808_parameters_on_both_sides():
     assert closed_formula(GPTConfig.gpt2()) == 124_439_808
     for backend in (npgpt, torchgpt):
         assert backend.GPTModel(GPTConfig.gpt2()).num_parameters() == 124_439_808
+
+
+def test_smollm2_has_134515008_parameters():
+    """(The test above has shown that a model has as many as the formula says, and as its layout.)"""
+    config = LlamaConfig.smollm2()
+    assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 134_515_008
+    assert (config.seq_len, config.rope_theta, config.norm_eps, config.tie_weights) == (2048, 1e5, 1e-5, True)
 
 
 def test_linear_layers_start_as_widely_as_the_config_says():
@@ -379,6 +425,19 @@ def test_a_mamba_starts_as_its_reference():
         assert (weights[f"blocks.{i}.norm.weight"] == 1).all()
     assert (weights["norm_f.weight"] == 1).all() and not weights["head.bias"].any()
     assert all(abs(weights[f"{name}.weight"].std() - 0.02) < 1e-3 for name in ("token_embedding", "head"))
+
+
+def test_a_llama_starts_as_a_gpt():
+    """Spreads of 0.02, of what writes into the stream smaller by the root of the number of writes; norms 1, biases 0."""
+    config = LlamaConfig(300, 2, 4, 32, 7, n_kv_head=2, head_size=16, qkv_bias=True, tie_weights=False)
+    for name, weight in npgpt.make_model(config, seed=1).state_dict().items():
+        if name.endswith("bias"):
+            assert not weight.any(), name
+        elif "norm" in name:
+            assert (weight == 1).all(), name
+        else:
+            spread = 0.01 if name.endswith(("projection.weight", "down.weight")) else 0.02
+            assert abs(weight.std() / spread - 1) < 0.1 and abs(weight.mean()) < 0.1 * spread, name
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -446,7 +505,12 @@ def test_a_head_shows_its_whole_pattern_however_long_the_sequence(backend):
 
 articles = pytest.mark.parametrize(
     "config",
-    [GPTConfig.article(train_qkv=True), LSTMConfig.article(), MambaConfig(32, 1, 3, 12)],
+    [
+        GPTConfig.article(train_qkv=True),
+        LSTMConfig.article(),
+        MambaConfig(32, 1, 3, 12),
+        LlamaConfig(32, 1, 1, 3, 12, head_size=2),
+    ],
     ids=lambda config: config.kind,
 )  # one of each kind, of about the article's size
 
@@ -557,11 +621,11 @@ def test_ids_that_do_not_fit_are_refused_by_name(backend, ids, error, message, c
 
 @articles
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_a_gpt_alone_has_a_longest_sequence(backend, config):
+def test_a_gpt_and_a_llama_have_a_longest_sequence(backend, config):
     model, ids = backend.make_model(config), [list(range(13))]
     calls = (lambda: model(ids), lambda: model.loss_and_grad(ids, ids), lambda: model.trace(ids))
     for call in calls:
-        if config.kind == "gpt":
+        if config.kind in ("gpt", "llama"):
             with pytest.raises(ValueError, match=r"^ids have 13 positions.*seq_len of 12$"):
                 call()
         else:

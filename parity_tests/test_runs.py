@@ -29,6 +29,7 @@ def backend(request):
 
 GPT = npgpt.GPTConfig(32, 1, 2, 8, 8, position="learned", tie_weights=True)
 KINDS = {"gpt": GPT, "lstm": npgpt.LSTMConfig(32, 2, 6, 8, 8), "mamba": npgpt.MambaConfig(32, 1, 6, 8, d_state=3)}
+KINDS |= {"llama": npgpt.LlamaConfig(32, 1, 4, 8, 8, n_kv_head=2)}
 
 
 def new_run(backend, folder, *, seed=3, dropout=0.2, config=GPT, **options) -> TrainingRun:

@@ -8,7 +8,7 @@ import pytest
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig, LSTMConfig, MambaConfig, TrainingDiverged
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig, TrainingDiverged
 
 from .tolerances import as_numpy
 
@@ -23,8 +23,9 @@ def batches(seq_len, seed=0, batch_size=4):
 
 LSTM = LSTMConfig(32, 2, 12, 12, 8, tie_weights=True)
 MAMBA = MambaConfig(32, 2, 12, 8, d_state=4)
+LLAMA = LlamaConfig(32, 2, 4, 12, 8, n_kv_head=2, head_size=4, qkv_bias=True)
 RUNS = {"article": GPTConfig.article(), "article275": GPTConfig.article(train_qkv=True), "gpt": SMALL}
-RUNS |= {"lstm of the article's size": LSTMConfig.article(), "lstm": LSTM, "mamba": MAMBA}
+RUNS |= {"lstm of the article's size": LSTMConfig.article(), "lstm": LSTM, "mamba": MAMBA, "llama": LLAMA}
 
 
 @pytest.mark.parametrize("config", RUNS.values(), ids=RUNS)
@@ -177,11 +178,12 @@ def test_only_matrices_decay(backend):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_of_a_mamba_and_an_lstm_no_level_decays(backend):
+def test_of_the_other_kinds_no_level_decays(backend):
     """A_log (a matrix by its shape alone), D, norms and biases stay; every other matrix shrinks."""
     for config, stays in [
         (MAMBA, ("A_log", ".D", "norm.weight", "norm_f.weight", ".bias")),
         (LSTM, ("bias_ih", "bias_hh", ".bias")),
+        (LLAMA, ("norm1.weight", "norm2.weight", "norm_f.weight", ".bias")),
     ]:
         model = backend.make_model(config, seed=1)
         before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}

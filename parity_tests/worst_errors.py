@@ -38,6 +38,9 @@ GRADIENTS = {
     "lstm_cell": ("dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh", "dh_prev", "dc_prev"),
     "lstm": ("dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh", "dh0", "dc0"),
     "selective_scan": ("du", "ddelta", "dA", "dB", "dC", "dD", "dh0"),
+    "rope": ("dx",),
+    "grouped_attention": ("dq", "dk", "dv"),
+    "swiglu": ("dgate", "dup"),
 }
 
 

@@ -6,6 +6,7 @@ A script that says `backend = npgpt.backend("torch")` instead of "numpy" runs on
 from npgpt import (
     Checkpoint,
     GPTConfig,
+    LlamaConfig,
     LSTMConfig,
     MambaConfig,
     TrainingDiverged,
@@ -22,6 +23,7 @@ from .machine.distributed import distribute, join_ranks, leave_ranks, wait_for_a
 from .machine.threads import get_num_threads, set_num_threads
 from .models import make_model
 from .models.gpt import GPTModel, get_position_encoding
+from .models.llama import LlamaModel
 from .models.lstm import LSTMModel
 from .models.mamba import MambaModel
 from .optim import AdamW, clip_grad_norm
@@ -36,6 +38,8 @@ __all__ = [
     "GPTModel",
     "LSTMConfig",
     "LSTMModel",
+    "LlamaConfig",
+    "LlamaModel",
     "MambaConfig",
     "MambaModel",
     "TrainingDiverged",

@@ -67,12 +67,13 @@ class LayerNorm(nn.Module):
 class RMSNorm(nn.Module):
     """Every row of features scaled to one length, then weight (C,)."""
 
-    def __init__(self, tensors: Tensors, name: str):
+    def __init__(self, tensors: Tensors, name: str, eps: float = 1e-5):
         super().__init__()
         register(self, "weight", tensors[name + ".weight"])
+        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, eps=1e-5)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 def split_heads(qkv: Tensor, n_head: int) -> Tensor:
@@ -102,6 +103,17 @@ def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore, mask: Tensor
     pattern = scores.softmax(dim=-1)  # (B, H, T, T)
     note("pattern", pattern)
     return (pattern if mask is None else pattern * mask) @ v, pattern
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore, masks: Masks | None = None) -> Tensor:
+    """q (B, H, R, D); k, v (B, H, T, D) -> z (B, H, R, D): step by step for whoever looks or drops, else by torch's fused
+    kernel, which never builds the weights."""
+    if note is not ignore or masks is not None:
+        return attention(q, k, v, note, masks and masks((*q.shape[:3], k.shape[2])))[0]
+    if q.shape == k.shape:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    mask = None if q.shape[2] == 1 else ~future(q, k)  # the queries are those of the last positions; a lone one sees all keys
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 class LinearView:
@@ -174,15 +186,7 @@ class MultiHeadAttention(nn.Module):
         note("q", q)
         note("k", k)
         note("v", v)
-        if note is ignore and masks is None:  # nobody asks for the weights: torch's fused kernel, which never builds them
-            if q.shape == k.shape:
-                z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
-            else:  # the queries are those of the last positions; a lone one sees all keys
-                mask = None if q.shape[2] == 1 else ~future(q, k)
-                z = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        else:
-            B, H, T, _ = q.shape
-            z, _ = attention(q, k, v, note, masks and masks((B, H, T, T)))  # (B, H, T, D)
+        z = attended(q, k, v, note, masks)  # (B, H, T, D)
         note("z", z)
         out = self.projection(join_heads(z))  # (B, T, C)
         note("attn_out", out)

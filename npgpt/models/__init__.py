@@ -2,10 +2,11 @@
 
 from .gpt import GPTModel
 from .layout import Fill, Layout
+from .llama import LlamaModel
 from .lstm import LSTMModel
 from .mamba import MambaModel
 
-KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel}  # config.kind -> its class
+KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel, "llama": LlamaModel}  # config.kind -> its class
 
 
 def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None):

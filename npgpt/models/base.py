@@ -5,7 +5,7 @@ A kind of model (gpt.py, ...) is a config and a class that adds
 
     config_class                      the class of its config
     layout_of(config)                 the names, shapes and initial values of its weights, in the state_dict's order (layout.py)
-    connect(tensors)                  makes the layers over those arrays
+    connect(tensors)                  makes the layers over those arrays (a tied head.weight is there under its own name too)
     forward(ids, note, masks)         -> logits, cache; shows `note` every intermediate by its name, from "embed" to "logits"
     backward(dlogits, cache, note)    adds to every parameter's gradient; shows `note` the gradient of each of those names
     remember(B), next_logits(ids, past)    generation: what is carried along (None where nothing is), and the logits of the
@@ -96,7 +96,9 @@ class LanguageModel:
     def _connect(self) -> None:
         tensors = self.store.parameters | self.buffers.parameters
         self.tensors: dict[str, Parameter] = {name: tensors[name] for name in self.layout}  # in the state_dict's order
-        self.connect(self.tensors)
+        # A tied head is a Linear over the embedding's own array: both then add to the one gradient.
+        tied = {"head.weight": self.tensors["token_embedding.weight"]} if self.config.tie_weights else {}
+        self.connect(self.tensors | tied)
 
     def _fill(self, weights: Fill) -> None:
         for name, tensor in self.tensors.items():

@@ -243,8 +243,6 @@ class GPTModel(LanguageModel):
             self.position_encoding = get_position_encoding(config.seq_len, config.n_embd, dtype=dtype)
         self.blocks = [Block(tensors, f"blocks.{i}", config.n_head) for i in range(config.n_layer)]
         self.ln_f = LayerNorm(tensors, "ln_f")
-        if config.tie_weights:  # a Linear over the embedding's own array: both then add to the one gradient
-            tensors = {**tensors, "head.weight": tensors["token_embedding.weight"]}
         self.head = Linear(tensors, "head")
 
     def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Cache]:

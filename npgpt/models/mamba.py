@@ -300,8 +300,6 @@ class MambaModel(LanguageModel):
         self.token_embedding = Embedding(tensors, "token_embedding")
         self.blocks = [Block(tensors, f"blocks.{i}") for i in range(self.config.n_layer)]
         self.norm_f = RMSNorm(tensors, "norm_f")
-        if self.config.tie_weights:  # a Linear over the embedding's own array: both then add to the one gradient
-            tensors = {**tensors, "head.weight": tensors["token_embedding.weight"]}
         self.head = Linear(tensors, "head")
 
     def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Cache]:

@@ -63,7 +63,7 @@ def future(queries: int, keys: int) -> Array:
 
 def check_shapes(q: Array, k: Array, v: Array) -> None:
     """Raises ValueError where q, k and v do not belong together."""
-    if k.shape != v.shape or q.shape[:2] != k.shape[:2] or q.shape[3:] != k.shape[3:] or q.shape[2] > k.shape[2]:
+    if k.shape != v.shape or q.shape[:-2] != k.shape[:-2] or q.shape[-1:] != k.shape[-1:] or q.shape[-2] > k.shape[-2]:
         raise ValueError(
             f"q, k and v must be (B, H, R, D) and twice (B, H, T, D) with R <= T, got {q.shape}, {k.shape}, {v.shape}"
         )
@@ -73,7 +73,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, note: Not
     """q (B, H, R, D); k, v (B, H, T, D) -> z (B, H, R, D) in their dtype.
 
     The R queries are those of the last R of T positions: R = T in training; R = 1 where one more token is generated and the
-    keys and values of the earlier ones are at hand.
+    keys and values of the earlier ones are at hand. (Heads may stand along several axes: see grouped_attention.py.)
 
     mask (B, H, R, T) : dropout of the pattern (dropout.py): z = (mask * pattern) v. None drops nothing.
     note : is shown the scores and the pattern, (B, H, R, T).
@@ -81,7 +81,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, note: Not
     Raises ValueError where the shapes do not fit.
     """
     check_shapes(q, k, v)
-    (R, D), T = q.shape[2:], k.shape[2]
+    (R, D), T = q.shape[-2:], k.shape[-2]
     scores = q @ k.mT / math.sqrt(D)  # (B, H, R, T)
     scores = np.where(future(R, T), -np.inf, scores)  # set, not added: -inf + inf would be nan
     note("scores", scores)
@@ -136,7 +136,7 @@ def tiles(queries: int, keys: int, tile: int) -> list[tuple[slice, slice]]:
 
 def in_its_place(whole: dict[str, Array] | None, rows: slice, seen: slice) -> Note:
     """An observer of one tile, which copies what it is shown into the whole (B, H, R, T)."""
-    return ignore if whole is None else lambda name, part: whole[name].__setitem__(np.s_[:, :, rows, seen], part)
+    return ignore if whole is None else lambda name, part: whole[name].__setitem__(np.s_[..., rows, seen], part)
 
 
 def attention_in_tiles(
@@ -148,16 +148,16 @@ def attention_in_tiles(
     T = 4,096 (measured on one core, float32); at T = 256 it makes no difference.
     """
     check_shapes(q, k, v)
-    shape = (*q.shape[:3], k.shape[2])  # (B, H, R, T)
+    shape = (*q.shape[:-1], k.shape[-2])  # (B, H, R, T)
     whole = None
     if note is not ignore:
         whole = {"scores": np.full(shape, -np.inf, q.dtype), "pattern": np.zeros(shape, q.dtype)}
     z = np.empty_like(q)  # (B, H, R, D)
     caches = []
-    for rows, seen in tiles(q.shape[2], k.shape[2], tile):
-        its_mask = None if mask is None else mask[:, :, rows, seen]
+    for rows, seen in tiles(q.shape[-2], k.shape[-2], tile):
+        its_mask = None if mask is None else mask[..., rows, seen]
         its_note = in_its_place(whole, rows, seen)
-        z[:, :, rows], cache = attention(q[:, :, rows], k[:, :, seen], v[:, :, seen], its_mask, its_note)
+        z[..., rows, :], cache = attention(q[..., rows, :], k[..., seen, :], v[..., seen, :], its_mask, its_note)
         caches.append(cache)
     for name, array in (whole or {}).items():
         note(name, array)
@@ -172,14 +172,15 @@ def attention_in_tiles_backward(dz: Array, cache: TiledCache, note: Note = ignor
         dpattern = dz @ v.mT  # (B, H, R, T)
         dpattern = dpattern if mask is None else dropout_backward(dpattern, DropoutCache(mask))
         whole = {"pattern": dpattern, "scores": np.zeros_like(dpattern)}
-    dq, dk, dv = np.empty_like(dz), np.zeros_like(v), np.zeros_like(v)
+    dq = np.empty_like(dz)
+    dk, dv = np.zeros((2, *v.shape), v.dtype)
     start = 0
     for tile in cache.tiles:
-        rows, seen = slice(start, start + tile.q.shape[2]), slice(tile.k.shape[2])
+        rows, seen = slice(start, start + tile.q.shape[-2]), slice(tile.k.shape[-2])
         its_note = in_its_place(whole, rows, seen)
-        dq[:, :, rows], its_dk, its_dv = attention_backward(dz[:, :, rows], tile, its_note)
-        dk[:, :, seen] += its_dk  # a key collects from all tiles that looked at it
-        dv[:, :, seen] += its_dv
+        dq[..., rows, :], its_dk, its_dv = attention_backward(dz[..., rows, :], tile, its_note)
+        dk[..., seen, :] += its_dk  # a key collects from all tiles that looked at it
+        dv[..., seen, :] += its_dv
         start = rows.stop
     for name, array in (whole or {}).items():
         note(name, array)

@@ -3,10 +3,11 @@
 from npgpt.models.layout import Fill
 
 from .gpt import GPTModel
+from .llama import LlamaModel
 from .lstm import LSTMModel
 from .mamba import MambaModel
 
-KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel}  # config.kind -> its class
+KINDS = {"gpt": GPTModel, "lstm": LSTMModel, "mamba": MambaModel, "llama": LlamaModel}  # config.kind -> its class
 
 
 def make_model(config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None):

@@ -60,7 +60,9 @@ class LanguageModel(nn.Module):
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self.layout: Layout = type(self).layout_of(config)
         weights = weights or drawn(self.layout, seed)
-        self.connect({name: self._tensor(name, weights) for name in self.layout})
+        tensors = {name: self._tensor(name, weights) for name in self.layout}
+        tied = {"head.weight": tensors["token_embedding.weight"]} if config.tie_weights else {}
+        self.connect(tensors | tied)
 
     def _tensor(self, name: str, weights: Fill) -> Tensor:
         """The weight of that name on the model's device, as a parameter where it is trained. On the CPU it is written where it

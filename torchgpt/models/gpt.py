@@ -71,8 +71,6 @@ class GPTModel(LanguageModel):
             self.register_buffer("sinusoids", table, persistent=False)
         self.blocks = nn.ModuleList(Block(tensors, f"blocks.{i}", config.n_head) for i in range(config.n_layer))
         self.ln_f = LayerNorm(tensors, "ln_f")
-        if config.tie_weights:
-            tensors = {**tensors, "head.weight": self.token_embedding.weight}
         self.head = Linear(tensors, "head")
 
     @property

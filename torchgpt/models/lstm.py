@@ -82,8 +82,6 @@ class LSTMModel(LanguageModel):
         """Makes the layers over the tensors."""
         self.token_embedding = Embedding(tensors, "token_embedding")
         self.blocks = nn.ModuleList(Block(tensors, f"blocks.{i}") for i in range(self.config.n_layer))
-        if self.config.tie_weights:
-            tensors = {**tensors, "head.weight": self.token_embedding.weight}
         self.head = Linear(tensors, "head")
 
     def logits(self, ids: Tensor, note: Note = ignore, masks: Masks | None = None, past: list[State] | None = None) -> Tensor:

@@ -128,8 +128,6 @@ class MambaModel(LanguageModel):
         self.token_embedding = Embedding(tensors, "token_embedding")
         self.blocks = nn.ModuleList(Block(tensors, f"blocks.{i}") for i in range(self.config.n_layer))
         self.norm_f = RMSNorm(tensors, "norm_f")
-        if self.config.tie_weights:
-            tensors = {**tensors, "head.weight": self.token_embedding.weight}
         self.head = Linear(tensors, "head")
 
     def logits(self, ids: Tensor, note: Note = ignore, masks: Masks | None = None, past: list[State] | None = None) -> Tensor:
