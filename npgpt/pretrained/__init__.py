@@ -140,8 +140,8 @@ def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: P
             faults.append(f"missing {their_name}")
         elif found[their_name].shape != shape:
             faults.append(f"{their_name} has the shape {found[their_name].shape}, expected {shape}")
-        elif found[their_name].dtype not in DTYPES:
-            faults.append(f"{their_name} is of dtype {found[their_name].dtype}, not one of {', '.join(DTYPES)}")
+        elif found[their_name].fault:
+            faults.append(f"{their_name} {found[their_name].fault}")
     faults += [f"unknown {name}" for name in found if name not in known]
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""

@@ -77,6 +77,11 @@ class Tensor:
     shape: tuple[int, ...]
     start: int  # its first byte in the file
 
+    @property
+    def fault(self) -> str | None:
+        """Why the numbers cannot be read, if they cannot."""
+        return None if self.dtype in DTYPES else f"is of dtype {self.dtype}, not one of {', '.join(DTYPES)}"
+
     def read_into(self, array: Array) -> None:
         """Writes the numbers into the array, converted to its dtype; where it has fewer rows, the first ones."""
         with open(self.path, "rb", buffering=0) as file:
