@@ -207,16 +207,21 @@ def properties(seed: int, config: Config = CONFIG) -> bool:
 
 def gpt_properties(config, weights, ids, targets, trace, gradients) -> bool:
     """Attention's rows and mask, the key bias that softmax ignores, the tied head."""
-    pattern, dpattern = trace["blocks.0.pattern"]
-    scores, dscores = trace["blocks.0.scores"]
-    terms = (pattern * np.abs(dpattern)).sum(-1)
-    if (np.abs(dscores.sum(-1)) > 100 * eps("float64") * terms).any() or np.isfinite(scores[..., 0, 1]).any():
+    if rows_or_mask_are_wrong(trace):
         return True
     if config.qkv_bias:
         key_bias = gradients["blocks.0.mha.Wqkv.bias"][config.n_embd : 2 * config.n_embd]
         if np.abs(key_bias).max() > 1e3 * eps("float64") * max(np.abs(g).max() for g in gradients.values()):
             return True
     return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
+
+
+def rows_or_mask_are_wrong(trace) -> bool:
+    """Whether a row of dscores does not sum to zero, or the first position sees the second."""
+    pattern, dpattern = trace["blocks.0.pattern"]
+    scores, dscores = trace["blocks.0.scores"]
+    terms = (pattern * np.abs(dpattern)).sum(-1)
+    return bool((np.abs(dscores.sum(-1)) > 100 * eps("float64") * terms).any() or np.isfinite(scores[..., 0, 1]).any())
 
 
 def tied_is_not_the_sum(config, weights, ids, targets, gradients) -> bool:
@@ -251,6 +256,35 @@ def mamba_properties(config, weights, ids, targets, trace, gradients) -> bool:
     return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
 
 
+def llama_properties(config, weights, ids, targets, trace, gradients) -> bool:
+    """Attention's rows and mask; queries and keys turned as complex numbers are, which keeps their lengths, and their gradients
+    turned back; logits that know distances alone; what is remembered; the tied head."""
+    if rows_or_mask_are_wrong(trace):
+        return True
+    D, T = config.head_width, ids.shape[1]
+    turn = np.exp(1j * np.outer(np.arange(T), config.rope_theta ** (-2 * np.arange(D // 2) / D)))  # (T, D/2)
+    for i in range(config.n_layer):
+        for name in "qk":
+            before, after = ([in_pairs(x) for x in trace[f"blocks.{i}.{place}{name}"]] for place in ("", "rot_"))
+            for expected, found in ((turn * before[0], after[0]), (turn.conj() * after[1], before[1])):
+                if np.abs(expected - found).max() > 100 * eps("float64") * np.abs(expected).max():
+                    return True
+    made = model(npgpt, weights, config=config)
+    logits = made(ids)
+    made.turns = made.turns.at(slice(1, None))  # every position is the next one
+    if np.abs(made(ids) - logits).max() > 1e3 * eps("float64") * np.abs(logits).max():
+        return True
+    if carried_on_is_not_the_whole(config, weights, ids):
+        return True
+    return config.tie_weights and tied_is_not_the_sum(config, weights, ids, targets, gradients)
+
+
+def in_pairs(x):
+    """(..., D) -> (..., D/2): the pairs (i, i + D/2) as complex numbers."""
+    first, second = np.split(x, 2, axis=-1)
+    return first + 1j * second
+
+
 def carried_on_is_not_the_whole(config, weights, ids) -> bool:
     """Whether a text read in two parts, from an empty state, has other logits at its end than one read at once."""
     made = model(npgpt, weights, config=config)
@@ -267,6 +301,7 @@ OWN_PROPERTIES: dict[str, Callable[..., bool]] = {
     "gpt": gpt_properties,
     "lstm": lstm_properties,
     "mamba": mamba_properties,
+    "llama": llama_properties,
 }
 
 

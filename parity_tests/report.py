@@ -28,7 +28,7 @@ import torch
 import npgpt
 import npgpt.runs.files
 import torchgpt
-from npgpt import GPTConfig, LSTMConfig, MambaConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 from npgpt.models.config import Config
 
 from .bugs import CATALOGUE
@@ -44,6 +44,7 @@ PRESETS: dict[str, Config] = {  # of any kind of model: a new one adds its own
     "gpt2": GPTConfig.gpt2(),
     "lstm": LSTMConfig(65, 2, 32, 32, 16, tie_weights=True),
     "mamba": MambaConfig(65, 2, 32, 16),
+    "llama": LlamaConfig(65, 2, 4, 32, 16, n_kv_head=2),
 }
 
 

@@ -64,7 +64,9 @@ EXAMPLES: dict[str, Config] = {
     "gpt": GPTConfig(23, 2, 2, 6, 7, position="learned", ffn_hidden=11, qkv_bias=True, tie_weights=True),
     "lstm": LSTMConfig(23, 2, 6, 6, 7, tie_weights=True),
     "mamba": MambaConfig(23, 2, 6, 7, d_state=3, d_conv=3, expand=1.5, dt_rank=2, head_bias=True),
-    "llama": LlamaConfig(23, 2, 4, 6, 7, n_kv_head=2, head_size=4, ffn_hidden=11, rope_theta=50.0, qkv_bias=True),
+    "llama": LlamaConfig(
+        23, 2, 4, 6, 7, n_kv_head=2, head_size=4, ffn_hidden=11, rope_theta=50.0, norm_eps=1e-3, qkv_bias=True
+    ),
 }
 
 

@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
 
-from .strategies import configs, random_weights, seeds, weight_shapes
+from .strategies import configs, llama_configs, random_weights, seeds, weight_shapes
 from .tolerances import as_numpy, assert_model_parity
 
+with_a_context = st.one_of(configs(), llama_configs())
 
-@given(configs(), seeds)
+
+@given(with_a_context, seeds)
 def test_both_backends_generate_the_same_tokens(config, seed):
     rng = np.random.default_rng(seed)
-    ours = npgpt.GPTModel(config, dtype="float64")
+    ours = npgpt.make_model(config, dtype="float64")
     ours.load_state_dict(random_weights(rng, config, 1.0))
     theirs = torchgpt.from_numpy(ours)
     for length in {1, config.seq_len, config.seq_len + 3}:  # shorter than, equal to, longer than the context
@@ -27,10 +30,10 @@ def test_both_backends_generate_the_same_tokens(config, seed):
         assert tokens.shape == (2, length + 5) and tokens.dtype == np.int64 and np.array_equal(tokens[:, :length], prompt)
 
 
-@given(configs(), seeds)
+@given(with_a_context, seeds)
 def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
     rng = np.random.default_rng(seed)
-    model = npgpt.GPTModel(config, dtype="float64")
+    model = npgpt.make_model(config, dtype="float64")
     model.load_state_dict(random_weights(rng, config, 1.0))
     tokens = npgpt.generate(model, rng.integers(config.vocab_size, size=config.seq_len + 2), 6)
     assert tokens.ndim == 1
@@ -38,15 +41,15 @@ def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
         assert tokens[end] == model(tokens[None, max(0, end - config.seq_len) : end])[0, -1].argmax()
 
 
-@given(configs(), seeds)
+@given(with_a_context, seeds)
 def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
     """Whatever the number of tokens that each call brings."""
     rng = np.random.default_rng(seed)
-    ours = npgpt.GPTModel(config, dtype="float64")
+    ours = npgpt.make_model(config, dtype="float64")
     ours.load_state_dict(random_weights(rng, config, 0.5))
     tokens = rng.integers(config.vocab_size, size=(2, config.seq_len))
     ends = sorted({config.seq_len, *rng.integers(1, config.seq_len + 1, size=3).tolist()})
-    theirs, single = torchgpt.from_numpy(ours), torchgpt.GPTModel(config)
+    theirs, single = torchgpt.from_numpy(ours), torchgpt.make_model(config)
     single.load_state_dict(ours.state_dict())
     for model in (ours, theirs):
         past = model.remember(2)
@@ -60,9 +63,15 @@ def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block(backend, dtype):
-    model = backend.GPTModel(npgpt.GPTConfig(11, 2, 2, 8, 6), dtype=dtype)
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [(npgpt.GPTConfig(11, 2, 2, 8, 6), (1, 2, 6, 4)), (npgpt.LlamaConfig(11, 2, 4, 8, 6, n_kv_head=2), (1, 2, 6, 2))],
+)
+def test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block(backend, dtype, config, shape):
+    """And the keys and values of a Llama are those of its key heads alone."""
+    model = backend.make_model(config, dtype=dtype)
     past = model.remember(1)
+    assert [tuple(each.shape) for entry in past for each in (entry.k, entry.v)] == [shape] * 4
     for _ in range(2):  # nothing remembered, then something
         assert as_numpy(model.next_logits(np.array([[1]]), past)).dtype == dtype
     assert [as_numpy(entry.k).dtype for entry in past] == [dtype, dtype]
@@ -72,9 +81,13 @@ def test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block(bac
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
-def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend):
-    config = npgpt.GPTConfig(11, 2, 2, 8, 6, position="learned")
-    model = backend.GPTModel(config, seed=4, dtype="float64")
+@pytest.mark.parametrize(
+    "config",
+    [npgpt.GPTConfig(11, 2, 2, 8, 6, position="learned"), npgpt.LlamaConfig(11, 2, 4, 8, 6, n_kv_head=2)],
+    ids=lambda config: config.kind,
+)
+def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend, config):
+    model = backend.make_model(config, seed=4, dtype="float64")
     weights = random_weights(np.random.default_rng(4), config, 1.0)
     model.load_state_dict(weights)
     for slide in range(1, 7):

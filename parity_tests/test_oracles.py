@@ -1,4 +1,5 @@
-"""LSTM and Mamba against models that are not ours, with the same weights: torch.nn.LSTM, and transformers' MambaForCausalLM.
+"""LSTM, Mamba and Llama against models that are not ours, with the same weights: torch.nn.LSTM; transformers' MambaForCausalLM,
+LlamaForCausalLM and Qwen2ForCausalLM; and a Llama as its papers' formulas say it, head by head.
 
 Both sides of this repository are asked: logits, loss and every gradient, in float64. All weights get noise, since biases start
 at 0 and D at 1: a loader that lost one would pass else.
@@ -18,9 +19,9 @@ from torch import nn
 
 import npgpt
 import torchgpt
-from npgpt import MambaConfig
+from npgpt import LlamaConfig, MambaConfig
 
-from .strategies import EXAMPLES, lstm_configs, mamba_configs, random_weights, seeds, tokens, weight_shapes
+from .strategies import EXAMPLES, llama_configs, lstm_configs, mamba_configs, random_weights, seeds, tokens, weight_shapes
 from .tolerances import as_numpy, model_errors
 
 NEAR = 1e-13  # of the largest element, or of a thousandth of the largest of all
@@ -35,13 +36,13 @@ def ours_with(config, weights):
     return models
 
 
-def assert_equals_the_oracle(model, logits, loss, gradients, ids, targets):
+def assert_equals_the_oracle(model, logits, loss, gradients, ids, targets, near=NEAR):
     """model : ours. The rest : the oracle's, the gradients under our names and in our order."""
     assert model.loss_and_grad(ids, targets) == pytest.approx(loss, rel=1e-14)
     assert model_errors({"logits": as_numpy(model(ids))}, {"logits": logits})["logits"] <= NEAR
     assert list(model.gradients()) == list(gradients)
     errors = model_errors(model.gradients(), gradients)
-    assert max(errors.values()) <= NEAR, errors
+    assert max(errors.values()) <= near, errors
 
 
 # ---------------------------------------------------------------------------------------------------------------- torch.nn.LSTM
@@ -145,11 +146,15 @@ def as_transformers(package, config: MambaConfig):
 
 @contextmanager
 def without_casts():
-    """transformers casts A, D, dt's bias, B, u, the norms and the logits to float32, even in a float64 model: within, nothing
-    is cast to float32. Around its forward alone, never around ours."""
+    """transformers casts A, D, dt's bias, B, u, the norms, the logits and RoPE's angles to float32, even in a float64 model:
+    within, nothing is cast to float32. Around its forward alone, never around ours."""
     right = torch.Tensor.float, torch.Tensor.to
-    torch.Tensor.float = lambda self: self
-    torch.Tensor.to = lambda self, *args, **options: self if args == (torch.float32,) else right[1](self, *args, **options)
+    torch.Tensor.float = lambda self: self if self.is_floating_point() else self.double()
+
+    def to(self, *args, **options):
+        return self if torch.float32 in (*args, options.get("dtype")) else right[1](self, *args, **options)
+
+    torch.Tensor.to = to
     try:
         yield
     finally:
@@ -242,3 +247,152 @@ def test_transformers_loads_a_folder_of_our_weights_and_writes_the_same_text(tra
         assert np.abs(as_numpy(model(ids)) - cast).max() <= 1e-6 * np.abs(logits).max()
         backend = npgpt if model.backend == "npgpt" else torchgpt
         assert np.array_equal(as_numpy(backend.generate(model, ids, 8)), text)
+
+
+# ------------------------------------------------------------------------------------------ a Llama as its papers' formulas say
+
+
+class Formulas(nn.Module):
+    """A Llama in plain torch, from the papers: one head after the other, turned as complex numbers. It has our names."""
+
+    def __init__(self, config: LlamaConfig, weights):
+        super().__init__()
+        self.config, self.names = config, list(weights)
+        self.weights = nn.ParameterList(nn.Parameter(torch.from_numpy(w)) for w in weights.values())
+
+    def named_parameters(self):
+        return zip(self.names, self.weights, strict=True)
+
+    def forward(self, ids):
+        c, w = self.config, dict(self.named_parameters())
+        H, K, D, T = c.n_head, c.n_kv_head or c.n_head, c.head_size or c.n_embd // c.n_head, ids.shape[1]
+        frequency = torch.tensor([c.rope_theta ** (-2 * i / D) for i in range(D // 2)], dtype=torch.float64)
+        turn = torch.polar(torch.ones(T, D // 2, dtype=torch.float64), torch.outer(torch.arange(T).double(), frequency))
+
+        def norm(x, weight):
+            return x / (x.square().sum(-1, keepdim=True) / c.n_embd + c.norm_eps).sqrt() * weight
+
+        def rows(x, name, head, turned):
+            """What one head's D rows of that matrix make of x; turned by position."""
+            own = slice(head * D, head * D + D)
+            y = x @ w[name + ".weight"][own].T + (w[name + ".bias"][own] if c.qkv_bias else 0)
+            if not turned:
+                return y
+            y = torch.complex(y[..., : D // 2], y[..., D // 2 :]) * turn
+            return torch.cat([y.real, y.imag], dim=-1)
+
+        x = w["token_embedding.weight"][ids]
+        for i in range(c.n_layer):
+            block, heads = f"blocks.{i}.", []
+            normed = norm(x, w[block + "norm1.weight"])
+            for h in range(H):
+                asked = h * K // H  # heads 0..H/K - 1 ask key head 0
+                q, k = rows(normed, block + "mha.Wq", h, True), rows(normed, block + "mha.Wk", asked, True)
+                scores = torch.einsum("btd,bsd->bts", q, k) / D**0.5 + torch.full((T, T), -torch.inf).triu(1)
+                heads.append(scores.softmax(-1) @ rows(normed, block + "mha.Wv", asked, False))
+            x = x + torch.cat(heads, dim=-1) @ w[block + "mha.projection.weight"].T
+            normed = norm(x, w[block + "norm2.weight"])
+            gate, up = (normed @ w[f"{block}ffn.{name}.weight"].T for name in ("gate", "up"))
+            x = x + (gate / (1 + (-gate).exp()) * up) @ w[block + "ffn.down.weight"].T
+        head = w["token_embedding.weight" if c.tie_weights else "head.weight"]
+        return norm(x, w["norm_f.weight"]) @ head.T
+
+
+@some
+@given(llama_configs(), seeds)
+def test_a_llama_equals_the_formulas(config, seed):
+    rng = np.random.default_rng(seed)
+    weights, (ids, targets) = random_weights(rng, config, 0.3), tokens(rng, config)
+    answer = asked(Formulas(config, weights), {name: name for name in weights}, ids, targets)
+    for model in ours_with(config, weights):
+        assert_equals_the_oracle(model, *answer, ids, targets)
+
+
+# ---------------------------------------------------------------------------------------------------------- transformers' Llama
+
+IN_LLAMA = {
+    "token_embedding": "embed_tokens",
+    "blocks": "layers",
+    "norm1": "input_layernorm",
+    "norm2": "post_attention_layernorm",
+}
+IN_LLAMA |= {"mha": "self_attn", "Wq": "q_proj", "Wk": "k_proj", "Wv": "v_proj", "projection": "o_proj"}
+IN_LLAMA |= {"ffn": "mlp", "gate": "gate_proj", "up": "up_proj", "down": "down_proj", "norm_f": "norm"}
+
+
+def in_llama(name: str) -> str:
+    """Our name of a weight -> that in LlamaForCausalLM and Qwen2ForCausalLM."""
+    return "lm_head.weight" if name == "head.weight" else ".".join(["model", *(IN_LLAMA.get(p, p) for p in name.split("."))])
+
+
+def a_multiple(config: LlamaConfig) -> LlamaConfig:
+    """The config with a width that transformers takes: a multiple of the heads, whatever their size."""
+    return dataclasses.replace(config, n_embd=config.n_head * -(-config.n_embd // config.n_head), head_size=config.head_width)
+
+
+def llama_in_transformers(package, config: LlamaConfig):
+    """Their model of our config, in float64. With biases of q, k and v it is a Qwen2; Llama's option would add a fourth."""
+    options = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.n_embd,
+        "intermediate_size": config.ffn_size,
+        "num_hidden_layers": config.n_layer,
+        "num_attention_heads": config.n_head,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_width,
+        "max_position_embeddings": config.seq_len,
+        "rms_norm_eps": config.norm_eps,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "tie_word_embeddings": config.tie_weights,
+        "attn_implementation": "sdpa",  # the eager one casts inside softmax
+        **dict.fromkeys(["bos_token_id", "eos_token_id", "pad_token_id"]),
+    }
+    kind = "Qwen2" if config.qkv_bias else "Llama"
+    return getattr(package, f"{kind}ForCausalLM")(getattr(package, f"{kind}Config")(**options)).double().eval()
+
+
+@some
+@given(config=llama_configs(), seed=seeds)
+def test_a_llama_equals_transformers(transformers, config, seed):
+    """To float32's accuracy as it is; to float64's where nothing is cast, and the frequencies, which it keeps in float32, are
+    computed again."""
+    config, rng = a_multiple(config), np.random.default_rng(seed)
+    weights, (ids, targets) = random_weights(rng, config, 0.3), tokens(rng, config)
+    names = {name: in_llama(name) for name in weights}
+    theirs = llama_in_transformers(transformers, config)
+    missing, unexpected = theirs.load_state_dict({its: torch.from_numpy(weights[n]) for n, its in names.items()}, strict=False)
+    assert unexpected == [] and missing == (["lm_head.weight"] if config.tie_weights else [])
+    theirs.tie_weights()
+    cast = theirs(torch.from_numpy(ids), use_cache=False).logits.detach().numpy()
+    D = config.head_width
+    theirs.model.rotary_emb.inv_freq = config.rope_theta ** -(torch.arange(0, D, 2, dtype=torch.float64) / D)
+
+    class Asked(nn.Module):
+        def forward(self, ids):
+            return logits_of(theirs, ids)
+
+        def named_parameters(self):
+            return theirs.named_parameters()
+
+    answer = asked(Asked(), names, ids, targets)
+    for model in ours_with(config, weights):
+        # Its fused attention leaves rounding errors where a query's gradient is 0 (with one key to look at), as ours does not.
+        assert_equals_the_oracle(model, *answer, ids, targets, near=10 * NEAR)
+        assert np.abs(as_numpy(model(ids)) - cast).max() <= 1e-5 * np.abs(cast).max()
+
+
+@pytest.mark.parametrize("qkv_bias", [False, True])
+def test_transformers_writes_the_same_text_as_a_llama(transformers, qkv_bias):
+    """From its own cache of keys and values, as we from ours."""
+    config = dataclasses.replace(a_multiple(EXAMPLES["llama"]), seq_len=20, qkv_bias=qkv_bias)
+    rng = np.random.default_rng(1)
+    weights = random_weights(rng, config, 0.5)
+    theirs = llama_in_transformers(transformers, config)
+    theirs.load_state_dict({in_llama(name): torch.from_numpy(w) for name, w in weights.items()}, strict=False)
+    theirs.tie_weights()
+    prompt = torch.from_numpy(rng.integers(config.vocab_size, size=(2, 6)))
+    text = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=14, do_sample=False).numpy()
+    assert text.shape == (2, 20)
+    for model in ours_with(config, weights):
+        backend = npgpt if model.backend == "npgpt" else torchgpt
+        assert np.array_equal(as_numpy(backend.generate(model, prompt.numpy(), 14)), text)

@@ -17,7 +17,7 @@ from .bugs import CATALOGUE
 from .locate import backward_order, first_divergence
 from .record import Record, record
 from .report import main, make_report
-from .strategies import EXAMPLES, configs, lstm_configs, mamba_configs, random_weights, seeds, weight_shapes
+from .strategies import EXAMPLES, configs, llama_configs, lstm_configs, mamba_configs, random_weights, seeds, weight_shapes
 
 CONFIG = EXAMPLES["gpt"]
 
@@ -26,7 +26,7 @@ CONFIG = EXAMPLES["gpt"]
 
 
 @settings(max_examples=15)
-@given(st.one_of(configs(), lstm_configs(), mamba_configs()), seeds)
+@given(st.one_of(configs(), lstm_configs(), mamba_configs(), llama_configs()), seeds)
 def test_the_report_passes_for_right_code(config, seed):
     for dtype in ("float32", "float64"):
         report = make_report(config, seed=seed, dtype=dtype, std=0.1)

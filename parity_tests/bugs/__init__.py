@@ -7,8 +7,8 @@
 test_bugs.py demands that every one is caught, and says by which check. A file a part of npgpt; bug.py switches them on.
 """
 
-from . import attention, cross_entropy, embedding, gelu, gpt, heads, layer_norm, linear, lstm, mamba, optim, softmax
+from . import attention, cross_entropy, embedding, gelu, gpt, heads, layer_norm, linear, llama, lstm, mamba, optim, softmax
 from .bug import Bug
 
-FILES = (attention, softmax, layer_norm, gelu, cross_entropy, embedding, linear, heads, gpt, optim, lstm, mamba)
+FILES = (attention, softmax, layer_norm, gelu, cross_entropy, embedding, linear, heads, gpt, optim, lstm, mamba, llama)
 CATALOGUE: dict[str, Bug] = {bug.name: bug for file in FILES for bug in file.BUGS}

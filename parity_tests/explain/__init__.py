@@ -3,6 +3,7 @@
 every_kind.py   what holds for a model of any kind: the loss, the token embedding, the gradient's norm
 optimiser.py    AdamW, likewise
 gpt.py          what a GPT is made of: attention, GELU, the residual stream with its LayerNorms
+llama.py        what a Llama is made of: turned positions, groups of heads, gates, the residual stream with its RMSNorms
                 A kind of model that has no file of its own has fewer hypotheses. One that has says in it
 
                     @about("gradient of ffn_pre", kind="gpt")
@@ -17,7 +18,7 @@ import numpy as np
 from npgpt.check.diagnose import Mistake, likely_mistake
 
 from ..record import Record
-from . import every_kind, gpt  # noqa: F401 (they fill RULES)
+from . import every_kind, gpt, llama  # noqa: F401 (they fill RULES)
 from .optimiser import explain_update
 from .place import Place, rules_about
 from .sizes import sizes

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-LETTERS = {"vocab_size": "V", "n_embd": "C", "n_head": "H", "head_size": "D"}  # of design and derivations
+LETTERS = {"vocab_size": "V", "n_embd": "C", "n_head": "H", "head_size": "D", "n_kv_head": "K"}  # of design and derivations
 OF_NO_TENSOR = {"n_layer", "seq_len"}  # seq_len: T is what the batch has
 
 
