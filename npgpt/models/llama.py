@@ -27,7 +27,7 @@ from numpy import ndarray as Array
 from ..layers import Embedding, KeyValues, Linear, Masks, RMSNorm, Tensors, dropped, join_heads, undropped
 from ..ops.grouped_attention import grouped_attention, grouped_attention_backward
 from ..ops.note import Note, ignore, prefixed
-from ..ops.rope import cosines_and_sines, rope, rope_backward
+from ..ops.rope import Scaling, cosines_and_sines, rope, rope_backward
 from ..ops.swiglu import swiglu, swiglu_backward
 from .base import LanguageModel
 from .config import Config
@@ -53,6 +53,8 @@ class LlamaConfig(Config):
     norm_eps : what the norms add to the mean of the squares.
     qkv_bias : whether query, key and value have a bias.
     tie_weights : whether the head uses the token embedding as its weight.
+    rope_scaling : (factor, low, high, original) for a context that was stretched after the training (ops/rope.py, `stretched`);
+        None: it was not.
     dropout : p, the share of numbers that training sets to 0, in the places of a GPT: after the embedding, in the attention
         pattern and at the end of both residual branches; 0 for none.
 
@@ -76,6 +78,7 @@ class LlamaConfig(Config):
     qkv_bias: bool = False
     tie_weights: bool = True
     dropout: float = 0.0
+    rope_scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         self.check_integers("vocab_size", "n_layer", "n_head", "n_embd", "seq_len")
@@ -84,6 +87,7 @@ class LlamaConfig(Config):
         self.check_above_0("rope_theta")
         self.check_above_0("norm_eps")
         self.check_dropout()
+        self.check_rope_scaling()
         if self.n_head % self.kv_heads:
             raise ValueError(
                 f"n_kv_head must divide n_head, so that every key head serves as many query heads; "
@@ -97,6 +101,18 @@ class LlamaConfig(Config):
         if self.head_width % 2:
             given = f"n_embd={self.n_embd}, n_head={self.n_head}" if self.head_size is None else f"head_size={self.head_size}"
             raise ValueError(f"a head must have an even number of features, which are turned in pairs; got {given}")
+
+    def check_rope_scaling(self) -> None:
+        """Raises TypeError or ValueError where rope_scaling is neither None nor four numbers that make sense."""
+        if self.rope_scaling is None:
+            return
+        names, wanted = "(factor, low, high, original)", "factor, low and original above 0, and high above low"
+        given = self.rope_scaling
+        if not isinstance(given, (tuple, list)) or not all(type(n) in (int, float) for n in given):
+            raise TypeError(f"rope_scaling must be None or the numbers {names}, got {given!r}")
+        if len(given) != 4 or not (min(given[0], given[1], given[3]) > 0 and given[1] < given[2] < math.inf > max(given)):
+            raise ValueError(f"rope_scaling must be four numbers {names}, {wanted}; got {given!r}")
+        object.__setattr__(self, "rope_scaling", tuple(given))  # JSON makes a list of it
 
     @property
     def kv_heads(self) -> int:
@@ -333,8 +349,8 @@ class LlamaModel(LanguageModel):
         """Makes the layers over the arrays."""
         config, D = self.config, self.config.head_width
         self.token_embedding = Embedding(tensors, "token_embedding")
-        dtype = self.token_embedding.weight.dtype
-        self.turns = Turns(*(table.astype(dtype) for table in cosines_and_sines(config.seq_len, D, config.rope_theta)))
+        tables = cosines_and_sines(config.seq_len, D, config.rope_theta, config.rope_scaling)  # each (seq_len, D/2)
+        self.turns = Turns(*(table.astype(self.token_embedding.weight.dtype) for table in tables))
         self.blocks = [Block(tensors, f"blocks.{i}", D, config.norm_eps) for i in range(config.n_layer)]
         self.norm_f = RMSNorm(tensors, "norm_f", config.norm_eps)
         self.head = Linear(tensors, "head")

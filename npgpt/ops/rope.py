@@ -29,11 +29,15 @@ That is the forward with -sin(a) for sin(a), the turn by -a: what was turned for
 Accuracy. An angle of t radians has an error of t eps/2: in float32, 1e-4 at position 2,000, where a cosine has one of 3e-8. So
 angles, cosines and sines are computed in float64, and rounded to the model's dtype at the end.
 
-Which pairs? The paper turns neighbours, (x[2i], x[2i + 1]); Llama's published weights want the halves, as here. A model learns
-with either, but weights that were learned with one mean nothing to the other.
+Which pairs? The paper turns neighbours, (x[2i], x[2i + 1]), and so do llama.cpp's files; transformers' weights want the halves,
+as here. A model learns with either; weights that were learned with one have their rows in another order for the other.
+
+For longer texts than the weights were trained on, Llama 3 slows the slow pairs down (`stretched`), so that they turn no further
+over the long text than they did over the short one; fast pairs, which tell neighbours apart, stay as they are.
 
 Sources: Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding", arXiv:2104.09864, section 3.2 and
-eq. 34; Touvron et al. 2023, "LLaMA", arXiv:2302.13971, section 2.2 (its place).
+eq. 34; Touvron et al. 2023, "LLaMA", arXiv:2302.13971, section 2.2 (its place); the stretching: transformers' rope_type
+"llama3" (modeling_rope_utils.py), which follows Meta's own code for Llama 3.1.
 """
 
 from typing import NamedTuple
@@ -47,11 +51,27 @@ class Cache(NamedTuple):
     sin: Array  # (T, D/2)
 
 
-def cosines_and_sines(seq_len: int, D: int, theta: float) -> tuple[Array, Array]:
-    """cos(a) and sin(a) of the positions 0..seq_len - 1, each (seq_len, D/2), float64."""
+Scaling = tuple[float, float, float, int]  # factor, low, high, original: see `stretched`
+
+
+def cosines_and_sines(seq_len: int, D: int, theta: float, scaling: Scaling | None = None) -> tuple[Array, Array]:
+    """cos(a) and sin(a) of the positions 0..seq_len - 1, each (seq_len, D/2), float64. scaling : `stretched` by it, or None."""
     frequency = theta ** (-2 * np.arange(D // 2) / D)  # (D/2,) radians a position
+    if scaling is not None:
+        frequency = stretched(frequency, *scaling)
     a = np.arange(seq_len)[:, None] * frequency  # (seq_len, D/2)
     return np.cos(a), np.sin(a)
+
+
+def stretched(frequency: Array, factor: float, low: float, high: float, original: int) -> Array:
+    """The frequencies (D/2,) for a text `factor` times as long as the `original` positions of the training.
+
+    A pair that turned fewer than `low` times over the original positions gets 1 / factor of its speed, one that turned more
+    than `high` times keeps it, and between the two the share that it keeps grows with its turns.
+    """
+    turns = original * frequency / (2 * np.pi)  # (D/2,) over the original positions
+    kept = np.clip((turns - low) / (high - low), 0, 1)  # (D/2,)
+    return kept * frequency + (1 - kept) * frequency / factor
 
 
 def rope(x: Array, cos: Array, sin: Array) -> tuple[Array, Cache]:

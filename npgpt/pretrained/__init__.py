@@ -22,14 +22,14 @@ from ..models.base import LanguageModel
 from ..models.config import Config
 from ..models.layout import Fill
 from ..runs.checkpoint import check_tokenizer
-from . import gpt2, mamba
+from . import gguf, gpt2, llama, mamba
 from .folders import DTYPES, WEIGHTS, Tensor, checked_folder, read_json, read_tensors, write_tensors
 from .vocabulary import check_writable, end_of_text, pretrained_tokenizer, save_vocabulary
 
 __all__ = ["load_pretrained", "pretrained_tokenizer", "read_pretrained", "save_pretrained", "write_pretrained"]
 
-MODEL_TYPES = {"gpt2": gpt2, "mamba": mamba}  # config.json's model_type -> what knows it
-WRITTEN_AS = {"gpt": gpt2, "mamba": mamba}  # config.kind -> what writes it
+MODEL_TYPES = {"gpt2": gpt2, "llama": llama, "mamba": mamba, "qwen2": llama}  # config.json's model_type -> what knows it
+WRITTEN_AS = {"gpt": gpt2, "llama": llama, "mamba": mamba}  # config.kind -> what writes it
 
 
 def load_pretrained(folder: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
@@ -60,6 +60,29 @@ def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple
     seq_len : a shorter context than the folder's; of learned positions the first ones are taken. None: the folder's own.
     Raises what `load_pretrained` raises, and ValueError for a longer one.
     """
+    config, found, family = parts_of_a_file(folder) if gguf.is_gguf(folder) else parts_of_a_folder(folder)
+    check_weights(family, config, found, folder)
+    if seq_len is not None:
+        if seq_len > config.seq_len and config.kind != "mamba":
+            raise ValueError(f"{folder} has a context of {config.seq_len} tokens, which cannot become {seq_len}")
+        config = dataclasses.replace(config, seq_len=seq_len)
+
+    def weights(name: str, array: Array) -> None:
+        their_name, transposed = there(family, name)
+        found[their_name].read_into(array.T if transposed else array)
+
+    return config, weights
+
+
+def parts_of_a_file(path: str | PathLike):
+    """The config of a .gguf file, its tensors by name, and what knows their names."""
+    file = gguf.read_file(path)
+    config = gguf.config_of(file)
+    return config, gguf.tensors_of(file, config), gguf
+
+
+def parts_of_a_folder(folder: str | PathLike):
+    """The same of a folder of transformers."""
     folder = checked_folder(folder)
     fields = read_json(folder, "config.json")
     config_file, model_type = folder / "config.json", fields.get("model_type")
@@ -71,17 +94,7 @@ def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple
         config = family.config_here(fields, tied=take_head(family, found, fields))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{config_file}: {error}") from None
-    check_weights(family, config, found, folder)
-    if seq_len is not None:
-        if config.kind == "gpt" and seq_len > config.seq_len:
-            raise ValueError(f"{folder} has a context of {config.seq_len} tokens, which cannot become {seq_len}")
-        config = dataclasses.replace(config, seq_len=seq_len)
-
-    def weights(name: str, array: Array) -> None:
-        their_name, transposed = there(family, name)
-        found[their_name].read_into(array.T if transposed else array)
-
-    return config, weights
+    return config, found, family
 
 
 def there(family, name: str) -> tuple[str, bool]:
@@ -114,7 +127,7 @@ def take_head(family, found: dict[str, Tensor], fields: Mapping) -> bool:
     As in transformers 5: one that is stored with other numbers is not tied, whatever the config says; and where only the head
     is stored, it is the embedding too.
     """
-    tied, head = fields.get("tie_word_embeddings", True), found.get(family.HEAD)
+    tied, head = fields.get("tie_word_embeddings", family.TIED), found.get(family.HEAD)
     if not isinstance(tied, bool):
         raise ValueError(f"tie_word_embeddings must be true or false, got {tied!r}")
     if not tied or head is None:
@@ -167,7 +180,6 @@ def write_pretrained(folder: str | PathLike, config: Config, weights: Mapping[st
         their_name, transposed = there(family, name)
         arrays[their_name] = array.T if transposed else array
     fields |= {
-        "architectures": [family.ARCHITECTURE],
         "tie_word_embeddings": config.tie_weights,
         "dtype": next(iter(arrays.values())).dtype.name,
         "bos_token_id": end,

@@ -7,9 +7,9 @@ may ask for beyond that is refused by name.
 from ..models.gpt import GPTConfig
 from .fields import check_only, check_sayable, check_sizes, filled
 
-ARCHITECTURE = "GPT2LMHeadModel"
 PREFIX = "transformer."  # a folder of the model without its head has none
 EMBEDDING, HEAD = "transformer.wte.weight", "lm_head.weight"
+TIED = True  # where a config.json does not say
 NO_WEIGHTS = (".attn.bias", ".attn.masked_bias")  # ends of names: the causal mask, which older folders hold too
 OLDER_NAMES: dict[str, str] = {}
 
@@ -82,6 +82,7 @@ def config_there(config: GPTConfig) -> dict:
         raise ValueError("ffn_hidden is 0: every block of a GPT-2 has an FFN")
     return {
         "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
         "vocab_size": config.vocab_size,
         "n_positions": config.seq_len,
         "n_embd": config.n_embd,

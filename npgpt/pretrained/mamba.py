@@ -8,9 +8,9 @@ and residual_in_fp32 is what float32 does anyway.
 from ..models.mamba import MambaConfig
 from .fields import check_only, check_sayable, check_sizes, filled
 
-ARCHITECTURE = "MambaForCausalLM"
 PREFIX = "backbone."
 EMBEDDING, HEAD = "backbone.embeddings.weight", "lm_head.weight"
+TIED = True  # where a config.json does not say
 NO_WEIGHTS: tuple[str, ...] = ()
 OLDER_NAMES = {"backbone.embedding.weight": EMBEDDING}  # which transformers renames too (MambaModel.load_hook)
 
@@ -74,6 +74,7 @@ def config_there(config: MambaConfig) -> dict:
     check_sayable(config, head_bias=False)
     return {
         "model_type": "mamba",
+        "architectures": ["MambaForCausalLM"],
         "vocab_size": config.vocab_size,
         "hidden_size": config.n_embd,
         "num_hidden_layers": config.n_layer,

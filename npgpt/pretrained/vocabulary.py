@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..text import BPETokenizer
 from ..text.byte_pairs import library
+from . import gguf
 from .folders import checked_folder, file_in, has_file, read_json
 
 TOKENIZER, VOCAB, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
@@ -21,6 +22,8 @@ def pretrained_tokenizer(folder: str | PathLike) -> BPETokenizer:
     is not installed; FileNotFoundError where the folder has none of the files; ValueError naming the file that is damaged, or
     where there are more tokens than the model has rows.
     """
+    if gguf.is_gguf(folder):
+        return gguf.tokenizer_of(gguf.read_file(folder))
     folder = checked_folder(folder)
     if has_file(folder, TOKENIZER):
         tokenizer = BPETokenizer.load(file_in(folder, TOKENIZER))

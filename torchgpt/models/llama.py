@@ -122,7 +122,8 @@ class LlamaModel(LanguageModel):
         """Makes the layers over the tensors."""
         config, D = self.config, self.config.head_width
         self.token_embedding = Embedding(tensors, "token_embedding")
-        for name, table in zip(("cos", "sin"), cosines_and_sines(config.seq_len, D, config.rope_theta), strict=True):
+        tables = cosines_and_sines(config.seq_len, D, config.rope_theta, config.rope_scaling)  # each (seq_len, D/2)
+        for name, table in zip(("cos", "sin"), tables, strict=True):
             self.register_buffer(name, torch.from_numpy(table.astype(self.dtype)).to(self.device), persistent=False)
         self.blocks = nn.ModuleList(Block(tensors, f"blocks.{i}", D, config.norm_eps) for i in range(config.n_layer))
         self.norm_f = RMSNorm(tensors, "norm_f", config.norm_eps)
