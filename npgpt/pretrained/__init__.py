@@ -23,7 +23,7 @@ from ..models.config import Config
 from ..models.layout import Fill
 from ..runs.checkpoint import check_tokenizer
 from . import gguf, gpt2, llama, mamba
-from .folders import DTYPES, WEIGHTS, Tensor, checked_folder, read_json, read_tensors, write_tensors
+from .folders import WEIGHTS, Tensor, checked_folder, read_json, read_tensors, write_tensors
 from .vocabulary import check_writable, end_of_text, pretrained_tokenizer, save_vocabulary
 
 __all__ = ["load_pretrained", "pretrained_tokenizer", "read_pretrained", "save_pretrained", "write_pretrained"]

@@ -12,6 +12,7 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +77,18 @@ class Packed:
     heads: int = 0  # of a query's or key's matrix: its rows are put back into our order, head by head
 
     @property
+    def rows_and_columns(self) -> tuple[int, int]:
+        """Of a matrix; a vector is a matrix of one column."""
+        return self.shape if len(self.shape) == 2 else (math.prod(self.shape), 1)
+
+    @property
     def fault(self) -> str | None:
         """Why the numbers cannot be read, if they cannot."""
         gguf = library()
+        block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[self.dtype]]
+        if self.rows_and_columns[1] % block:
+            return f"is of format {self.dtype}, whose blocks of {block} do not fit its shape {self.shape}"
         try:
-            _, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[self.dtype]]
             gguf.quants.dequantize(np.zeros((1, block_bytes), np.uint8), gguf.GGMLQuantizationType[self.dtype])
         except NotImplementedError:
             return f"is of format {self.dtype}, which gguf cannot unpack"
@@ -91,8 +99,7 @@ class Packed:
         gguf = library()
         format_ = gguf.GGMLQuantizationType[self.dtype]
         block, block_bytes = gguf.GGML_QUANT_SIZES[format_]
-        columns = self.shape[-1]
-        rows = len(self.shape) > 1 and self.shape[0] or 1
+        rows, columns = self.rows_and_columns
         row_bytes = columns // block * block_bytes
         lines = array.reshape(rows, columns)  # a view: the model's arrays are contiguous
         order = our_rows(rows, self.heads) if self.heads else np.arange(rows)
@@ -194,7 +201,9 @@ def tokenizer_of(file: File) -> BPETokenizer:
         check_only({"tokenizer.ggml.model": own.get("model")}, **{"tokenizer.ggml.model": ("gpt2",)})
         check_only({"tokenizer.ggml.pre": own.get("pre")}, **{"tokenizer.ggml.pre": tuple(PRE)})
         tokens, merges, types = (own.get(name) for name in ("tokens", "merges", "token_type"))
-        if not (isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, list) and len(types) == len(tokens)):
+        if not (
+            isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, list) and len(types) == len(tokens)
+        ):
             raise ValueError("its tokens, merges and token types are not there, or not equally many")
         hf = tokenizers_library()
         vocabulary = {token: id for id, token in enumerate(tokens)}

@@ -1,7 +1,7 @@
 """Llama and Qwen2 as transformers keeps them (LlamaForCausalLM, Qwen2ForCausalLM): their configs and names, there and here.
 
-A Qwen2 is a Llama whose queries, keys and values have a bias. What a config.json may ask for beyond LlamaModel (a sliding window,
-another scaling of RoPE than Llama 3's, a bias elsewhere) is refused by name.
+A Qwen2 is a Llama whose queries, keys and values have a bias. What a config.json may ask for beyond LlamaModel (a sliding
+window, another scaling of RoPE than Llama 3's, a bias elsewhere) is refused by name.
 """
 
 from ..models.llama import LlamaConfig
@@ -54,7 +54,10 @@ def config_here(fields: dict, tied: bool) -> LlamaConfig:
     check_only(own, hidden_act=("silu", "swish"), attention_bias=(False,), mlp_bias=(False,))
     if qwen2:
         check_only(own, use_sliding_window=(False,))
-        check_only({"layer_types": sorted(set(own["layer_types"] or []))}, layer_types=([], ["full_attention"]))
+        if not isinstance(own["layer_types"], list | None):
+            raise ValueError(f"layer_types must be a list or null, got {own['layer_types']!r}")
+        for kind in own["layer_types"] or []:
+            check_only({"layer_types": kind}, layer_types=("full_attention",))
     theta, scaling = rope_here(own)
     return LlamaConfig(
         own["vocab_size"],
@@ -75,6 +78,9 @@ def config_here(fields: dict, tied: bool) -> LlamaConfig:
 
 def rope_here(own: dict) -> tuple[float, tuple | None]:
     """theta, and Llama 3's scaling or None. Older folders have rope_theta and rope_scaling, newer ones rope_parameters."""
+    for name in ("rope_parameters", "rope_scaling"):
+        if not isinstance(own[name], dict | None):
+            raise ValueError(f"{name} must be an object or null, got {own[name]!r}")
     rope = own["rope_parameters"] or {"rope_theta": own["rope_theta"], **(own["rope_scaling"] or {})}
     kind = rope.get("rope_type", rope.get("type", "default"))
     check_only({"rope_type": kind}, rope_type=("default", "llama3"))

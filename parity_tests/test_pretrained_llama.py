@@ -1,0 +1,382 @@
+"""Llama and Qwen2 from folders and .gguf files, in and out. The oracle of folders is transformers with random weights; that of
+a .gguf file, whose weights are packed, the numbers that ggml's own package unpacks, put in order by another formula.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import npgpt
+import torchgpt
+from npgpt import LlamaConfig
+from npgpt.ops.rope import cosines_and_sines
+from npgpt.pretrained import gguf as ours_gguf
+from npgpt.pretrained import read_pretrained
+
+from .strategies import random_weights, seeds
+from .tolerances import as_numpy
+
+BACKENDS = [npgpt, torchgpt]
+some = settings(max_examples=max(6, settings().max_examples // 12), suppress_health_check=[HealthCheck.function_scoped_fixture])
+STRETCHED = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+
+
+@st.composite
+def their_fields(draw) -> dict:
+    kv_heads, group = draw(st.sampled_from([1, 2])), draw(st.sampled_from([1, 2, 3]))
+    qwen2 = draw(st.booleans())
+    rope = {"rope_type": "default", "rope_theta": draw(st.sampled_from([100.0, 1e4, 5e5]))}
+    if draw(st.booleans()):
+        rope |= {"rope_type": "llama3", **STRETCHED}
+    head_dim = draw(st.sampled_from([2, 4, 6]))
+    fields = {
+        "model_type": "qwen2" if qwen2 else "llama",
+        "vocab_size": draw(st.integers(5, 30)),
+        "hidden_size": kv_heads * group * draw(st.sampled_from([2, 4])),
+        "intermediate_size": draw(st.integers(1, 9)),
+        "num_hidden_layers": draw(st.integers(1, 3)),
+        "num_attention_heads": kv_heads * group,
+        "num_key_value_heads": kv_heads,
+        "head_dim": head_dim,
+        "max_position_embeddings": 40,
+        "rms_norm_eps": draw(st.sampled_from([1e-6, 1e-5, 1e-2])),
+        "rope_parameters": rope,
+        "tie_word_embeddings": draw(st.booleans()),
+    }
+    return fields
+
+
+def their_model(package, fields: dict, seed: int):
+    """transformers' model in float32 with random weights; nothing of it is 0 or 1."""
+    config = package.AutoConfig.for_model(**fields | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")))
+    model = package.AutoModelForCausalLM.from_config(config).eval()
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+def assert_near(ours, theirs) -> None:
+    """To float32's accuracy, in which transformers computes norms and angles."""
+    ours, theirs = as_numpy(ours), as_numpy(theirs)
+    assert np.abs(ours - theirs).max() <= 2e-5 * max(1, np.abs(theirs).max())
+
+
+@some
+@given(fields=their_fields(), seed=seeds, prefix=st.booleans(), shard=st.sampled_from(["1KB", "5GB"]))
+def test_a_folder_of_transformers_gives_logits_loss_and_gradients(transformers, fields, seed, prefix, shard, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("theirs")
+    theirs = their_model(transformers, fields, seed)
+    if prefix or not fields["tie_word_embeddings"]:
+        theirs.save_pretrained(folder, max_shard_size=shard)
+    else:  # the model without its head: no "model." before the names
+        theirs.model.save_pretrained(folder, max_shard_size=shard)
+    ids, targets = np.random.default_rng(seed).integers(fields["vocab_size"], size=(2, 2, 37))  # past the stretched 16
+    logits = theirs(torch.from_numpy(ids), use_cache=False).logits
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten())
+    loss.backward()
+    for backend in BACKENDS:
+        model = backend.load_pretrained(folder, dtype="float64")
+        assert model.config.tie_weights == fields["tie_word_embeddings"]
+        assert model.config.qkv_bias == (fields["model_type"] == "qwen2")
+        assert_near(model(ids), logits)
+        assert abs(model.loss_and_grad(ids, targets) - loss.item()) < 1e-5 * loss.item()
+        gradients = model.gradients()
+        their_gradients = {name: p.grad for name, p in theirs.named_parameters()}
+        assert_near(gradients["token_embedding.weight"], their_gradients["model.embed_tokens.weight"])
+        assert_near(gradients["blocks.0.mha.Wk.weight"], their_gradients["model.layers.0.self_attn.k_proj.weight"])
+        assert_near(gradients["blocks.0.ffn.gate.weight"], their_gradients["model.layers.0.mlp.gate_proj.weight"])
+
+
+def test_the_stretched_angles_are_transformers(transformers):
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    rope = {"rope_type": "llama3", "rope_theta": 5e5, **STRETCHED | {"original_max_position_embeddings": 8192}}
+    config = transformers.LlamaConfig(hidden_size=64, num_attention_heads=1, head_dim=64, rope_parameters=rope)
+    frequency, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")  # (32,), float32
+    cos, sin = cosines_and_sines(2, 64, 5e5, (8.0, 1.0, 4.0, 8192))
+    assert np.allclose(np.arctan2(sin[1], cos[1]), frequency.numpy(), rtol=1e-5)
+    plain, _ = cosines_and_sines(2, 64, 5e5)
+    assert (cos[1] == plain[1]).any() and (cos[1] != plain[1]).any()  # fast pairs stay, slow ones do not
+
+
+@st.composite
+def our_configs(draw) -> LlamaConfig:
+    kv_heads, group = draw(st.sampled_from([1, 2])), draw(st.sampled_from([1, 3]))
+    return LlamaConfig(
+        13,
+        draw(st.integers(1, 2)),
+        kv_heads * group,
+        kv_heads * group * draw(st.sampled_from([2, 4])),
+        40,
+        n_kv_head=kv_heads,
+        head_size=draw(st.sampled_from([None, 4])),
+        ffn_hidden=draw(st.sampled_from([None, 5])),
+        rope_theta=draw(st.sampled_from([100.0, 1e5])),
+        norm_eps=draw(st.sampled_from([1e-6, 1e-3])),
+        qkv_bias=draw(st.booleans()),
+        tie_weights=draw(st.booleans()),
+        rope_scaling=draw(st.sampled_from([None, (8.0, 1.0, 4.0, 16)])),
+    )
+
+
+@some
+@given(config=our_configs(), seed=seeds)
+def test_transformers_loads_what_either_backend_writes_and_so_do_we(transformers, config, seed, tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("ours"), np.random.default_rng(seed)
+    model = npgpt.make_model(config)
+    model.load_state_dict(random_weights(rng, config, 0.3))
+    ids = rng.integers(config.vocab_size, size=(2, 37))
+    for each in (model, torchgpt.from_numpy(model)):
+        npgpt.backend("numpy" if each is model else "torch").save_pretrained(each, folder)
+        theirs, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+        assert not any(loaded.values()), loaded
+        with torch.no_grad():
+            assert_near(model(ids), theirs.eval()(torch.from_numpy(ids)).logits)
+        for backend in BACKENDS:
+            again = backend.load_pretrained(folder)
+            assert again.config.to_dict() == filled_in(config)
+            for name, value in model.state_dict().items():
+                assert np.array_equal(value, as_numpy(again.state_dict()[name])), name
+
+
+def filled_in(config: LlamaConfig) -> dict:
+    """The config with its defaults written out, as a folder has them."""
+    sizes = {"n_kv_head": config.kv_heads, "head_size": config.head_width, "ffn_hidden": config.ffn_size}
+    return config.to_dict() | sizes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_act": "gelu"}, "hidden_act is 'gelu', and the model here is written for 'silu' or 'swish' alone"),
+        ({"attention_bias": True}, "attention_bias is True"),
+        ({"mlp_bias": True}, "mlp_bias is True"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'.*'default' or 'llama3'"),
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2}}, "rope_type is 'linear'"),
+        ({"rope_parameters": {"rope_type": "llama3", "factor": 8}}, "rope_type 'llama3' needs .*; low_freq_factor, "),
+        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
+        ({"rope_parameters": {"rope_theta": "far"}}, "config.json: could not convert string to float: 'far'"),
+        ({"rope_parameters": [1]}, "rope_parameters must be an object or null, got"),
+        ({"num_key_value_heads": 3}, "n_kv_head must divide n_head"),
+        ({"head_dim": 3}, "must have an even number of features"),
+        ({"rms_norm_eps": 0}, "norm_eps must be above 0"),
+        ({"num_hidden_layers": 2}, r"missing model\.layers\.1\.input_layernorm\.weight"),
+        ({"model_type": "qwen2"}, r"missing model\.layers\.0\.self_attn\.q_proj\.bias"),
+        ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is True"),
+        ({"model_type": "qwen2", "layer_types": ["sliding_attention"]}, "layer_types is .*sliding_attention"),
+        ({"model_type": "qwen2", "layer_types": 3}, "layer_types must be a list"),
+        ({"model_type": "mixtral"}, "model_type is 'mixtral', and only gpt2, llama, mamba, qwen2 are known here"),
+    ],
+)
+def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, changes, message):
+    npgpt.save_pretrained(npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9)), tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text()) | changes
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    for backend in BACKENDS:
+        with pytest.raises(ValueError, match=message):
+            backend.load_pretrained(tmp_path)
+
+
+def test_older_fields_and_the_angles_among_the_weights(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    model = npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9, rope_theta=123.0, rope_scaling=(2.0, 1.0, 4.0, 5)))
+    npgpt.save_pretrained(model, tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    rope = fields.pop("rope_parameters")
+    fields |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": {"type": rope.pop("rope_type"), **rope}}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(2, np.float32)
+    save_file(weights, tmp_path / "model.safetensors")
+    assert npgpt.load_pretrained(tmp_path).config.to_dict() == filled_in(model.config)
+
+
+def test_dropout_has_no_field_in_a_llamas_folder(tmp_path):
+    model = npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9, dropout=0.1))
+    with pytest.raises(ValueError, match=r"dropout is 0\.1: a llama can be written .* with 0\.0 alone"):
+        npgpt.save_pretrained(model, tmp_path)
+
+
+# ----------------------------------------------------------------------------------------------------------------- .gguf files
+
+needs_gguf = pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs gguf: pip install -e '.[gguf]'")
+
+
+def write_gguf(path: Path, config: LlamaConfig, weights: dict, formats: dict[str, str], **changes) -> dict:
+    """A .gguf file as llama.cpp's converter writes one; what its packed weights unpack to, under our names."""
+    import gguf
+
+    writer = gguf.GGUFWriter(path, changes.pop("architecture", "llama"))
+    fields = {
+        "block_count": config.n_layer,
+        "context_length": config.seq_len,
+        "embedding_length": config.n_embd,
+        "feed_forward_length": config.ffn_size,
+        "attention.head_count": config.n_head,
+        "attention.head_count_kv": config.kv_heads,
+        "attention.key_length": config.head_width,
+        "rope.dimension_count": config.head_width,
+    }
+    for name, value in (fields | changes).items():
+        if value is not None:
+            (writer.add_string if isinstance(value, str) else writer.add_uint32)(f"llama.{name}", value)
+    writer.add_float32("llama.rope.freq_base", config.rope_theta)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", config.norm_eps)
+    add_tokenizer(writer, config.vocab_size)
+    table, unpacked = {ours: theirs for ours, theirs, _ in ours_gguf.NAMES}, {}
+    for name, weight in weights.items():
+        layer, row = ("", name) if not name.startswith("blocks.") else (name.split(".")[1], "blocks.*." + name.split(".", 2)[2])
+        part, heads = row.split(".")[-2], {"Wq": config.n_head, "Wk": config.kv_heads}
+        rows = weight.astype(np.float32)
+        if part in heads:  # the converter's `permute`
+            H = heads[part]
+            rows = rows.reshape(H, 2, len(rows) // H // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+        format_ = gguf.GGMLQuantizationType[formats.get(row, "F32") if rows.ndim > 1 else "F32"]
+        packed = gguf.quants.quantize(np.ascontiguousarray(rows), format_)
+        writer.add_tensor(table[row].replace("*", layer), packed, raw_dtype=format_)
+        rows = gguf.quants.dequantize(packed, format_).reshape(weight.shape)
+        if part in heads:
+            H, D = heads[part], len(rows) // heads[part]
+            order = [h * D + 2 * i + half for h in range(H) for half in range(2) for i in range(D // 2)]
+            rows = rows[order]
+        unpacked[name] = rows
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return unpacked
+
+
+def add_tokenizer(writer, vocab_size: int, pre: str = "smollm") -> None:
+    import gguf
+
+    pieces = sorted(npgpt.BPETokenizer.from_text("x", 256).tokenizer.get_vocab())  # the 256 bytes
+    tokens = ["<|endoftext|>", *pieces, "12", "Ġa"][:vocab_size] + [f"unused{i}" for i in range(vocab_size - 259)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
+    writer.add_token_types([control] + [normal] * (len(tokens) - 1))
+    writer.add_token_merges(["1 2", "Ġ a"])
+
+
+SMALL = LlamaConfig(259, 2, 4, 64, 20, n_kv_head=2, head_size=16, ffn_hidden=96, rope_theta=1e5, norm_eps=1e-6)
+
+
+@needs_gguf
+@pytest.mark.parametrize("format_", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"])
+@pytest.mark.parametrize("options", [{}, {"qkv_bias": True, "tie_weights": False}], ids=["plain", "biases, own head"])
+def test_a_gguf_file_gives_the_numbers_that_ggml_unpacks(tmp_path, format_, options):
+    import dataclasses
+
+    config = dataclasses.replace(SMALL, **options)
+    weights = random_weights(np.random.default_rng(0), config, 0.3)
+    formats = dict.fromkeys((ours for ours, _, _ in ours_gguf.NAMES), format_)
+    unpacked = write_gguf(tmp_path / "model.gguf", config, weights, formats)
+    for backend in BACKENDS:
+        for dtype in ("float32", "float64"):
+            model = backend.load_pretrained(tmp_path / "model.gguf", dtype=dtype)
+            assert model.config == config
+            for name, value in model.state_dict().items():
+                assert np.array_equal(as_numpy(value), unpacked[name].astype(dtype)), name
+
+
+@needs_gguf
+def test_a_gguf_files_tokenizer_cuts_digits_one_by_one_and_takes_special_tokens_whole(tmp_path):
+    write_gguf(tmp_path / "model.gguf", SMALL, random_weights(np.random.default_rng(0), SMALL, 0.3), {})
+    tokenizer = npgpt.pretrained_tokenizer(tmp_path / "model.gguf")
+    pieces = [tokenizer.tokenizer.id_to_token(id) for id in tokenizer.encode("12 a<|endoftext|>")]
+    assert pieces == ["1", "2", "Ġa", "<|endoftext|>"]  # "12" is a token, and never made: each digit stands alone
+    text = "ığ 😀\t\n  12"
+    assert tokenizer.decode(tokenizer.encode(text)) == text and tokenizer.vocab_size == SMALL.vocab_size
+
+
+@needs_gguf
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "gemma"}, "general.architecture is 'gemma', and only 'llama' is known here"),
+        ({"block_count": None}, "block_count must be an integer of at least 1, got None"),
+        ({"block_count": 3}, r"missing blk\.2\.attn_norm\.weight"),
+        ({"block_count": 1}, r"unknown blk\.1\.attn_norm\.weight"),
+        ({"block_count": 2**32 - 1}, "asks for 4294967295 layers"),
+        ({"embedding_length": 32}, r"token_embd\.weight has the shape \(259, 64\), expected \(259, 32\)"),
+        ({"attention.head_count_kv": 3}, "n_kv_head must divide n_head"),
+        ({"rope.dimension_count": 8}, "rope.dimension_count is 8, and the model here is written for 16 alone"),
+        ({"rope.scaling.type": "yarn"}, "rope.scaling.type is 'yarn'"),
+        ({"expert_count": 8}, "expert_count is 8"),
+    ],
+)
+def test_a_gguf_file_that_the_model_here_cannot_be_is_refused_by_name(tmp_path, changes, message):
+    write_gguf(tmp_path / "model.gguf", SMALL, random_weights(np.random.default_rng(0), SMALL, 0.3), {}, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        npgpt.load_pretrained(tmp_path / "model.gguf")
+    assert str(tmp_path / "model.gguf") in str(error.value)
+
+
+@needs_gguf
+def test_a_gguf_file_in_a_format_that_cannot_be_unpacked_is_refused_by_name(tmp_path):
+    import gguf
+
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    for name, value in (("block_count", 1), ("context_length", 8), ("embedding_length", 4), ("feed_forward_length", 4)):
+        writer.add_uint32(f"llama.{name}", value)
+    writer.add_uint32("llama.attention.head_count", 1)
+    writer.add_tensor("token_embd.weight", np.zeros((5, 4), np.int32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match=r"token_embd\.weight is of format I32, which gguf cannot unpack"):
+        npgpt.load_pretrained(tmp_path / "model.gguf")
+
+
+@needs_gguf
+def test_a_damaged_gguf_file_is_an_error_that_names_it_or_loads(tmp_path):
+    """Truncated at any length: refused. A bit changed anywhere in the header, which may say sizes that lie: refused or read."""
+    path, rng = tmp_path / "model.gguf", np.random.default_rng(0)
+    write_gguf(path, SMALL, random_weights(rng, SMALL, 0.3), {})
+    content = path.read_bytes()
+    header = content.index(b"token_embd.weight") + 200
+    for length in [*range(30), *rng.integers(header, size=20), *rng.integers(len(content), size=10), len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"model\.gguf"):
+            npgpt.load_pretrained(path)
+    refused = 0
+    for place in [*range(24), *rng.integers(24, header, size=60)]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            npgpt.load_pretrained(path)
+            npgpt.pretrained_tokenizer(path)
+        except ValueError as error:
+            assert "model.gguf" in str(error)
+            refused += 1
+    assert refused >= 24
+
+
+def test_without_gguf_it_is_said_how_to_get_it(monkeypatch, tmp_path):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[gguf\]'"):
+        npgpt.load_pretrained(tmp_path / "model.gguf")
+
+
+@needs_gguf
+def test_a_gguf_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file at .*model\.gguf"):
+        npgpt.load_pretrained(tmp_path / "model.gguf")
+    with pytest.raises(ValueError, match="has a context of 20 tokens, which cannot become 21"):
+        write_gguf(tmp_path / "model.gguf", SMALL, random_weights(np.random.default_rng(0), SMALL, 0.3), {})
+        read_pretrained(tmp_path / "model.gguf", seq_len=21)
