@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,13 +41,16 @@ class Parser(argparse.ArgumentParser):
         if not saved:
             raise ValueError(f"{path} holds a model and no run to go on with")
         self.set_defaults(**saved)
-        args = self.parse_args()
-        for name in fixed:
-            typed = getattr(args, name)
-            if typed != saved.get(name):
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {typed}: the run in {path.parent} has {saved.get(name)}, which cannot change")
+        self.check_fixed({name: saved.get(name) for name in fixed}, f"the run in {path.parent}")
         return checkpoint
+
+    def check_fixed(self, fixed: Mapping, whose: str) -> None:
+        """Raises ValueError where an option is typed otherwise than it is fixed by `whose`."""
+        args = self.parse_args()
+        for name, value in fixed.items():
+            typed = getattr(args, name)
+            if typed != value:
+                raise ValueError(f"--{name.replace('_', '-')} {typed}: {whose} has {value}, which cannot change")
 
 
 def check_at_least(least: int, args: argparse.Namespace, *names: str) -> None:

@@ -1,14 +1,16 @@
-"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads.
+"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads. Or a published one, from its folder.
 
 python examples/sample.py                                             what out/text/best.safetensors has learned
 python examples/sample.py --prompt "ali " --temperature 0.5 --num-samples 3
 python examples/sample.py --top-k 10 --top-p 0.9 --stop "." --seed 1
+python examples/sample.py --checkpoint gpt2 --prompt "The capital of France is"     a folder of Hugging Face's transformers
 """
 
 import argparse
 from pathlib import Path
 
 import npgpt
+from npgpt.pretrained import is_pretrained
 
 from command_line import Parser, check_at_least, told_errors
 
@@ -16,7 +18,7 @@ from command_line import Parser, check_at_least, told_errors
 def parse_arguments() -> argparse.Namespace:
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("--checkpoint", type=Path, default=Path("out/text/best.safetensors"), help="what train_text.py has saved")
+    add("--checkpoint", type=Path, default=Path("out/text/best.safetensors"), help="train_text.py's, or a folder")
     parser.add_backend()
     add("--prompt", default="\n", help="what the text goes on from")
     add("--num-samples", type=int, default=1, help="how many texts")
@@ -42,8 +44,12 @@ def main() -> None:
     if args.stop == "":
         raise ValueError("--stop must hold at least one character")
     backend = npgpt.backend(args.backend)
-    tokenizer = npgpt.read_checkpoint(args.checkpoint).tokenizer()
-    model = backend.load_checkpoint(args.checkpoint, args.device)
+    if is_pretrained(args.checkpoint):
+        tokenizer = npgpt.pretrained_tokenizer(args.checkpoint)
+        model = backend.load_pretrained(args.checkpoint, args.device)
+    else:
+        tokenizer = npgpt.read_checkpoint(args.checkpoint).tokenizer()
+        model = backend.load_checkpoint(args.checkpoint, args.device)
     try:
         prompt = tokenizer.encode(args.prompt)
     except ValueError as error:

@@ -3,6 +3,7 @@
 The bundled sentences, under a minute:     python examples/train_text.py
 A text of your own:                        python examples/train_text.py --input-file book.txt --preset nanogpt-cpu
 Another kind of model:                     python examples/train_text.py --model lstm     (or mamba)
+From a published model on:                 python examples/train_text.py --init-from gpt2 --input-file book.txt
 Go on where it stopped:                    python examples/train_text.py --resume
 The same in PyTorch, on a GPU if any:      python examples/train_text.py --backend torch
 
@@ -16,6 +17,7 @@ gloo; on GPUs, with NCCL, not yet.)
 """
 
 import argparse
+import dataclasses
 import math
 import os
 import sys
@@ -23,6 +25,9 @@ from functools import partial
 from pathlib import Path
 
 import npgpt
+from npgpt.models import layout_of
+from npgpt.models.layout import taken_from
+from npgpt.pretrained import read_pretrained
 from npgpt.runs.ranks import first_rank_first, join_ranks
 from npgpt.runs.run import TrainingRun
 
@@ -56,7 +61,18 @@ CHANGEABLE = ("dropout", "init_std")  # they shape no weight
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
 FIXED = ("model", *dict.fromkeys(name for names in MODEL.values() for name in names if name not in CHANGEABLE))
 FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
-FREE = ("out_dir", "resume", "device", "threads", "cache_dir", "preset")  # what a checkpoint does not remember
+FREE = ("out_dir", "resume", "init_from", "device", "threads", "cache_dir", "preset")  # what a checkpoint does not remember
+
+# The defaults where a published model is trained on: small steps, and few. The learning rate is nanoGPT's for fine-tuning.
+FINE_TUNING = {
+    "learning_rate": 3e-5,
+    "batch_size": 4,
+    "max_iters": 100,
+    "warmup_iters": 10,
+    "eval_interval": 20,
+    "eval_iters": 5,
+}
+FINE_TUNING_LENGTH = 128
 
 
 def make_parser() -> Parser:
@@ -64,6 +80,10 @@ def make_parser() -> Parser:
     add, yes_or_no = parser.add_argument, {"action": argparse.BooleanOptionalAction}
     add("--model", choices=MODEL, default="gpt", help="the kind of model")
     add("--preset", choices=PRESETS, default="small", help="a set of defaults; single options go before it")
+    folder = (
+        "begin with the model and the tokenizer of a folder of Hugging Face's transformers; its defaults: small steps, and few"
+    )
+    add("--init-from", type=Path, metavar="FOLDER", default=None, help=folder)
     add("--resume", action="store_true", help="go on with the run in --out-dir, with its options where none are given")
     add("--out-dir", type=Path, default=Path("out/text"), help="folder for the results")
     parser.add_backend()
@@ -126,7 +146,11 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     """The options, and the checkpoint to go on from. A preset and a checkpoint are defaults: what is typed comes first."""
     parser, checkpoint = make_parser(), None
     args = parser.parse_args()
+    if args.init_from and args.resume:
+        raise ValueError("--init-from begins a run, and --resume goes on with one: take one of them")
     parser.set_defaults(**PRESETS[args.preset][args.model])
+    if args.init_from:
+        take_defaults_from_folder(parser, args.init_from)
     if args.resume:
         checkpoint = parser.take_defaults_from(args.out_dir / "last.safetensors", FIXED)
     args = parser.parse_args()
@@ -136,6 +160,15 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     if checkpoint and args.max_iters <= checkpoint.step:
         raise ValueError(f"--max-iters {args.max_iters}: the run has made {checkpoint.step} steps already")
     return args, checkpoint
+
+
+def take_defaults_from_folder(parser: Parser, folder: Path) -> None:
+    """The model in a folder becomes the default, of which only a shorter context and what shapes no weight may be typed."""
+    config, _ = read_pretrained(folder)
+    own = {"model": config.kind, "tokenizer": str(folder)}
+    own |= {name: getattr(config, name) for name in MODEL[config.kind]}
+    parser.set_defaults(**FINE_TUNING | own | {"seq_len": min(config.seq_len, FINE_TUNING_LENGTH)})
+    parser.check_fixed({name: own[name] for name in own if name not in (*CHANGEABLE, "seq_len")}, str(folder))
 
 
 def join(args: argparse.Namespace, backend) -> tuple[tuple[int, int, int], object]:
@@ -160,6 +193,8 @@ def join(args: argparse.Namespace, backend) -> tuple[tuple[int, int, int], objec
 
 
 def make_tokenizer(args: argparse.Namespace) -> npgpt.Tokenizer:
+    if args.init_from:
+        return npgpt.pretrained_tokenizer(args.init_from)
     if args.tokenizer == "letters":
         return npgpt.LetterTokenizer()
     if args.tokenizer not in TOKENIZERS:
@@ -172,13 +207,18 @@ def make_tokenizer(args: argparse.Namespace) -> npgpt.Tokenizer:
     return npgpt.BPETokenizer.from_text(text, vocab_size=args.vocab_size)
 
 
-def make_config(args: argparse.Namespace, vocab_size: int):
-    """The config of the kind of model that was asked for. Raises ValueError for an option that only another kind has."""
+def make_config(args: argparse.Namespace, vocab_size: int, known=None):
+    """The config of the kind of model that was asked for. Raises ValueError for an option that only another kind has.
+
+    known : the config of the weights that are there already, not all of which is among the options.
+    """
     own = MODEL[args.model]
     for name in (name for names in MODEL.values() for name in names if name not in own):
         if getattr(args, name) != make_parser().get_default(name):
             raise ValueError(f"--{name.replace('_', '-')} is no option of --model {args.model}")
     chosen = {name: getattr(args, name) for name in own}
+    if known is not None:
+        return dataclasses.replace(known, **{name: chosen[name] for name in (*CHANGEABLE, "seq_len") if name in chosen})
     if args.model == "gpt":
         return npgpt.GPTConfig(vocab_size, head_bias=False, **chosen)
     if args.model == "lstm":
@@ -186,11 +226,9 @@ def make_config(args: argparse.Namespace, vocab_size: int):
     return npgpt.MambaConfig(vocab_size, **chosen)
 
 
-def make_model(args: argparse.Namespace, backend, config, device, process, checkpoint):
-    """The model and its optimizer, with the checkpoint's weights where there is one."""
-    model = backend.make_model(config, device, seed=args.seed, dtype=args.dtype)
-    if checkpoint:
-        model.load_state_dict(checkpoint.weights)
+def make_model(args: argparse.Namespace, backend, config, device, process, weights):
+    """The model and its optimizer. weights : what it starts from; None: initial values."""
+    model = backend.make_model(config, device, seed=args.seed, dtype=args.dtype, weights=weights)
     if args.compile:
         model.compile()
     if process[1] > 1:
@@ -219,8 +257,13 @@ def main() -> None:
     validation = partial(npgpt.RandomWindows, validation_tokens, args.seq_len, args.batch_size, args.seed + 1)
     prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
 
-    config = make_config(args, tokenizer.vocab_size)
-    model, optimizer = make_model(args, backend, config, device, process, checkpoint)
+    known = weights = None
+    if checkpoint:
+        known, weights = checkpoint.config, taken_from(checkpoint.weights, layout_of(checkpoint.config))
+    elif args.init_from:
+        known, weights = read_pretrained(args.init_from, args.seq_len)
+    config = make_config(args, tokenizer.vocab_size, known)
+    model, optimizer = make_model(args, backend, config, device, process, weights)
     options = {name: value for name, value in vars(args).items() if name not in FREE}
     options["input_file"] = str(args.input_file.resolve())
     run = TrainingRun(model, optimizer, windows, validation, args.out_dir, tokenizer=tokenizer, options=options, **share)
@@ -233,6 +276,8 @@ def main() -> None:
     print("config:", ", ".join(f"{name}={value}" for name, value in config.to_dict().items()))
     print(f"text: {args.input_file}, {len(tokens):,} tokens ({tokenizer.kind}, {tokenizer.vocab_size:,} different)")
     print(f"      {len(train_tokens):,} to train on, {len(validation_tokens):,} to validate on")
+    if args.init_from:
+        print(f"begins with the weights and the tokenizer of {args.init_from}")
     if checkpoint:
         print(f"goes on after step {checkpoint.step:,} of {run.last_path}")
     finished = run.train(

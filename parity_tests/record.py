@@ -32,10 +32,11 @@ class Record:
     step_gradients: list[np.ndarray]
 
 
-def record(model, ids, targets, max_norm: float) -> Record:
+def record(model, ids, targets, max_norm: float | None) -> Record:
     """Everything that the model computes for this batch. Its weights are changed by two steps of AdamW, then put back.
 
-    max_norm : for the clipping; below the gradient's norm, so that it clips.
+    max_norm : for the clipping; below the gradient's norm, so that it clips. None leaves clipping and steps out, and with them
+        the copies of all weights that they leave behind.
     """
     backend = npgpt if model.backend == "npgpt" else torchgpt
     weights = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
@@ -48,6 +49,8 @@ def record(model, ids, targets, max_norm: float) -> Record:
     model.loss_and_grad(ids, targets)
     tensors |= {GRADIENT + name: as_numpy(gradient) for name, (_, gradient) in trace.items()}
     tensors |= {GRADIENT + name: gradient for name, gradient in model.gradients().items()}
+    if max_norm is None:
+        return Record(tensors, np.asarray(ids), weights, np.empty(0), [])
 
     parameters = list(model.parameters())
     optimizer = backend.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)

@@ -3,6 +3,7 @@
     python -m parity_tests.report                          the article's model, npgpt in float32
     python -m parity_tests.report --preset small --n-layer 3 --position sinusoidal --seed 7
     python -m parity_tests.report --preset small --help    which options the preset's kind of model has
+    python -m parity_tests.report --pretrained gpt2        on the weights of a folder of Hugging Face's transformers
     python -m parity_tests.report --device cuda            torchgpt on that device: which tensors differ, and by how much?
     python -m parity_tests.report --bug attention_dk_not_transposed
 
@@ -29,13 +30,16 @@ import npgpt
 import npgpt.runs.files
 import torchgpt
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
+from npgpt.models import layout_of
 from npgpt.models.config import Config
+from npgpt.models.layout import Fill, taken_from
+from npgpt.pretrained import read_pretrained
 
 from .bugs import CATALOGUE
 from .locate import Divergence, first_divergence, relative_error
-from .record import record
+from .record import GRADIENT, Record, record
 from .strategies import random_weights
-from .tolerances import as_numpy, eps, model_scale
+from .tolerances import eps, model_scale
 
 PRESETS: dict[str, Config] = {  # of any kind of model: a new one adds its own
     "article": GPTConfig.article(),
@@ -84,57 +88,68 @@ class Report:
         return all(row.ok for row in self.rows) and self.divergence is None
 
 
-def make_report(config: Config, *, seed=0, dtype="float32", device="cpu", std=0.1, batch_size=4, length=None) -> Report:
+def make_report(
+    config: Config,
+    *,
+    weights: Fill | None = None,
+    optimiser=True,
+    seed=0,
+    dtype="float32",
+    device="cpu",
+    std=0.1,
+    batch_size=4,
+    length=None,
+) -> Report:
     """Compares npgpt (on the CPU) or torchgpt (on another device) with torchgpt's float64 on the CPU.
 
-    std : of the random weights. length : of the sequences; None takes config.seq_len.
+    weights : the models'; None: random ones of that std. length : of the sequences; None takes config.seq_len.
+    optimiser : whether two steps of AdamW are compared too, which takes six times the memory.
     """
     rng = np.random.default_rng(seed)
-    weights = {name: value.astype(np.float32) for name, value in random_weights(rng, config, std).items()}
+    if weights is None:
+        drawn = {name: value.astype(np.float32) for name, value in random_weights(rng, config, std).items()}
+        weights = taken_from(drawn, layout_of(config))
     ids, targets = rng.integers(config.vocab_size, size=(2, batch_size, length or config.seq_len))
 
     def model(backend, dtype, device="cpu"):
-        made = backend.make_model(config, device, dtype=dtype)
-        made.load_state_dict(weights)
-        return made
+        return backend.make_model(config, device, dtype=dtype, weights=weights)
 
+    max_norm = 0.5 * gradient_norm(model(torchgpt, "float64"), ids, targets) if optimiser else None
     here = torchgpt.pick_device(device)
-    subject = model(npgpt, dtype) if here.type == "cpu" else model(torchgpt, dtype, device)
-    right, own = model(torchgpt, "float64"), model(torchgpt, "float32")
-    rows = list(compare(subject, right, own, ids, targets, dtype))
-    norm = np.sqrt(sum(float((g**2).sum()) for g in right.gradients().values()))
-    records = [record(each, ids, targets, max_norm=0.5 * norm) for each in (subject, right, own)]
-    divergence = first_divergence(*records, config, dtype)
+    ours = (npgpt, dtype) if here.type == "cpu" else (torchgpt, dtype, device)
+    sides = (ours, (torchgpt, "float64"), (torchgpt, "float32"))
+    records = [record(model(*side), ids, targets, max_norm) for side in sides]  # one model at a time, however large
     name = "npgpt" if here.type == "cpu" else f"torchgpt on {here}"
+    rows, divergence = list(compare(*records, dtype)), first_divergence(*records, config, dtype)
     return Report(name, config, seed, dtype, str(here), rows, divergence)
 
 
-def compare(subject, right, own, ids, targets, dtype: str) -> Iterator[Row]:
-    """A row for each entry of the state_dict, then one for each traced intermediate."""
-    models = (subject, right, own)
-    for each in models:
-        each.zero_grad()
-        each.loss_and_grad(ids, targets)
-    states = [{name: as_numpy(value) for name, value in each.state_dict().items()} for each in models]
-    gradients = [each.gradients() for each in models]
-    traces = [each.trace(ids, targets) for each in models]
-    values = [{name: as_numpy(pair[0]) for name, pair in trace.items()} for trace in traces]
-    traced = [{name: as_numpy(pair[1]) for name, pair in trace.items()} for trace in traces]
-    all_gradients = [
-        g | {f"trace of {name}": array for name, array in t.items()} for g, t in zip(gradients, traced, strict=True)
-    ]
+def gradient_norm(model, ids, targets) -> float:
+    """The norm of the whole gradient."""
+    model.loss_and_grad(ids, targets)
+    return np.sqrt(sum(float((g**2).sum()) for g in model.gradients().values()))
 
+
+def compare(ours: Record, right: Record, own: Record, dtype: str) -> Iterator[Row]:
+    """A row for each entry of the state_dict, then one for each traced intermediate."""
+    records = (ours, right, own)
+    states = [each.weights for each in records]
+    gradients = [
+        {name.removeprefix(GRADIENT): tensor for name, tensor in each.tensors.items() if name.startswith(GRADIENT)}
+        for each in records
+    ]
+    traced = [name for name in gradients[1] if name not in states[1]]
+    values = [{name: each.tensors[name] for name in traced} for each in records]
     state_errors, state_verdict = errors(*states, dtype)
     value_errors, value_verdict = errors(*values, dtype)
-    gradient_errors, gradient_verdict = errors(*all_gradients, dtype)
+    gradient_errors, gradient_verdict = errors(*gradients, dtype)
     for name, array in states[1].items():
         kind = "parameter" if name in gradients[1] else "buffer"
         ok = state_verdict[name] and gradient_verdict.get(name, True)
         yield Row(name, kind, array.shape, *state_errors[name], *gradient_errors.get(name, (None, None)), ok)
     for name, array in values[1].items():
-        key = f"trace of {name}"
-        ok = value_verdict[name] and gradient_verdict[key]
-        yield Row(name, "intermediate", array.shape, *value_errors[name], *gradient_errors[key], ok)
+        ok = value_verdict[name] and gradient_verdict[name]
+        yield Row(name, "intermediate", array.shape, *value_errors[name], *gradient_errors[name], ok)
 
 
 def errors(ours: dict, right: dict, own: dict, dtype: str) -> tuple[dict[str, tuple[float, float]], dict[str, bool]]:
@@ -252,7 +267,9 @@ def add_config_options(parser: argparse.ArgumentParser, config: Config) -> None:
 def parse_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """In two steps: which options there are depends on the kind of the preset's model."""
     preset = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    preset.add_argument("--preset", choices=PRESETS, default="article", help="the model; the options of its config change it")
+    which = preset.add_mutually_exclusive_group().add_argument
+    which("--preset", choices=PRESETS, default="article", help="the model; the options of its config change it")
+    which("--pretrained", metavar="FOLDER", help="the model and weights of a folder of transformers, without AdamW's steps")
     parser = argparse.ArgumentParser(
         prog="python -m parity_tests.report",
         description=__doc__.split("\n")[0],
@@ -260,12 +277,16 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParse
         parents=[preset],
         allow_abbrev=False,
     )
-    add_config_options(parser, PRESETS[preset.parse_known_args(arguments)[0].preset])
-    add = parser.add_argument
+    chosen = preset.parse_known_args(arguments)[0]
+    if chosen.pretrained is None:
+        add_config_options(parser, PRESETS[chosen.preset])
+    add, B, T = parser.add_argument, 4, None
+    if chosen.pretrained is not None:
+        B, T = 1, 8
     add("--seed", type=int, default=0, help="of the weights and tokens")
     add("--std", type=float, default=0.1, help="standard deviation of the weights")
-    add("--batch-size", type=int, default=4)
-    add("--length", type=int, help="of the sequences; the model's seq_len if not given")
+    add("--batch-size", type=int, default=B)
+    add("--length", type=int, default=T, help="of the sequences; None: the model's seq_len")
     add("--dtype", choices=("float32", "float64"), default="float32")
     add("--device", default="cpu", help="cpu: checks npgpt; cuda, cuda:N, mps: checks torchgpt there")
     add("--bug", choices=CATALOGUE, metavar="NAME", help="switch on a bug of parity_tests/bugs.py")
@@ -281,10 +302,16 @@ def main(arguments: list[str] | None = None) -> int:
         for name, least in (("batch_size", 1), ("seed", 0), ("length", 1)):
             if getattr(args, name) is not None and getattr(args, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(args, name)}")
-        config = dataclasses.replace(preset, **{field.name: getattr(args, field.name) for field in dataclasses.fields(preset)})
+        if args.pretrained is not None:
+            config, weights = read_pretrained(args.pretrained)
+        else:
+            fields = dataclasses.fields(preset)
+            config, weights = dataclasses.replace(preset, **{field.name: getattr(args, field.name) for field in fields}), None
         with CATALOGUE[args.bug].switched_on() if args.bug else contextlib.nullcontext():
             report = make_report(
                 config,
+                weights=weights,
+                optimiser=args.pretrained is None,
                 seed=args.seed,
                 dtype=args.dtype,
                 device=args.device,

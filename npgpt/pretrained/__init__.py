@@ -1,15 +1,16 @@
-"""Published models: the folders of Hugging Face's transformers, in and out.
+"""Published models: the folders of Hugging Face's transformers, in and out, and .gguf files, in.
 
-    model = npgpt.load_pretrained("gpt2")                    a folder: config.json, model.safetensors
+    model = npgpt.load_pretrained("gpt2")                    a folder: config.json, model.safetensors; or a .gguf file
     tokenizer = npgpt.pretrained_tokenizer("gpt2")           its tokenizer.json, or vocab.json with merges.txt
     npgpt.save_pretrained(model, "my-gpt2", tokenizer)       a folder that transformers loads
 
-Nothing is downloaded. A model_type is a file (gpt2.py, mamba.py): its config there and here, and a table of its weights' names,
-used in both directions. folders.py reads and writes the files, vocabulary.py the tokenizer. Both backends go through here.
+Nothing is downloaded. A model_type is a file (gpt2.py, llama.py, mamba.py): its config there and here, and a table of its weights'
+names, used in both directions; gguf.py has the same for a .gguf file. folders.py reads and writes the files, vocabulary.py the tokenizer. Both backends go through here.
 """
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -26,14 +27,15 @@ from . import gguf, gpt2, llama, mamba
 from .folders import WEIGHTS, Tensor, checked_folder, read_json, read_tensors, write_tensors
 from .vocabulary import check_writable, end_of_text, pretrained_tokenizer, save_vocabulary
 
-__all__ = ["load_pretrained", "pretrained_tokenizer", "read_pretrained", "save_pretrained", "write_pretrained"]
+__all__ = ["is_pretrained", "load_pretrained", "pretrained_tokenizer", "read_pretrained", "save_pretrained", "write_pretrained"]
 
 MODEL_TYPES = {"gpt2": gpt2, "llama": llama, "mamba": mamba, "qwen2": llama}  # config.json's model_type -> what knows it
 WRITTEN_AS = {"gpt": gpt2, "llama": llama, "mamba": mamba}  # config.kind -> what writes it
 
 
 def load_pretrained(folder: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
-    """The model in a folder of model_type gpt2 or mamba, its weights converted to dtype. config.dropout is 0.
+    """The model in a folder of model_type gpt2, llama, mamba or qwen2, or in a .gguf file of architecture llama, its weights
+    converted to dtype. config.dropout is 0.
 
     The weights are read straight into the model, without a second copy. They may be float64, float32, float16 or bfloat16.
     Raises FileNotFoundError where a file is missing; ValueError naming the file and what is wrong where one is damaged, leads
@@ -52,6 +54,11 @@ def save_pretrained(model: LanguageModel, folder: str | PathLike, tokenizer=None
     is not the model's or has no tokenizer.json.
     """
     write_pretrained(folder, model.config, model.state_dict(), tokenizer)
+
+
+def is_pretrained(path: str | PathLike) -> bool:
+    """Whether `load_pretrained` is what loads it: a folder, or a .gguf file by its name."""
+    return os.path.isdir(path) or gguf.is_gguf(path)
 
 
 def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple[Config, Fill]:

@@ -15,6 +15,7 @@ import dataclasses
 import math
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -130,16 +131,23 @@ class File:
 
 def read_file(path: str | os.PathLike) -> File:
     """The header of a .gguf file. Raises FileNotFoundError; ValueError where it is damaged or of a format that is not known."""
-    gguf, path = library(), Path(path)
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
+    status = path.stat()
+    return _read_file(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(1)  # a model and its tokenizer are two calls; reading 100,000 tokens takes seconds
+def _read_file(path: Path, size: int, changed: int) -> File:
+    gguf = library()
     try:
         reader = gguf.GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
         tensors = {}
         for tensor in reader.tensors:
             shape = tuple(int(n) for n in reversed(tensor.shape))
-            if tensor.data_offset + tensor.n_bytes > path.stat().st_size:
+            if tensor.data_offset + tensor.n_bytes > size:
                 raise ValueError(f"{tensor.name} lies beyond the end of the file")
             tensors[tensor.name] = Packed(path, tensor.tensor_type.name, shape, int(tensor.data_offset))
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
