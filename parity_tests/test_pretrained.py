@@ -615,7 +615,7 @@ SAYABLE = GPTConfig(11, 1, 1, 4, 6, position="learned", qkv_bias=True, head_bias
         (dataclasses.replace(SAYABLE, train_qkv=False), "train_qkv is False: .* with True alone"),
         (dataclasses.replace(SAYABLE, ffn_hidden=0), "ffn_hidden is 0: every block of a GPT-2 has an FFN"),
         (MambaConfig(11, 1, 4, 6, head_bias=True), "head_bias is True"),
-        (LSTMConfig(11, 1, 4, 4, 6), "transformers has no model of kind 'lstm'; only gpt, mamba can be written"),
+        (LSTMConfig(11, 1, 4, 4, 6), "transformers has no model of kind 'lstm'; only gpt, llama, mamba can be written"),
     ],
 )
 def test_a_model_that_transformers_does_not_have_is_refused_and_nothing_written(backend, config, message, tmp_path):

@@ -4,8 +4,9 @@
     tokenizer = npgpt.pretrained_tokenizer("gpt2")           its tokenizer.json, or vocab.json with merges.txt
     npgpt.save_pretrained(model, "my-gpt2", tokenizer)       a folder that transformers loads
 
-Nothing is downloaded. A model_type is a file (gpt2.py, llama.py, mamba.py): its config there and here, and a table of its weights'
-names, used in both directions; gguf.py has the same for a .gguf file. folders.py reads and writes the files, vocabulary.py the tokenizer. Both backends go through here.
+Nothing is downloaded. A model_type is a file (gpt2.py, llama.py, mamba.py): its config there and here, and a table of its
+weights' names, used in both directions; gguf.py has the same for a .gguf file. folders.py reads and writes the files,
+vocabulary.py the tokenizer. Both backends go through here.
 """
 
 import dataclasses
