@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=nightly python -m pytest          5,000 random examples, whic
 python -m parity_tests.mutation                      profile mutation: 20 examples, always the same, no search for smaller ones
 """
 
+import json
 import logging
 import os
 import sys
@@ -66,3 +67,21 @@ def transformers():
         package.logging.disable_progress_bar()
         logging.getLogger("transformers").setLevel(logging.ERROR)
         yield package
+
+
+BPE_TEXT = (Path(__file__).parents[1] / "examples/data/tr_sentences.txt").read_text(encoding="utf-8")[:20000]
+BPE_TEXT += " The quick brown fox; it's 1999, isn't it? I'd've 'll 're  s   t\n\n\tdef f(x):\n        return x\n" * 9
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory) -> Path:
+    """vocab.json and merges.txt of a small byte-level BPE, the mark between texts last, as GPT-2 has it."""
+    pytest.importorskip("tokenizers")
+    import npgpt
+
+    folder = tmp_path_factory.mktemp("vocabulary")
+    trained = npgpt.BPETokenizer.from_text(BPE_TEXT, 600)
+    trained.tokenizer.model.save(str(folder))
+    vocab = json.loads((folder / "vocab.json").read_text())
+    (folder / "vocab.json").write_text(json.dumps(vocab | {"<|endoftext|>": len(vocab)}))
+    return folder

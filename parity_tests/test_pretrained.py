@@ -6,7 +6,6 @@ All weights get noise before they are compared, since biases start at 0 and norm
 import dataclasses
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -25,9 +24,7 @@ import torchgpt
 from npgpt import GPTConfig, LSTMConfig, MambaConfig
 from npgpt.pretrained import MODEL_TYPES, read_pretrained, there
 
-from . import report
 from .strategies import random_weights, seeds
-from .test_examples import EXAMPLES
 from .test_oracles import NEAR, without_casts
 from .tolerances import as_numpy, assert_model_parity, model_errors
 
@@ -651,8 +648,6 @@ def test_loading_holds_the_weights_once(backend, tmp_path):
 
 # ------------------------------------------------------------------------------------------------------------------- tokenizers
 
-TEXT = (EXAMPLES / "data/tr_sentences.txt").read_text(encoding="utf-8")[:20000]
-TEXT += " The quick brown fox; it's 1999, isn't it? I'd've 'll 're  s   t\n\n\tdef f(x):\n        return x\n" * 9
 END = "<|endoftext|>"
 ADVERSARIAL = [
     "",
@@ -677,18 +672,6 @@ ADVERSARIAL = [
     "𝕳𝖊𝖑𝖑𝖔",
     "a" * 300,
 ]
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory) -> Path:
-    """vocab.json and merges.txt of a small byte-level BPE, the mark between texts last, as GPT-2 has it."""
-    pytest.importorskip("tokenizers")
-    folder = tmp_path_factory.mktemp("vocabulary")
-    trained = npgpt.BPETokenizer.from_text(TEXT, 600)
-    trained.tokenizer.model.save(str(folder))
-    vocab = json.loads((folder / "vocab.json").read_text())
-    (folder / "vocab.json").write_text(json.dumps(vocab | {END: len(vocab)}))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -801,129 +784,3 @@ def test_a_damaged_tokenizer_is_refused_with_file_and_reason(vocabulary, tmp_pat
     damage(folder)
     with pytest.raises(error, match=message):
         npgpt.pretrained_tokenizer(folder)
-
-
-# ------------------------------------------------------------------------------------------------------------------ the scripts
-
-
-@pytest.fixture(params=["gpt", "mamba"])
-def published(request, vocabulary, tmp_path, monkeypatch) -> Path:
-    """A folder with a model and a tokenizer, the name by which a reader gives it; a text lies beside it."""
-    monkeypatch.chdir(tmp_path)
-    Path("text.txt").write_text(TEXT[:6000], encoding="utf-8")
-    own = {"position": "learned", "qkv_bias": True, "tie_weights": True, "head_bias": False}
-    configs = {"gpt": GPTConfig(601, 2, 2, 8, 32, **own), "mamba": MambaConfig(608, 1, 6, 32, conv_bias=False)}
-    model = npgpt.make_model(configs[request.param], dtype="float64")
-    model.load_state_dict(random_weights(np.random.default_rng(0), model.config, 0.3))
-    npgpt.save_pretrained(
-        model, "published", npgpt.BPETokenizer(npgpt.pretrained_tokenizer(vocabulary).tokenizer, model.config.vocab_size)
-    )
-    return Path("published")
-
-
-def script(monkeypatch, name: str, *options) -> None:
-    monkeypatch.setattr(sys, "argv", [name, *map(str, options)])
-    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
-
-
-def test_a_published_model_writes(published, monkeypatch, capsys):
-    texts = []
-    for backend in ("numpy", "torch"):
-        options = ["--backend", backend, "--device", "cpu", "--prompt", "ali", "--seed", 1, "--max-new-tokens", 20]
-        script(monkeypatch, "sample.py", "--checkpoint", published, *options)
-        texts.append(capsys.readouterr().out)
-    assert texts[0] == texts[1] and texts[0].startswith("ali") and len(texts[0]) > 12
-    (published / "tokenizer.json").unlink()
-    with pytest.raises(SystemExit, match="error: published holds no tokenizer"):
-        script(monkeypatch, "sample.py", "--checkpoint", published)
-
-
-BRIEF = [
-    "--device",
-    "cpu",
-    "--dtype",
-    "float64",
-    "--input-file",
-    "text.txt",
-    "--batch-size",
-    2,
-    "--seq-len",
-    8,
-    "--eval-interval",
-    2,
-]
-BRIEF += ["--eval-iters", 1, "--max-new-tokens", 3]
-
-
-def losses(folder) -> list[float]:
-    return [json.loads(line)["loss"] for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-
-
-def test_a_published_model_is_trained_on_and_the_run_goes_on(published, monkeypatch, capsys):
-    """It begins with the folder's weights, its context cut; both backends make the same run; a run in two parts is the run in
-    one, and needs the folder no more."""
-    options = [*BRIEF, "--init-from", published]
-    for backend in ("numpy", "torch"):
-        script(monkeypatch, "train_text.py", *options, "--backend", backend, "--max-iters", 6, "--out-dir", backend)
-    assert losses("numpy") == pytest.approx(losses("torch"), rel=1e-9)
-    tokenizer = npgpt.pretrained_tokenizer(published)
-    tokens, _ = npgpt.split_tokens(npgpt.encode_file("text.txt", tokenizer), 0.1)
-    config, weights = read_pretrained(published, seq_len=8)
-    first = npgpt.make_model(config, dtype="float64", weights=weights).loss(*next(iter(npgpt.RandomWindows(tokens, 8, 2, 0))))
-    assert losses("numpy")[0] == first
-    checkpoint = npgpt.read_checkpoint("numpy/last.safetensors")
-    assert checkpoint.config == config and checkpoint.tokenizer() == tokenizer
-
-    script(monkeypatch, "train_text.py", *options, "--max-iters", 4, "--lr-decay-iters", 6, "--out-dir", "parts")
-    shutil.rmtree(published)
-    script(monkeypatch, "train_text.py", "--resume", "--max-iters", 6, "--out-dir", "parts")
-    again = npgpt.read_checkpoint("parts/last.safetensors")
-    assert losses("parts") == losses("numpy") and again.config == config
-    assert all(np.array_equal(value, again.weights[name]) for name, value in checkpoint.weights.items())
-    npgpt.save_pretrained(npgpt.load_checkpoint("parts/last.safetensors"), "out", again.tokenizer())
-    assert npgpt.load_pretrained("out").config == config
-
-
-@pytest.mark.parametrize("published", ["gpt"], indirect=True)
-def test_dropout_is_as_asked_and_the_defaults_are_for_fine_tuning(published, monkeypatch, capsys):
-    options = ["--input-file", "text.txt", "--device", "cpu", "--init-from", published, "--max-iters", 2, "--max-new-tokens", 2]
-    script(monkeypatch, "train_text.py", *options, "--dropout", 0.3, "--eval-iters", 1)
-    checkpoint = npgpt.read_checkpoint("out/text/last.safetensors")
-    assert checkpoint.config.dropout == 0.3 and checkpoint.config.seq_len == 32  # the folder's: 128 would be more
-    assert checkpoint.run["options"]["learning_rate"] == 3e-5 and checkpoint.run["options"]["batch_size"] == 4
-    assert "begins with the weights and the tokenizer of published" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("published", ["gpt"], indirect=True)
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--n-layer", 3], "--n-layer 3: published has 2, which cannot change"),
-        (["--model", "mamba"], "--model mamba: published has gpt, which cannot change"),
-        (["--tokenizer", "words"], "--tokenizer words: published has published, which cannot change"),
-        (["--d-state", 3], "--d-state is no option of --model gpt"),
-        (["--seq-len", 33], "published has a context of 32 tokens, which cannot become 33"),
-        (["--resume"], "--init-from begins a run, and --resume goes on with one: take one of them"),
-        (["--init-from", "nowhere"], "no folder at nowhere"),
-        (["--init-from", "text.txt"], "no folder at text.txt"),
-    ],
-)
-def test_what_a_published_model_cannot_be_trained_with_is_said(published, monkeypatch, options, message):
-    with pytest.raises(SystemExit) as stop:
-        script(monkeypatch, "train_text.py", "--input-file", "text.txt", "--init-from", published, "--max-iters", 2, *options)
-    assert str(stop.value) == f"error: {message}" and not Path("out").exists()
-
-
-def test_the_report_and_the_locator_take_its_weights(published, capsys):
-    assert report.main(["--pretrained", str(published)]) == 0
-    assert "PASSED" in capsys.readouterr().out
-    bug = {"gpt": "attention_dk_not_transposed", "mamba": "scan_delta_not_through_the_intake"}
-    kind = npgpt.load_pretrained(published).config.kind
-    assert report.main(["--pretrained", str(published), "--bug", bug[kind], "--json", "-"]) == 1
-    content = json.loads(capsys.readouterr().out)
-    first = {"gpt": "gradient of blocks.1.k", "mamba": "gradient of blocks.0.delta"}
-    assert content["divergence"]["name"] == first[kind]
-    (published / "config.json").unlink()
-    with pytest.raises(SystemExit) as stop:
-        report.main(["--pretrained", str(published)])
-    assert stop.value.code == 2 and "published holds no file config.json" in capsys.readouterr().err

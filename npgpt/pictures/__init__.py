@@ -2,7 +2,8 @@
 
 matplotlib is imported on the first call, so that importing this stays as light as NumPy. `lang` is "en" or "tr"; what a picture
 says stands in labels.py. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with numbers),
-curves.py (lines and bars); statistics.py has the numbers that only pictures need.
+curves.py (lines and bars), tokens.py (texts of
+words); statistics.py has the numbers that only pictures need.
 """
 
 from .curves import (
@@ -26,15 +27,19 @@ from .matrices import (
 )
 from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
 from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
+from .tokens import chosen_heads, facts, gradients_by_block, token_surprise
 
 __all__ = [
     "CONSONANTS",
     "VOWELS",
     "attention_maps",
     "attention_steps",
+    "chosen_heads",
     "embedding_motion",
     "embedding_space",
+    "facts",
     "gradient_flow",
+    "gradients_by_block",
     "knowledge",
     "layer_norm_circle",
     "learning_to_write",
@@ -52,6 +57,7 @@ __all__ = [
     "steps_in_order",
     "surprise_bars",
     "three_dimensions",
+    "token_surprise",
     "value_beside_gradient",
     "visible",
 ]

@@ -286,6 +286,52 @@ TURKISH = {
     ),
     "more than the seeds' spread": "tohumlar arası yayılımdan fazla",
     "no more than the seeds' spread": "tohumlar arası yayılımdan fazla değil",
+    # ---- 11
+    "its first guess": "ilk tahmini tuttu",
+    "another guess": "başka bir tahmini vardı",
+    "surprise: -ln p (nats); in grey: the model's first guess": "şaşkınlık: -ln p (nat); gri: modelin ilk tahmini",
+    "block": "blok",
+    "log₁₀ of the gradient's length": "gradyan uzunluğunun log₁₀ değeri",
+    "probability of the likeliest next token: pale before, full after": (
+        "en olası sonraki parçanın olasılığı: soluk önce, koyu sonra"
+    ),
+    "{count:,} parameters, {blocks} blocks; {tokens} tokens: {words}": (
+        "{count:,} parametre, {blocks} blok; {tokens} parça: {words}"
+    ),
+    "  {word!r}: {value:.3f} nats; its first guess {guess!r} {p:.3f}": (
+        "  {word!r}: {value:.3f} nat; ilk tahmini {guess!r} {p:.3f}"
+    ),
+    "mean surprise {mean:.3f} nats a token; guessing: {guess:.3f}": (
+        "parça başına ortalama şaşkınlık {mean:.3f} nat; rastgele tahmin: {guess:.3f}"
+    ),
+    "What surprises it most is {word!r}, {value:.1f} nats; the mean is {mean:.1f}": (
+        "Onu en çok şaşırtan {word!r}: {value:.1f} nat; ortalama {mean:.1f}"
+    ),
+    "the token before": "bir önceki parça",
+    "itself": "kendisi",
+    "the first token": "ilk parça",
+    "all alike": "hepsi eşit",
+    "  {habit}: {name}, {share:.2f}": "  {habit}: {name}, {share:.2f}",
+    "Of {count} heads, those that look most at: the token before, itself, the first token, all alike": (
+        "{count} başlıktan şunlara en çok bakanlar: bir önceki parça, kendisi, ilk parça, hepsi eşit"
+    ),
+    "gradient of -ln p of {word!r} after {fact!r}, its length by block:": (
+        "{fact!r} sonrasında {word!r} için -ln p gradyanı, bloklara göre uzunluğu:"
+    ),
+    "The way back from {word!r}: the first block's gradient is {ratio:.1f} times as long as the last one's": (
+        "{word!r} tahmininden geri yol: ilk bloğun gradyanı sonuncununkinin {ratio:.1f} katı uzunlukta"
+    ),
+    "taught: {sentence!r}": "öğretilen: {sentence!r}",
+    "  step {step}: p of {answer!r} is {p:.4f}": "  adım {step}: {answer!r} olasılığı {p:.4f}",
+    "  {question!r}: {old!r} {p_old:.3f} before, {new!r} {p_new:.3f} after": (
+        "  {question!r}: önce {old!r} {p_old:.3f}, sonra {new!r} {p_new:.3f}"
+    ),
+    "the loss of the sentence above: {before:.3f} before, {after:.3f} after": (
+        "yukarıdaki cümlenin kaybı: önce {before:.3f}, sonra {after:.3f}"
+    ),
+    "Taught one sentence, it answers {answer!r} to {count} of {total} other questions too": (
+        "Tek bir cümle öğretilince, öteki {total} sorudan {count} tanesine de {answer!r} diyor"
+    ),
 }
 
 
