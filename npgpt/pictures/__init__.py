@@ -27,7 +27,7 @@ from .matrices import (
 )
 from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
 from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
-from .tokens import chosen_heads, facts, gradients_by_block, token_surprise
+from .tokens import chosen_heads, facts_taught, gradients_by_block, looks_at, token_surprise, words_by_block
 
 __all__ = [
     "CONSONANTS",
@@ -37,7 +37,7 @@ __all__ = [
     "chosen_heads",
     "embedding_motion",
     "embedding_space",
-    "facts",
+    "facts_taught",
     "gradient_flow",
     "gradients_by_block",
     "knowledge",
@@ -45,6 +45,7 @@ __all__ = [
     "learning_to_write",
     "letter_colour",
     "letter_weight",
+    "looks_at",
     "loss_curve",
     "matrix",
     "new_figure",
@@ -60,4 +61,5 @@ __all__ = [
     "token_surprise",
     "value_beside_gradient",
     "visible",
+    "words_by_block",
 ]

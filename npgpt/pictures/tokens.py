@@ -1,6 +1,6 @@
-"""Texts whose tokens are words and parts of words: surprise, attention, gradients by block, facts before and after."""
+"""Texts whose tokens are words and parts of words: surprise, attention, gradients by block, what each block would say, facts taught."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,27 +89,66 @@ def gradients_by_block(names: Sequence[str], norms: Array, title: str, lang: str
     return figure
 
 
-def facts(
+def words_by_block(
+    words: Sequence[Sequence[str]], p: Array, ranks: Array, right: str, title: str, lang: str = "en"
+) -> "Figure":
+    """What each of L blocks would answer: its K likeliest tokens with their probabilities p (L, K), and beside them the rank of
+    the right one (L,), from 1, on a scale of powers of ten."""
+    say, (L, K) = translator(lang), np.shape(p)
+    figure = new_figure(2.0 * K + 4.5, 0.27 * L + 1.6, title)
+    left, line = figure.subplots(1, 2, width_ratios=[2.0 * K, 3.5])
+    left.imshow(p, aspect="auto", cmap="Purples", vmin=0, vmax=1)
+    for block, column in np.ndindex(L, K):
+        colour = "white" if p[block, column] > 0.62 else VOWEL if words[block][column] == right else "black"
+        text = f"{token_label(words[block][column])[:16]}  {p[block, column]:.2f}"
+        weight = "bold" if words[block][column] == right else "normal"
+        left.text(column, block, text, ha="center", va="center", size=8, color=colour, weight=weight).set_in_layout(False)
+    left.set_yticks(range(L), [str(block + 1) for block in range(L)], size=8)
+    left.set_xticks(range(K), [say("{n}. answer", n=k + 1) for k in range(K)])
+    left.set_ylabel(say("block"))
+    left.tick_params(length=0)
+    line.plot(ranks, range(L), "o-", color=VOWEL, markersize=4)
+    line.set_xscale("log")
+    line.set(ylim=left.get_ylim(), yticks=[])
+    line.set_xlabel(say("rank of {right!r}", right=token_label(right)))
+    plain(line)
+    return figure
+
+
+def looks_at(tokens: Sequence[str], looks: Mapping[str, Array], title: str, lang: str = "en") -> "Figure":
+    """Several answers to "which token decides?", name -> (T,), each as bars from top to bottom on a scale of its own."""
+    figure = new_figure(3.2 * len(looks) + 1, 0.3 * len(tokens) + 1.4, title)
+    for place, (axes, (name, values)) in enumerate(zip(figure.subplots(1, len(looks)), looks.items(), strict=True)):
+        axes.barh(range(len(tokens)), values, color=CONSONANT)
+        axes.set_yticks(range(len(tokens)), [token_label(token) for token in tokens] if place == 0 else [], size=9)
+        axes.set_ylim(len(tokens) - 0.4, -0.6)
+        axes.set_title(name, size=10)
+        plain(axes)
+    return figure
+
+
+def facts_taught(
     questions: Sequence[str],
-    before: Sequence[tuple[str, float]],
-    after: Sequence[tuple[str, float]],
+    ways: Sequence[str],
+    p: Array,
+    answers: Sequence[Sequence[str]],
     taught: str,
     title: str,
     lang: str = "en",
 ) -> "Figure":
-    """Every question's likeliest answer and its probability, before and after something was taught: two bars a question. What
-    was `taught` is drawn in red wherever it is the answer."""
+    """Q questions, asked before and after something was taught in several ways: the right answer's probability p (Q, W) as the
+    cell's colour, the answer that was given as its text, in red where it is what was `taught`."""
     say = translator(lang)
-    figure = new_figure(9, 0.62 * len(questions) + 1.4)
+    figure = new_figure(1.9 * len(ways) + 3.2, 0.33 * len(questions) + 1.9, title)
     axes = figure.add_subplot()
-    for place in range(len(questions)):
-        for shift, (answer, p), strength in ((-0.2, before[place], 0.45), (0.2, after[place], 1.0)):
-            colour = VOWEL if answer == taught else CONSONANT
-            axes.barh(place + shift, p, 0.36, color=colour, alpha=strength)
-            axes.text(p + 0.01, place + shift, f"{token_label(answer)}  {p:.2f}", va="center", size=8.5, color=colour)
+    image = axes.imshow(p, aspect="auto", cmap="Blues", vmin=0, vmax=1)
+    for q, w in np.ndindex(np.shape(p)):
+        answer, strong = answers[q][w], p[q, w] > 0.62
+        colour, weight = (VOWEL, "bold") if answer == taught else ("white" if strong else "black", "normal")
+        text = f"{token_label(answer)}  {p[q, w]:.2f}"
+        axes.text(w, q, text, ha="center", va="center", size=8.5, color=colour, weight=weight).set_in_layout(False)
     axes.set_yticks(range(len(questions)), [question.replace("$", r"\$") for question in questions], size=9)
-    axes.set(ylim=(len(questions) - 0.4, -0.6), xlim=(0, 1.2))
-    axes.set_xlabel(say("probability of the likeliest next token: pale before, full after"))
-    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
-    plain(axes)
+    axes.set_xticks(range(len(ways)), list(ways), size=9)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, label=say("probability of the right answer; in the cells what is said"))
     return figure
