@@ -6,8 +6,8 @@ The gradient. With e[s] the embedding of the letter at s, and log p[t] the log-p
 does when the letter's numbers move a little:
 
     G[t, s] = d log p[t] / d e[s]                      (C,)
-    G[t, s] . e[s]                                     a guess, to first order, of what the letter brings: log p[t] with it, less
-                                                       log p[t] with a vector of zeros in its place
+    G[t, s] . e[s]                                     a guess, to first order, of what the letter brings: log p[t] with it,
+                                                       less log p[t] with a vector of zeros in its place
     |G[t, s]|                                          how steep log p[t] is, in the steepest direction
 
 Every t is a question of its own. So the batch holds T copies of the text, and of copy t only the target at t is asked for:
@@ -24,8 +24,9 @@ The replacement, by which any such map can be judged. Put every other letter of 
 No derivative and nothing to first order, at the price of V forward passes a letter. To first order, change[t, s] is
 G[t, s] . (e[s] - mean of the other letters' e): the gradient times the embedding asks about zeros, which is no letter.
 
-Sources: Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034 (the gradient's norm); Shrikumar, Greenside, Shcherbina, Kundaje 2016,
-arXiv:1605.01713 (the gradient times the input); Jain, Wallace 2019, arXiv:1902.10186 (attention's rank correlation with both).
+Sources: Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034 (the gradient's norm); Shrikumar, Greenside, Shcherbina, Kundaje
+2016, arXiv:1605.01713 (the gradient times the input); Jain, Wallace 2019, arXiv:1902.10186 (attention's rank correlation with
+gradients and with leaving words out).
 """
 
 from typing import NamedTuple
@@ -63,7 +64,7 @@ def gradient_map(model, ids, targets) -> GradientMap:
     copies, copies_targets = (
         np.tile(ids, (T, 1)),
         np.tile(targets, (T, 1)),
-    )  # (T, T): row t is the text that target t is asked of
+    )  # (T, T): row t for target t
     embed, dembed = map(numpy_array, model.trace(copies, copies_targets, where=np.eye(T, dtype=bool))["embed"])  # (T, T, C)
     gradient = -T * dembed
     times_embedding = (gradient * embed).sum(axis=-1)  # (T, T)

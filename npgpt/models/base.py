@@ -50,7 +50,7 @@ def checked_ids(ids, vocab_size: int, context: int | None = None, name: str = "i
 
 
 def checked_where(where, shape: tuple[int, ...]) -> Array:
-    """where as booleans of the targets' shape (B, T), all True for None. Raises TypeError or ValueError saying what is wrong."""
+    """where as booleans of the targets' shape (B, T), all True for None. Raises TypeError or ValueError."""
     where = np.ones(shape, dtype=bool) if where is None else np.asarray(where)
     if where.dtype != bool:
         raise TypeError(f"where must hold booleans, got {where.dtype}")
