@@ -10,8 +10,10 @@ from .curves import (
     knowledge,
     learning_to_write,
     loss_curve,
+    losses_by_size,
     next_letters,
     positions,
+    recall,
     row_gradients,
     shapes,
     surprise_bars,
@@ -19,16 +21,18 @@ from .curves import (
 from .matrices import (
     attention_maps,
     attention_steps,
+    maps_of_a_text,
     matrix,
     rows_that_sum_to_zero,
     steps_in_order,
     value_beside_gradient,
 )
 from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
-from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
+from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, visible
 
 __all__ = [
     "CONSONANTS",
+    "KINDS",
     "VOWELS",
     "attention_maps",
     "attention_steps",
@@ -41,11 +45,14 @@ __all__ = [
     "letter_colour",
     "letter_weight",
     "loss_curve",
+    "losses_by_size",
+    "maps_of_a_text",
     "matrix",
     "new_figure",
     "next_letters",
     "plot_dots",
     "positions",
+    "recall",
     "row_gradients",
     "rows_that_sum_to_zero",
     "shapes",
