@@ -20,7 +20,7 @@ where M (S, S) holds the probability of going from one state to another and pi i
 two states, this h would only be a lower bound: the letters would not say which of the two writes the next.
 
 It is h = 1.5984 nats (2.306 bits) a letter. Who sees fewer letters pays more, as `entropy_after` says, again exactly: 2.890
-with the letters' frequencies alone, 2.203 with one letter before (bigrams), 1.813 with two (trigrams), then 1.642, 1.608, 1.599.
+with the letters' frequencies alone, 2.203 after one letter (bigrams), 1.813 after two (trigrams), then 1.642, 1.608, 1.599.
 
 Sources: Shannon 1948, A Mathematical Theory of Communication, section 7 and theorem 5 (the entropy of such a source; for
 contexts of k letters, as in `entropy_after`, theorem 6); Göksel, Kerslake 2005, Turkish: A Comprehensive Grammar, chapter 3
@@ -152,8 +152,9 @@ def harmony_text(letters: int, seed: int = 0) -> str:
 def log_probabilities(text: str) -> Array:
     """The chain's ln p of each letter of a text given all before it, (len(text),) float64; the text begins at a word's start.
 
-    Minus its mean is the chain's own loss on these very letters: set beside it, a model's loss has no noise of the sample. A letter that the chain cannot write is -inf, and so is what comes after it up to the next space, which
-    begins a word again. Raises ValueError for a character outside the article's 32 letters.
+    Minus its mean is the chain's own loss on these very letters: set beside it, a model's loss has no noise of the sample.
+    A letter that the chain cannot write is -inf, and so is what comes after it up to the next space, which begins a word
+    again. Raises ValueError for a character outside the article's 32 letters.
     """
     rows, state = automaton(), START
     logs = np.full(len(text), -math.inf)
