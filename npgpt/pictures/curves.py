@@ -317,10 +317,13 @@ def losses_by_size(panels: Sequence[tuple[str, Mapping, Mapping[str, float], boo
         for line, (floor, height) in zip((":", "-.", (0, (5, 1, 1, 1, 1, 1)), "--"), floors.items(), strict=False):
             axes.axhline(height, color="0.3", linestyle=line, linewidth=1, label=f"{floor} = {height:.3f}")
         axes.set_xscale("log")
+        sizes = next(iter(kinds.values()))[0]
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
         axes.set_yscale("log" if logarithmic else "linear")
         axes.set_xlabel(say("parameters"))
         axes.set_ylabel(name)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="upper right")
         plain(axes)
     return figure
 

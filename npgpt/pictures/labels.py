@@ -308,7 +308,9 @@ TURKISH = {
     "  above the floor of {floor:.4f} nats at the largest size: {distances}": (
         "  en büyük boyda {floor:.4f} natlık tabanın üstünde: {distances}"
     ),
-    "{n} letters seen": "{n} harf görülünce",
+    "one letter seen": "bir harf görünce",
+    "two letters seen": "iki harf görünce",
+    "three letters seen": "üç harf görünce",
     "the sentences: loss (nats a letter)": "cümleler: kayıp (harf başına nat)",
     "known entropy: nats a letter above the floor": "bilinen entropi: tabanın üstünde, harf başına nat",
     "At {count:,} parameters {name} is best on the sentences, by {gap:.2f} nats; {known_name} on the text of known entropy, by "
