@@ -42,10 +42,10 @@ class Run:
         """How many training steps: the usual number, or a handful with --quick."""
         return min(usual, 10) if self.args.quick else usual
 
-    def model(self, config: npgpt.GPTConfig, seed: int | None = None):
-        """A new, untrained model."""
+    def model(self, config, seed: int | None = None):
+        """A new, untrained model of the config's kind."""
         seed = self.args.seed if seed is None else seed
-        return self.backend.GPTModel(config, self.device, seed=seed, dtype=self.dtype)
+        return self.backend.make_model(config, self.device, seed=seed, dtype=self.dtype)
 
     def train(self, model, steps: int, *, batch_size: int = 8, learning_rate: float = 1e-2, seed: int | None = None):
         """The model, trained on the sentences."""

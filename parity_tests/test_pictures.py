@@ -16,7 +16,7 @@ from npgpt.pictures.labels import TURKISH, translator
 from npgpt.pictures.style import spread
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py"))
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("[01][0-9]_*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +40,8 @@ def numbers_and_texts(line: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------------------- the examples
 
 
-def test_there_are_eight_examples():
-    assert [script[:3] for script in SCRIPTS] == [f"0{n}_" for n in range(1, 9)]
+def test_the_examples_are_numbered_without_a_gap():
+    assert [script[:3] for script in SCRIPTS] == [f"{n:02}_" for n in range(1, len(SCRIPTS) + 1)] and len(SCRIPTS) >= 9
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -98,6 +98,9 @@ def test_an_unknown_language_or_backend_is_refused(monkeypatch, capsys, tmp_path
         ("06_training.py", ["--run-dir", "nowhere"], "this makes it: python examples/train.py"),
         ("07_knowledge_squeezed.py", ["--widths", "0", "2"], "--widths, --seeds and --steps must be at least 1"),
         ("08_dictionary_context_knowledge.py", ["--steps", "0"], "--steps and --seeds must be at least 1"),
+        ("09_other_architectures.py", ["--steps", "0"], "--steps, --seeds and --recall-steps must be at least 1"),
+        ("09_other_architectures.py", ["--learning-rates", "0.1", "nan"], "--learning-rates above 0"),
+        ("09_other_architectures.py", ["--prompt", "a" * 25], "--prompt must hold 2 to 24 letters"),
         *((script, ["--out-dir", "file/inside"], "file/inside: Not a directory") for script in SCRIPTS),
     ],
 )
@@ -244,6 +247,26 @@ def test_rank_pairs_and_knee():
     assert statistics.closest_pairs([[0.0], [5.0], [5.5], [9.0]], "abcd", 2) == [("b", "c", 0.5), ("c", "d", 3.5)]
     assert statistics.knee([1, 2, 4, 8], [3.0, 2.0, 1.01, 1.0], floor=1.0) == 4
     assert statistics.knee([1, 2, 4], [3.0, 1.0, 2.0], floor=1.0) is None  # it came back up
+
+
+def test_rank_correlation_by_hand():
+    assert statistics.rank_correlation([1, 2, 3, 4], [10, 100, 1000, 10000]) == 1  # only the order counts
+    assert statistics.rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == -1
+    assert statistics.rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(
+        1 - 6 * 4 / (4 * 15)
+    )  # 1 - 6 sum d^2 / (N (N^2 - 1))
+    assert statistics.rank_correlation([1, 2, 2, 3], [1, 2, 2, 3]) == 1
+    assert statistics.rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(np.sqrt(3) / 2)  # ranks 1.5, 1.5, 3
+    assert np.isnan(statistics.rank_correlation([1, 1], [1, 2])) and np.isnan(statistics.rank_correlation([1], [1]))
+
+
+def test_the_models_of_an_equal_budget_are_equal():
+    from equal_budget import CONFIGS
+
+    for size, configs in CONFIGS.items():
+        counts = [npgpt.make_model(config).num_parameters() for config in configs]
+        assert [config.kind for config in configs] == ["gpt", "lstm", "mamba"]
+        assert all(abs(count - size) <= 0.01 * size for count in counts) and (size != 248 or counts == [248] * 3), counts
 
 
 def test_a_logit_matrix_has_no_more_rank_than_the_model_has_dimensions():

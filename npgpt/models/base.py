@@ -49,6 +49,16 @@ def checked_ids(ids, vocab_size: int, context: int | None = None, name: str = "i
     return ids
 
 
+def checked_where(where, shape: tuple[int, ...]) -> Array:
+    """where as booleans of the targets' shape (B, T), all True for None. Raises TypeError or ValueError."""
+    where = np.ones(shape, dtype=bool) if where is None else np.asarray(where)
+    if where.dtype != bool:
+        raise TypeError(f"where must hold booleans, got {where.dtype}")
+    if where.shape != shape:
+        raise ValueError(f"where has the shape {where.shape}, the targets {shape}")
+    return where
+
+
 def dropout_generator(seed: int) -> "np.random.Generator":
     """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
     return np.random.default_rng([seed, 1])
@@ -121,6 +131,14 @@ class LanguageModel:
         """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
         return checked_ids(ids, self.config.vocab_size, self.context)
 
+    def checked_pair(self, ids, targets) -> tuple[Array, Array]:
+        """ids and targets as integer arrays of one shape (B, T). Raises TypeError or ValueError saying what is wrong."""
+        ids, targets = self.checked(ids), np.asarray(targets)
+        if targets.shape != ids.shape:
+            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
+        check_ids("targets", targets, self.config.vocab_size)
+        return ids, targets
+
     def loss(self, ids, targets) -> float:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         return float(cross_entropy(self(ids), np.asarray(targets))[0])
@@ -131,10 +149,7 @@ class LanguageModel:
         A large batch is split between threads (machine/sharing.py). With dropout it stays whole: the masks come from one
         generator, in one order, the same as in torchgpt.
         """
-        ids, targets = self.checked(ids), np.asarray(targets)
-        if targets.shape != ids.shape:
-            raise ValueError(f"targets have the shape {targets.shape}, the ids {ids.shape}")
-        check_ids("targets", targets, self.config.vocab_size)
+        ids, targets = self.checked_pair(ids, targets)
         if self.config.dropout:
             return self.loss_and_grad_alone(ids, targets, scale)
         return self.replicas.loss_and_grad(ids, targets, scale)
@@ -152,18 +167,24 @@ class LanguageModel:
         p = self.config.dropout
         return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
 
-    def trace(self, ids, targets=None) -> dict[str, tuple[Array, Array | None]]:
+    def trace(self, ids, targets=None, where=None) -> dict[str, tuple[Array, Array | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
-        The arrays are copies. The parameters' gradients stay as they were.
+        where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them.
+        The arrays are copies. The parameters' gradients stay as they were. Raises TypeError or
+        ValueError where ids, targets or where do not fit.
         """
         values: dict[str, Array] = {}
         gradients: dict[str, Array] = {}
         logits, cache = self.forward(self.checked(ids), copies_into(values))
         if targets is not None:
-            _, loss_cache = cross_entropy(logits, np.asarray(targets))
+            ids, targets = self.checked_pair(ids, targets)
+            where = checked_where(where, targets.shape)
+            _, loss_cache = cross_entropy(logits[where], targets[where])
+            dlogits = np.zeros_like(logits)  # (B, T, V): 0 where nobody asks
+            dlogits[where] = cross_entropy_backward(1.0, loss_cache)
             kept = self.store.grad.copy()
-            self.backward(cross_entropy_backward(1.0, loss_cache), cache, copies_into(gradients))
+            self.backward(dlogits, cache, copies_into(gradients))
             self.store.grad[:] = kept
         return {name: (value, gradients.get(name)) for name, value in values.items()}
 

@@ -11,8 +11,10 @@ from .curves import (
     knowledge,
     learning_to_write,
     loss_curve,
+    losses_by_size,
     next_letters,
     positions,
+    recall,
     row_gradients,
     shapes,
     surprise_bars,
@@ -20,17 +22,19 @@ from .curves import (
 from .matrices import (
     attention_maps,
     attention_steps,
+    maps_of_a_text,
     matrix,
     rows_that_sum_to_zero,
     steps_in_order,
     value_beside_gradient,
 )
 from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
-from .style import CONSONANTS, VOWELS, letter_colour, letter_weight, new_figure, visible
+from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, visible
 from .tokens import chosen_heads, facts_taught, gradients_by_block, looks_at, token_surprise, words_by_block
 
 __all__ = [
     "CONSONANTS",
+    "KINDS",
     "VOWELS",
     "attention_maps",
     "attention_steps",
@@ -47,11 +51,14 @@ __all__ = [
     "letter_weight",
     "looks_at",
     "loss_curve",
+    "losses_by_size",
+    "maps_of_a_text",
     "matrix",
     "new_figure",
     "next_letters",
     "plot_dots",
     "positions",
+    "recall",
     "row_gradients",
     "rows_that_sum_to_zero",
     "shapes",

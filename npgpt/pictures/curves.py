@@ -8,7 +8,21 @@ from numpy import ndarray as Array
 
 from .labels import translator
 from .matrices import matrix
-from .style import CONSONANT, OTHER, VOWEL, label_points, letter_colour, letters_on_axis, new_figure, plain, visible, wrapped
+from .style import (
+    CONSONANT,
+    KIND_COLOURS,
+    KIND_MARKERS,
+    KINDS,
+    OTHER,
+    VOWEL,
+    label_points,
+    letter_colour,
+    letters_on_axis,
+    new_figure,
+    plain,
+    visible,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -283,5 +297,55 @@ def shapes(names: Sequence[str], losses: Array, title: str, lang: str = "en") ->
     axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
     axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.grid(axis="x", color="0.9")
+    plain(axes)
+    return figure
+
+
+def losses_by_size(panels: Sequence[tuple[str, Mapping, Mapping[str, float], bool]], title: str, lang: str = "en") -> "Figure":
+    """Losses of the kinds of models against their parameters: dots for the seeds, a line through the means, one panel a text.
+
+    panels : (name of the y axis, kind -> (parameters (S,), losses (S, seeds)), floor's name -> its height, logarithmic?).
+    """
+    say = translator(lang)
+    figure = new_figure(6.2 * len(panels), 4.6, title)
+    for axes, (name, kinds, floors, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for kind, (parameters, losses) in kinds.items():
+            losses = np.asarray(losses)  # (S, seeds)
+            style = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind]}
+            axes.plot(parameters, losses, linestyle="none", markersize=4, alpha=0.5, **style)
+            axes.plot(parameters, losses.mean(axis=1), linewidth=1.6, markersize=6, label=KINDS[kind], **style)
+        for line, (floor, height) in zip((":", "-.", (0, (5, 1, 1, 1, 1, 1)), "--"), floors.items(), strict=False):
+            axes.axhline(height, color="0.3", linestyle=line, linewidth=1, label=f"{floor} = {height:.3f}")
+        axes.set_xscale("log")
+        sizes = next(iter(kinds.values()))[0]
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
+        axes.set_yscale("log" if logarithmic else "linear")
+        axes.set_xlabel(say("parameters"))
+        axes.set_ylabel(name)
+        axes.legend(frameon=False, fontsize=8, loc="upper right")
+        plain(axes)
+    return figure
+
+
+def recall(
+    distances: Sequence[int], right: Mapping[str, Array], *, chance: float, trained: int, title: str, lang: str = "en"
+) -> "Figure":
+    """The share of right answers at each distance, kind -> (D, seeds): thin lines for the seeds, a thick one for their mean.
+
+    chance : who guesses. trained : the longest distance of the training.
+    """
+    say = translator(lang)
+    figure = new_figure(8, 4.4)
+    axes = figure.add_subplot()
+    for kind, shares in right.items():
+        style = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind], "markersize": 5}
+        axes.plot(distances, np.asarray(shares), color=KIND_COLOURS[kind], linewidth=0.7, alpha=0.5)
+        axes.plot(distances, np.asarray(shares).mean(axis=1), linewidth=2, label=KINDS[kind], **style)
+    axes.axhline(chance, color="0.3", linestyle=":", linewidth=1, label=say("guessing: {chance:.3f}", chance=chance))
+    axes.axvspan(trained, max(distances), color="0.93", zorder=0, label=say("further than in training"))
+    axes.set(xlabel=say("words between the name and the question"), ylabel=say("share of right answers"), ylim=(0, 1.03))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
+    axes.legend(frameon=False, fontsize=9)
     plain(axes)
     return figure

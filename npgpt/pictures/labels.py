@@ -286,6 +286,64 @@ TURKISH = {
     ),
     "more than the seeds' spread": "tohumlar arası yayılımdan fazla",
     "no more than the seeds' spread": "tohumlar arası yayılımdan fazla değil",
+    # ---- 9
+    "parameters": "parametre",
+    "guessing: {chance:.3f}": "rastgele tahmin: {chance:.3f}",
+    "further than in training": "eğitimdekinden uzak",
+    "words between the name and the question": "adla soru arasındaki uzaklık (kelime)",
+    "share of right answers": "doğru yanıtların payı",
+    "who is looked at": "kime bakılıyor",
+    "letter": "harf",
+    "the sentences": "cümleler",
+    "the text of known entropy": "entropisi bilinen metin",
+    "{name}: parameters, loss: mean (lowest..highest), learning rate:": (
+        "{name}: parametre, kayıp: ortalama (en düşük..en yüksek), öğrenme hızı:"
+    ),
+    "a text of known entropy, {text!r} ...: {rate:.4f} nats a letter": (
+        "entropisi bilinen bir metin, {text!r} ...: harf başına {rate:.4f} nat"
+    ),
+    "  a sample of {count:,} letters costs its own chain {mean:.4f} ± {error:.4f}": (
+        "  {count:,} harflik bir örneğin kendi zincirine maliyeti {mean:.4f} ± {error:.4f}"
+    ),
+    "  above the floor of {floor:.4f} nats at the largest size: {distances}": (
+        "  en büyük boyda {floor:.4f} natlık tabanın üstünde: {distances}"
+    ),
+    "one letter seen": "bir harf görünce",
+    "two letters seen": "iki harf görünce",
+    "three letters seen": "üç harf görünce",
+    "the sentences: loss (nats a letter)": "cümleler: kayıp (harf başına nat)",
+    "known entropy: nats a letter above the floor": "bilinen entropi: tabanın üstünde, harf başına nat",
+    "At {count:,} parameters {name} is best on the sentences, by {gap:.2f} nats; {known_name} on the text of known entropy, by "
+    "{known_gap:.3f}": (
+        "{count:,} parametrede cümlelerde en iyisi {name}, farkı {gap:.2f} nat; entropisi bilinen metinde {known_name}, farkı "
+        "{known_gap:.3f}"
+    ),
+    "a name to remember: share of right answers, {count} words after it:": (
+        "anımsanacak bir ad: doğru yanıtların payı, addan şu kadar kelime sonra: {count}"
+    ),
+    "Right answers within the training's distances: {within}; further: {beyond}": (
+        "Eğitimdeki uzaklıklarda doğru yanıtlar: {within}; daha uzakta: {beyond}"
+    ),
+    "LSTM: forget gate": "LSTM: unutma kapısı",
+    "LSTM: cell": "LSTM: hücre",
+    "Mamba: step delta": "Mamba: delta adımı",
+    "GPT: attention, head {head}": "GPT: dikkat, başlık {head}",
+    "space": "boşluk",
+    "full stop": "nokta",
+    "the LSTM's forget gate, mean at": "LSTM'in unutma kapısı, ortalama:",
+    "Mamba's step delta, mean at": "Mamba'nın delta adımı, ortalama:",
+    "{count} parameters: the forget gate lets go most at {forgets}, delta is largest at {writes}": (
+        "{count} parametre: unutma kapısının en çok bıraktığı yer: {forgets}; deltanın en büyük olduğu yer: {writes}"
+    ),
+    "rank correlation with replacing each letter ({count} parameters, {texts} sentences): mean (lowest..highest seed)": (
+        "her harfi değiştirmeyle sıra korelasyonu ({count} parametre, {texts} cümle): ortalama (en düşük..en yüksek tohum)"
+    ),
+    "gradient × embedding": "gradyan × vektör",
+    "length of the gradient": "gradyanın uzunluğu",
+    "gradient × (embedding - mean)": "gradyan × (vektör - ortalama)",
+    "replaced: size of the change": "değiştirince: değişimin boyu",
+    "Who is right? Rank correlation with replacing the letter: attention {attention:.2f}, the gradient's length {lengths}": (
+        "Hangisi haklı? Harfi değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyanın uzunluğu {lengths}"
     # ---- 11
     "its first guess": "ilk tahmini tuttu",
     "another guess": "başka bir tahmini vardı",

@@ -183,3 +183,35 @@ def rows_that_sum_to_zero(pattern: Array, dscores: Array, letters: str, title: s
         axes.set_xlabel(say("key: who is looked at"))
     panels[0].set_ylabel(say("query: who looks"))
     return figure
+
+
+def maps_of_a_text(
+    rows: Sequence[tuple[str, Sequence[tuple[str, Array]]]], letters: str, title: str, lang: str = "en"
+) -> "Figure":
+    """Named maps of one text, a row a model: rows of (name, panels), each panel (name, values). A row a letter; every panel on
+    a scale of its own, whose end stands in its title.
+
+    values (T, T) say who looks at whom and get the letters on both axes, the future hatched; values (T, K) of another width
+    get numbered columns. A model with fewer panels than the others leaves places empty.
+    """
+    say = translator(lang)
+    T, most = len(letters), max(len(panels) for _, panels in rows)
+    side = 0.19 * T + 1.0  # inches
+    figure = new_figure(side * most + 0.6, side * len(rows) + 0.7, title)
+    grid = figure.subplots(len(rows), most, squeeze=False)
+    for axes_row, (model, panels) in zip(grid, rows, strict=True):
+        for axes in axes_row[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (name, values) in zip(axes_row, panels, strict=False):
+            values = np.asarray(values)
+            square = values.shape == (T, T)
+            columns = letters if square else [str(k + 1) for k in range(values.shape[1])]
+            future = np.triu(np.ones((T, T), dtype=bool), k=1) if square else None
+            limit = float(np.abs(values).max())
+            heading = f"{name}\n(≤ {limit:.2g})"
+            both = {"signed": bool((values < 0).any()), "masked": future, "numbers": False}
+            matrix(axes, values, rows=letters, columns=columns, title=heading, limit=limit, **both)
+            if square:
+                axes.set_xlabel(say("who is looked at"), size=8)
+        axes_row[0].set_ylabel(model, size=11)
+    return figure

@@ -82,6 +82,21 @@ def knee(widths: Sequence[int], losses: Sequence[float], floor: float, share: fl
     return widths[place] if place < len(widths) else None
 
 
+def rank_correlation(first: Array, second: Array) -> float:
+    """Spearman's: the correlation of the ranks of two lists of numbers (N,), 1 where both have the same order, -1 where the
+    opposite. Equal numbers share the mean of their ranks; nan where one list is all equal, or N is below 2."""
+    ranks = []
+    for values in (first, second):
+        values = np.asarray(values, dtype=np.float64)
+        smaller = (values[None, :] < values[:, None]).sum(axis=1)  # (N,)
+        equal = (values[None, :] == values[:, None]).sum(axis=1)  # itself among them
+        rank = smaller + (equal + 1) / 2  # 1 .. N
+        ranks.append(rank - rank.mean())
+    a, b = ranks
+    norms = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / norms) if norms > 0 else float("nan")
+
+
 def loss_without_head(model, layer: int, head: int, ids: Array, targets: Array) -> float:
     """The loss of a GPT with one head switched off: the projection's columns that read it are 0 meanwhile. The model stays as
     it was. Raises ValueError where there is no such head, as in a model of another kind."""

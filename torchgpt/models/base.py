@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from npgpt.models.base import DTYPES, checked_ids, dropout_generator
+from npgpt.models.base import DTYPES, checked_ids, checked_where, dropout_generator
 from npgpt.models.config import Config
 from npgpt.models.layout import Fill, Layout, check_state_dict, drawn
 from npgpt.ops.dropout import dropout_mask
@@ -134,6 +134,13 @@ class LanguageModel(nn.Module):
         wide = logits.float() if self.autocast else logits  # a sum over V in bfloat16 would be worth little
         return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
 
+    def _loss_where(self, logits: Tensor, targets: Tensor, where: Array | None) -> Tensor:
+        """The mean loss over the positions of `where` (see `trace`)."""
+        if where is None or targets.shape != logits.shape[:-1]:  # the latter an error, which `_loss` raises
+            return self._loss(logits, targets)
+        mask = torch.from_numpy(checked_where(where, tuple(targets.shape))).to(self.device)  # (B, T)
+        return self._loss(logits[mask][None], targets[mask][None])
+
     def loss(self, ids: Tensor | Array, targets: Tensor | Array) -> float:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         with torch.no_grad():
@@ -178,15 +185,18 @@ class LanguageModel(nn.Module):
 
         return mask
 
-    def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None) -> dict[str, tuple[Tensor, Tensor | None]]:
+    def trace(
+        self, ids: Tensor | Array, targets: Tensor | Array | None = None, where: Array | None = None
+    ) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
+        where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them.
         The tensors are copies. The parameters' gradients stay as they were.
         """
         seen: dict[str, Tensor | Sequence[Tensor]] = {}  # a recurrent layer shows a tensor a step
         with torch.enable_grad():
             logits = self(ids, lambda name, value: seen.update({name: value}))
-            loss = None if targets is None else self._loss(logits, self.checked(targets, "targets"))
+            loss = None if targets is None else self._loss_where(logits, self.checked(targets, "targets"), where)
         steps = {name: [value] if isinstance(value, Tensor) else list(value) for name, value in seen.items()}
         values = {name: copied(tensors, seen[name]) for name, tensors in steps.items()}
         if loss is None:
