@@ -6,10 +6,10 @@
 A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, with
 scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
 neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
-are what to quote. Mamba is also compared with transformers' MambaForCausalLM, whose path on a CPU is plain PyTorch, where
-transformers is installed. For the larger GPTs a roofline follows: how much of npgpt's step are matrix products, and at which
-share of the rate that the machine reaches on large ones; what the optimiser's memory traffic takes at least; what the calls
-alone cost.
+are what to quote. Mamba is also compared with transformers' MambaForCausalLM, whose path on a CPU is plain PyTorch, and GPT-2's
+generation with transformers' generate, where transformers is installed. For the larger GPTs a roofline follows: how much of
+npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's
+memory traffic takes at least; what the calls alone cost.
 """
 
 import argparse
@@ -49,6 +49,7 @@ WORKS = {  # name -> (description, config, B, T, counted steps a round)
         6,
     ),
     "gpt2": ("GPT-2, 124 M parameters, B=4, T=64", npgpt.GPTConfig.gpt2(), 4, 64, 3),
+    "gpt2-tuning": ("GPT-2, 124 M parameters, as in fine-tuning, B=1, T=256", npgpt.GPTConfig.gpt2(), 1, 256, 3),
     "lstm-article": ("an LSTM of the article's size, B=4, T=12", npgpt.LSTMConfig.article(), 4, 12, 1500),
     "lstm": ("an LSTM (2 layers, 128 wide), B=12, T=64", npgpt.LSTMConfig(65, 2, 128, 128, 64), 12, 64, 60),
     "mamba": ("a Mamba (4 layers, 128 wide), B=12, T=64", npgpt.MambaConfig(65, 4, 128, 64), 12, 64, 12),
@@ -60,7 +61,12 @@ SCALED = {  # kind -> the config of nanoGPT's CPU width for sequences of T
     "lstm": lambda T: npgpt.LSTMConfig(65, 2, 128, 128, T),
     "mamba": lambda T: npgpt.MambaConfig(65, 4, 128, T),
 }
-NEW_TOKENS = 500
+GENERATIONS = {  # name -> (description, config, tokens of the prompt, new tokens)
+    "generation": ("nanoGPT's CPU size, 500 greedy tokens with a KV cache", NANO, 8, 500),
+    "gpt2-generation": ("GPT-2, 124 M parameters, 40 greedy tokens with a KV cache", npgpt.GPTConfig.gpt2(), 8, 40),
+    "gpt2-prompt": ("GPT-2, 124 M parameters, 512 tokens read and the first new one", npgpt.GPTConfig.gpt2(), 512, 1),
+}
+WITH_TRANSFORMERS = ("mamba", "gpt2-generation", "gpt2-prompt")  # these are compared with it too
 
 
 # ----------------------------------------------------------- measured in a process of its own, printed as JSON
@@ -123,13 +129,36 @@ def transformers_training(config, B: int, T: int, steps: int) -> dict:
     return timed(step, steps)
 
 
-def generation(backend) -> dict:
-    """The time of NEW_TOKENS greedy tokens after a prompt of 8, the window sliding by half of the context."""
-    model = backend.make_model(NANO)
-    backend.generate(model, np.arange(8), 60)  # warms up
+def generation(backend, config, T: int, new_tokens: int) -> dict:
+    """The time of so many greedy tokens after a prompt of T, the window sliding by half of the context."""
+    model = backend.make_model(config)
+    return timed_generation(lambda n: backend.generate(model, np.arange(T), n, slide=config.seq_len // 2), new_tokens)
+
+
+def transformers_generation(config, T: int, new_tokens: int) -> dict:
+    """The same by transformers' GPT2LMHeadModel and its own generate."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(eos_token_id=None)).eval()  # its defaults are the smallest GPT-2
+    assert model.num_parameters() == sum(entry.size for entry in layout_of(config).values())
+    prompt = torch.arange(T)[None]
+    options = {"attention_mask": torch.ones_like(prompt), "do_sample": False, "pad_token_id": 0}
+    return timed_generation(lambda n: model.generate(prompt, max_new_tokens=n, **options), new_tokens)
+
+
+def timed_generation(generate: Callable[[int], object], new_tokens: int) -> dict:
+    """The time of generate(new_tokens), after a shorter one that does not count, and the peak memory."""
+    generate(min(new_tokens, 60))
     start = time.perf_counter()
-    backend.generate(model, np.arange(8), NEW_TOKENS, slide=NANO.seq_len // 2)
+    generate(new_tokens)
     return {"seconds": time.perf_counter() - start, "peak": peak_memory()}
+
+
+def reading() -> dict:
+    """How many bytes a second the machine reads at most in one large matrix-vector product, whoever computes it."""
+    matrix, vector = np.ones((2**15, 2**12), np.float32), np.ones(2**12, np.float32)  # 512 MB
+    return {"rate": matrix.nbytes / best_time(lambda: matrix @ vector, 7)}
 
 
 def best_time(function, repeats: int) -> float:
@@ -219,12 +248,15 @@ def run(backend_name: str, *task: str | int, threads: int) -> dict:
 def measure(backend_name: str, task: str, *sizes: str) -> None:
     """What a process that `run` has started does."""
     if backend_name == "transformers":
-        _, config, B, T, steps = WORKS[task]
-        print(json.dumps(transformers_training(config, B, T, steps)))
+        work = GENERATIONS.get(task) or WORKS[task]
+        asked = transformers_generation if task in GENERATIONS else transformers_training
+        print(json.dumps(asked(*work[1:])))
         return
     backend = npgpt.backend(backend_name)
-    if task == "generation":
-        result = generation(backend)
+    if task in GENERATIONS:
+        result = generation(backend, *GENERATIONS[task][1:])
+    elif task == "reading":
+        result = reading()
     elif task == "scaling":
         kind, B, T = sizes[0], int(sizes[1]), int(sizes[2])
         result = training(backend, SCALED[kind](T), B, T, 5)
@@ -238,9 +270,10 @@ def measure(backend_name: str, task: str, *sizes: str) -> None:
 
 
 def compare(description: str, task: str, rounds: int, threads: int) -> float:
-    """Both backends in turn, and transformers' Mamba with ours; prints times, peaks and ratios; gives npgpt's median time."""
+    """Both backends in turn, and transformers where it has that work; prints times, peaks and ratios; gives npgpt's median
+    time."""
     names = dict(BACKENDS)
-    if task == "mamba" and importlib.util.find_spec("transformers"):
+    if task in WITH_TRANSFORMERS and importlib.util.find_spec("transformers"):
         names["transformers"] = "transformers"
     results = {name: [] for name in names}
     for _ in range(rounds):
@@ -257,7 +290,7 @@ def compare(description: str, task: str, rounds: int, threads: int) -> float:
         ratios = [other["seconds"] / numpy["seconds"] for other, numpy in zip(results[name], results["numpy"], strict=True)]
         spread = f"(rounds {min(ratios):.2f} .. {max(ratios):.2f})"
         print(f"  {name} time / npgpt time: {statistics.median(ratios):.2f}   {spread}")
-    if task == "mamba" and "transformers" not in names:
+    if task in WITH_TRANSFORMERS and "transformers" not in names:
         print("  (transformers is not installed, and left out)")
     return statistics.median(result["seconds"] for result in results["numpy"])
 
@@ -274,6 +307,15 @@ def print_roofline(work: str, step: float, threads: int) -> None:
     print(f"      (the whole step: {r['flops'] / 1e9 / step / machine:.2f} of it)")
     print(f"    the optimiser's memory traffic at {bandwidth:.0f} GB/s: at least {1e3 * r['traffic']:.1f} ms, {least:.0%}")
     print(f"    the calls of Python and NumPy, without numbers: {1e3 * r['calls']:.1f} ms, {r['calls'] / step:.0%}")
+
+
+def print_reading(config, seconds: float, new_tokens: int, threads: int) -> None:
+    """Tokens a second, and what limits them: each one reads every weight once."""
+    parameters = sum(entry.size for entry in layout_of(config).values())
+    tokens, machine = new_tokens / seconds, run("numpy", "reading", threads=threads)["rate"]
+    read = 4 * parameters * tokens
+    print(f"  npgpt: {tokens:.1f} tokens/s; every weight once a token: {read / 1e9:.1f} GB/s")
+    print(f"    one matrix-vector product of 512 MB reads {machine / 1e9:.1f} GB/s: {read / machine:.2f} of it")
 
 
 def print_scaling(threads: int) -> None:
@@ -313,7 +355,7 @@ def processor() -> str:
 
 
 def main() -> None:
-    works = [*WORKS, "generation", "scaling"]
+    works = [*WORKS, *GENERATIONS, "scaling"]
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
@@ -337,8 +379,11 @@ def main() -> None:
     for work in works if args.work == "all" else [args.work]:
         if work == "scaling":
             print_scaling(args.threads)
-        elif work == "generation":
-            compare(f"nanoGPT's CPU size, {NEW_TOKENS} greedy tokens with a KV cache", work, args.rounds, args.threads)
+        elif work in GENERATIONS:
+            description, config, _, new_tokens = GENERATIONS[work]
+            seconds = compare(description, work, args.rounds, args.threads)
+            if work == "gpt2-generation":
+                print_reading(config, seconds, new_tokens, args.threads)
         else:
             step = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)
             if work in ROOFLINES:

@@ -81,12 +81,15 @@ def generate(
     tokens[:, :T] = prompt
     window = Window(model.context, slide)
     past = model.remember(B)
-    with blas_for(B * model.config.seq_len * model.num_parameters()):
+    parameters = model.num_parameters()
+    with blas_for(B * model.config.seq_len * parameters):
         for end in range(T, T + max_new_tokens):
             new, moved = window.next(end)
             if moved:
                 past = model.remember(B)
-            tokens[:, end] = choose(model.next_logits(tokens[:, new], past))
+            with blas_for(tokens[:, new].size * parameters):  # a prompt is worth more threads than a token
+                logits = model.next_logits(tokens[:, new], past)  # (B, V)
+            tokens[:, end] = choose(logits)
             if on_token is not None and on_token(tokens[:, end]) is True:
                 tokens = tokens[:, : end + 1]
                 break
