@@ -49,7 +49,8 @@ class Cache(NamedTuple):
 
 def cosines_and_sines(seq_len: int, D: int, theta: float) -> tuple[Array, Array]:
     """cos(a) and sin(a) of the positions 0..seq_len - 1, each (seq_len, D/2), float64."""
-    frequency = theta ** (-2 * np.arange(D // 2) / D)  # (D/2,) radians a position
+    two_i = np.arange(0, D, 2)  # (D/2,)
+    frequency = theta ** (-two_i / D)  # (D/2,) radians a position
     a = np.arange(seq_len)[:, None] * frequency  # (seq_len, D/2)
     return np.cos(a), np.sin(a)
 

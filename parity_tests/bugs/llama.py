@@ -50,8 +50,8 @@ BUGS = (
     Bug(
         "rope_frequencies_without_the_2",
         "npgpt.ops.rope:cosines_and_sines",
-        "-2 * np.arange(D // 2) / D",
-        "-np.arange(D // 2) / D",
+        "-two_i / D",
+        "-two_i / 2 / D",
         "The clock's hands are quicker than they should be, which a model gets used to. Both sides read the same table, so no "
         "tensor differs from the twin's.",
         "classic",
