@@ -55,7 +55,8 @@ BUGS = (
         "The clock's hands are quicker than they should be, which a model gets used to. Both sides read the same table, so no "
         "tensor differs from the twin's.",
         "classic",
-        tensor="",
+        tensor="blocks.0.rot_q",
+        mistake="factor",
     ),
     Bug(
         "rope_angles_in_float32",
@@ -65,7 +66,7 @@ BUGS = (
         "At the first positions nothing is lost; at position 2,000 the angles are off by 1e-4, and each implementation by "
         "another 1e-4. The twin reads the same table.",
         "classic",
-        tensor="",
+        tensor="blocks.0.rot_q",
     ),
     Bug(
         "rope_backward_turned_forth",
