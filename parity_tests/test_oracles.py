@@ -27,8 +27,8 @@ from .strategies import EXAMPLES, llama_configs, lstm_configs, mamba_configs, ra
 from .tolerances import as_numpy, model_errors
 
 NEAR = 1e-13  # of the largest element, or of a thousandth of the largest of all
-# Of a Llama's gradients: with one key to look at, or equal ones, a query's gradient is 0, and torch's fused attention (the twin's,
-# and transformers') leaves rounding errors of the values' size there, where a thousandth of the largest is the scale.
+# Of a Llama's gradients: with one key to look at, or equal ones, a query's gradient is 0, and torch's fused attention (the
+# twin's, and transformers') leaves rounding errors of the values' size there, where a thousandth of the largest is the scale.
 NEAR_IN_ATTENTION = 1e-12
 some = settings(max_examples=max(10, settings().max_examples // 5))
 
