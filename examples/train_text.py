@@ -2,7 +2,7 @@
 
 The bundled sentences, under a minute:     python examples/train_text.py
 A text of your own:                        python examples/train_text.py --input-file book.txt --preset nanogpt-cpu
-Another kind of model:                     python examples/train_text.py --model lstm     (or mamba)
+Another kind of model:                     python examples/train_text.py --model lstm     (or mamba, llama)
 From a published model on:                 python examples/train_text.py --init-from gpt2 --input-file book.txt
 Go on where it stopped:                    python examples/train_text.py --resume
 The same in PyTorch, on a GPU if any:      python examples/train_text.py --backend torch
@@ -42,11 +42,13 @@ NANOGPT |= {"learning_rate": 1e-3, "min_lr": 1e-4, "warmup_iters": 100, "beta1":
 NANOGPT |= {"grad_clip": 1.0, "eval_interval": 250, "eval_iters": 20}
 # The other kinds' defaults: about as many parameters as the GPT beside them, with higher learning rates (examples/README.md).
 PRESETS = {
-    "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}},
+    "small": {"gpt": {}, "lstm": {"n_embd": 80}, "mamba": {}, "llama": {"n_kv_head": 2}},
     "nanogpt-cpu": {
         "gpt": NANOGPT | {"n_layer": 4, "n_head": 4, "n_embd": 128, "init_std": 0.04},
         "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 1e-2, "min_lr": 1e-3},
         "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
+        "llama": NANOGPT
+        | {"n_layer": 4, "n_head": 4, "n_kv_head": 2, "n_embd": 128, "ffn_hidden": 384, "learning_rate": 3e-3, "min_lr": 3e-4},
     },
 }
 
@@ -56,6 +58,7 @@ MODEL = {
     "gpt": (*ALL, "n_head", "ffn_hidden", "position", "qkv_bias", "init_std", "dropout"),
     "lstm": (*ALL, "n_hidden", "dropout"),
     "mamba": (*ALL, "d_state", "d_conv", "expand", "dt_rank"),
+    "llama": (*ALL, "n_head", "n_kv_head", "head_size", "ffn_hidden", "rope_theta", "qkv_bias", "dropout"),
 }
 CHANGEABLE = ("dropout", "init_std")  # they shape no weight
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
@@ -105,14 +108,17 @@ def make_parser() -> Parser:
     add = parser.add_argument_group("model").add_argument
     add("--n-layer", type=int, default=2, help="blocks")
     add("--n-embd", type=int, default=64, help="length of a token's vector")
-    add("--seq-len", type=int, default=48, help="the window of training, and the longest sequence that a GPT sees")
+    add("--seq-len", type=int, default=48, help="the window of training, and the longest sequence that a GPT or Llama sees")
     add("--tie-weights", **yes_or_no, default=True, help="the head uses the token embedding as its weight")
-    add("--n-head", type=int, default=4, help="gpt: attention heads of a block")
-    add("--ffn-hidden", type=int, default=None, help="gpt: width of the FFN; None: 4 * n-embd, 0: no FFN")
+    add("--n-head", type=int, default=4, help="gpt, llama: attention heads of a block")
+    add("--ffn-hidden", type=int, default=None, help="width of the FFN; None: gpt 4, llama 8/3 * n-embd; 0: no FFN (gpt)")
     add("--position", choices=("learned", "sinusoidal"), default="learned", help="gpt: how a token knows its place")
-    add("--qkv-bias", **yes_or_no, default=False, help="gpt: query, key and value have a bias")
+    add("--qkv-bias", **yes_or_no, default=False, help="gpt, llama: query, key and value have a bias")
     add("--init-std", type=float, default=0.02, help="gpt: the spread of the linear layers' initial weights")
-    add("--dropout", type=float, default=0.0, help="gpt, lstm: the share that training sets to 0")
+    add("--dropout", type=float, default=0.0, help="gpt, lstm, llama: the share that training sets to 0")
+    add("--n-kv-head", type=int, default=None, help="llama: key-value heads, each for n-head / n-kv-head heads; None: n-head")
+    add("--head-size", type=int, default=None, help="llama: numbers of a head; None: n-embd / n-head")
+    add("--rope-theta", type=float, default=10000.0, help="llama: how slowly a head's last pair turns with the position")
     add("--n-hidden", type=int, default=None, help="lstm: length of its memory; None: n-embd")
     add("--d-state", type=int, default=16, help="mamba: the numbers of one channel's state")
     add("--d-conv", type=int, default=4, help="mamba: how many letters its convolution sees")
@@ -223,7 +229,9 @@ def make_config(args: argparse.Namespace, vocab_size: int, known=None):
         return npgpt.GPTConfig(vocab_size, head_bias=False, **chosen)
     if args.model == "lstm":
         return npgpt.LSTMConfig(vocab_size, **chosen | {"n_hidden": args.n_hidden or args.n_embd})
-    return npgpt.MambaConfig(vocab_size, **chosen)
+    if args.model == "mamba":
+        return npgpt.MambaConfig(vocab_size, **chosen)
+    return npgpt.LlamaConfig(vocab_size, **chosen)
 
 
 def make_model(args: argparse.Namespace, backend, config, device, process, weights):

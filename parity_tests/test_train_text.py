@@ -126,6 +126,7 @@ def test_a_run_in_two_parts_is_the_run_in_one(monkeypatch, first, second):
 
 
 OTHER_KINDS = {"lstm": ["--n-hidden", 8, "--dropout", 0.1], "mamba": ["--d-state", 3]}
+OTHER_KINDS |= {"llama": ["--n-kv-head", 2, "--head-size", 4, "--rope-theta", 100, "--dropout", 0.1]}
 PLAIN = ["--input-file", "text.txt", "--device", "cpu", "--n-layer", 2, "--n-embd", 8, "--seq-len", 8, "--batch-size", 4]
 PLAIN += ["--warmup-iters", 2, "--eval-interval", 3, "--eval-iters", 2, "--max-new-tokens", 9, "--dtype", "float64"]
 
@@ -167,6 +168,8 @@ def test_another_kind_makes_the_same_run_on_both_backends_goes_on_and_writes(mon
         ("mamba", ["--n-hidden", 4]),
         ("mamba", ["--dropout", 0.1]),
         ("gpt", ["--expand", 3]),
+        ("gpt", ["--n-kv-head", 2]),
+        ("llama", ["--init-std", 0.04]),
     ],
 )
 def test_an_option_of_another_kind_is_refused_by_name(monkeypatch, kind, option):
@@ -412,7 +415,7 @@ def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["small", "nanogpt-cpu"])
-@pytest.mark.parametrize("kind", ["gpt", "lstm", "mamba"])
+@pytest.mark.parametrize("kind", ["gpt", "lstm", "mamba", "llama"])
 def test_every_preset_fits_every_kind_and_at_shakespeares_size_they_are_about_equally_large(preset, kind):
     script = runpy.run_path(str(SCRIPT))
     parser = script["make_parser"]()

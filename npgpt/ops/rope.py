@@ -56,7 +56,8 @@ Scaling = tuple[float, float, float, int]  # factor, low, high, original: see `s
 
 def cosines_and_sines(seq_len: int, D: int, theta: float, scaling: Scaling | None = None) -> tuple[Array, Array]:
     """cos(a) and sin(a) of the positions 0..seq_len - 1, each (seq_len, D/2), float64. scaling : `stretched` by it, or None."""
-    frequency = theta ** (-2 * np.arange(D // 2) / D)  # (D/2,) radians a position
+    two_i = np.arange(0, D, 2)  # (D/2,)
+    frequency = theta ** (-two_i / D)  # (D/2,) radians a position
     if scaling is not None:
         frequency = stretched(frequency, *scaling)
     a = np.arange(seq_len)[:, None] * frequency  # (seq_len, D/2)

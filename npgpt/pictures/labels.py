@@ -344,18 +344,13 @@ TURKISH = {
     "replaced: size of the change": "değiştirince: değişimin boyu",
     "Who is right? Rank correlation with replacing the letter: attention {attention:.2f}, the gradient's length {lengths}": (
         "Hangisi haklı? Harfi değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyanın uzunluğu {lengths}"
+    ),
     # ---- 11
     "its first guess": "ilk tahmini tuttu",
     "another guess": "başka bir tahmini vardı",
     "surprise: -ln p (nats); in grey: the model's first guess": "şaşkınlık: -ln p (nat); gri: modelin ilk tahmini",
     "block": "blok",
     "log₁₀ of the gradient's length": "gradyan uzunluğunun log₁₀ değeri",
-    "probability of the likeliest next token: pale before, full after": (
-        "en olası sonraki parçanın olasılığı: soluk önce, koyu sonra"
-    ),
-    "{count:,} parameters, {blocks} blocks; {tokens} tokens: {words}": (
-        "{count:,} parametre, {blocks} blok; {tokens} parça: {words}"
-    ),
     "  {word!r}: {value:.3f} nats; its first guess {guess!r} {p:.3f}": (
         "  {word!r}: {value:.3f} nat; ilk tahmini {guess!r} {p:.3f}"
     ),
@@ -380,16 +375,32 @@ TURKISH = {
         "{word!r} tahmininden geri yol: ilk bloğun gradyanı sonuncununkinin {ratio:.1f} katı uzunlukta"
     ),
     "taught: {sentence!r}": "öğretilen: {sentence!r}",
-    "  step {step}: p of {answer!r} is {p:.4f}": "  adım {step}: {answer!r} olasılığı {p:.4f}",
-    "  {question!r}: {old!r} {p_old:.3f} before, {new!r} {p_new:.3f} after": (
-        "  {question!r}: önce {old!r} {p_old:.3f}, sonra {new!r} {p_new:.3f}"
+    "{count:,} parameters, {blocks} blocks, {tokens:,} tokens to choose from": (
+        "{count:,} parametre, {blocks} blok, seçilebilecek {tokens:,} parça"
     ),
-    "the loss of the sentence above: {before:.3f} before, {after:.3f} after": (
-        "yukarıdaki cümlenin kaybı: önce {before:.3f}, sonra {after:.3f}"
+    "  {rate:.1f} tokens a second": "  saniyede {rate:.1f} parça",
+    "  {question!r}: {right!r} {p:.3f}; it says {said!r}": "  {question!r}: {right!r} {p:.3f}; dediği {said!r}",
+    "{known} of {total} facts are known": "{total} bilgiden {known} tanesi biliniyor",
+    "  after block {block}: {shown}; {right!r} is number {rank}": "  {block}. bloktan sonra: {shown}; {right!r} sırası {rank}",
+    "{right!r} comes first after block {block} of {blocks}": "{right!r} ilk kez {block}. bloktan sonra birinci ({blocks} blok)",
+    "{right!r} never comes first": "{right!r} hiç birinci olmuyor",
+    "{n}. answer": "{n}. yanıt",
+    "rank of {right!r}": "{right!r} kaçıncı",
+    "  {name} looks at {word!r}: {share:.2f}": "  {name}, {word!r} parçasına bakıyor: {share:.2f}",
+    "What decides {right!r}: rank correlation with replacing the token: attention {attention:.2f}, gradient {gradient:.2f}": (
+        "{right!r} neye bağlı: parçayı değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyan {gradient:.2f}"
     ),
-    "Taught one sentence, it answers {answer!r} to {count} of {total} other questions too": (
-        "Tek bir cümle öğretilince, öteki {total} sorudan {count} tanesine de {answer!r} diyor"
+    "before": "önce",
+    "all weights": "bütün ağırlıklar",
+    "all, others rehearsed": "hepsi, ötekiler yinelenerek",
+    "  {way}: of the other {total} facts {known} are known, {lost} are {answer!r} too": (
+        "  {way}: öteki {total} bilgiden bilinen {known}, yanıtı {answer!r} olan {lost}"
     ),
+    "    {question!r}: {p:.3f}; it says {said!r}": "    {question!r}: {p:.3f}; dediği {said!r}",
+    "Taught that {fact!r}, it says so of {count} of {total} others; with {rehearsed} true ones rehearsed, of {fewer}": (
+        "{fact!r} öğretilince öteki {total} sorudan {count} tanesine de öyle diyor; doğru {rehearsed} cümle yinelenince {fewer}"
+    ),
+    "probability of the right answer; in the cells what is said": "doğru yanıtın olasılığı; hücrelerde verilen yanıt",
 }
 
 

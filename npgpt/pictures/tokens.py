@@ -1,4 +1,4 @@
-"""Texts whose tokens are words and parts of words: surprise, attention, gradients by block, what each block would say, facts taught."""
+"""Texts whose tokens are words and parts of words: surprise, attention, what each block would say, gradients, facts taught."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

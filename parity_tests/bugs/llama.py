@@ -50,12 +50,13 @@ BUGS = (
     Bug(
         "rope_frequencies_without_the_2",
         "npgpt.ops.rope:cosines_and_sines",
-        "-2 * np.arange(D // 2) / D",
-        "-np.arange(D // 2) / D",
+        "-two_i / D",
+        "-two_i / 2 / D",
         "The clock's hands are quicker than they should be, which a model gets used to. Both sides read the same table, so no "
         "tensor differs from the twin's.",
         "classic",
-        tensor="",
+        tensor="blocks.0.rot_q",
+        mistake="factor",
     ),
     Bug(
         "rope_angles_in_float32",
@@ -65,7 +66,7 @@ BUGS = (
         "At the first positions nothing is lost; at position 2,000 the angles are off by 1e-4, and each implementation by "
         "another 1e-4. The twin reads the same table.",
         "classic",
-        tensor="",
+        tensor="blocks.0.rot_q",
     ),
     Bug(
         "rope_backward_turned_forth",

@@ -70,10 +70,11 @@ def from_neighbours(pairs: np.ndarray) -> np.ndarray:
     return np.stack([pairs.real, pairs.imag], axis=-1).reshape(*pairs.shape[:-1], -1)
 
 
-def turn(at: Place, x: np.ndarray, start: int = 0) -> np.ndarray:
-    """What turns the pairs of x (..., T, D), as complex numbers (T, D/2) of length 1."""
+def turn(at: Place, x: np.ndarray, start: int = 0, slower: float = 1) -> np.ndarray:
+    """What turns the pairs of x (..., T, D), as complex numbers (T, D/2) of length 1; with `slower` in the exponent."""
     T, D = x.shape[-2:]
-    return np.exp(1j * np.outer(np.arange(start, start + T), at.config.rope_theta ** (-2 * np.arange(D // 2) / D)))
+    frequency = at.config.rope_theta ** (-2 * slower * np.arange(D // 2) / D)
+    return np.exp(1j * np.outer(np.arange(start, start + T), frequency))
 
 
 @about("rot_q", "rot_k")
@@ -85,6 +86,7 @@ def turned(at: Place) -> Hypotheses:
         "neighbours are turned, (2i, 2i + 1), and not the halves' pairs": ("transpose", neighbours),
         "it is turned the other way": ("sign", from_halves(halves(x) * turn(at, x).conj())),
         "position 0 is turned as position 1 should be": ("shift", from_halves(halves(x) * turn(at, x, start=1))),
+        "the frequencies are theta^(-i/D), without the 2": ("factor", from_halves(halves(x) * turn(at, x, slower=0.5))),
         "nothing is turned": ("missing term", x),
     }
 
