@@ -9,7 +9,6 @@ Nothing is written into the folder: what is taught at the end is gone with the s
 
 # %%
 import math
-import os
 from pathlib import Path
 
 from common import SENTENCES, start
@@ -50,7 +49,7 @@ def options(add) -> None:
     add("--answer", default=None, help="what the model is to say after it; None: bread")
     add("--steps", type=int, default=12, help="training steps on the changed fact")
     add("--learning-rate", type=float, default=None, help="AdamW's lr in them; None: 2e-5, 1e-2 for the random model")
-    add("--threads", type=int, default=None, help="None: all cores for a folder, one for the random model")
+    add("--threads", type=int, default=1, help="a sentence is short: more threads would wait for memory too")
 
 
 run = start(__doc__, more=options)
@@ -67,7 +66,7 @@ def open_model():
         return run.model(config), tokenizer, TURKISH
     if args.folder is None:
         raise ValueError(HOW)
-    run.backend.set_num_threads(args.threads or os.cpu_count() or 1)
+    run.backend.set_num_threads(args.threads)
     model = run.backend.load_pretrained(args.folder, run.device, "float32")
     if model.config.kind != "gpt":
         raise ValueError(f"{args.folder} holds a {model.config.kind}, which has no heads to look at")
