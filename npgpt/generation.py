@@ -1,11 +1,12 @@
 """Generation: ask for the logits of the next token, choose one (sampling.py), append it, ask again."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 from numpy import ndarray as Array
 
-from .machine.threads import blas_for
+from .machine.threads import blas_for, too_little_for_blas
 from .ops.embedding import check_ids
 from .sampling import make_sampler
 
@@ -81,14 +82,16 @@ def generate(
     tokens[:, :T] = prompt
     window = Window(model.context, slide)
     past = model.remember(B)
-    parameters = model.num_parameters()
-    with blas_for(B * model.config.seq_len * parameters):
+    parameters, longest = model.num_parameters(), B * model.config.seq_len
+    always = too_little_for_blas(longest, parameters)
+    with blas_for(longest, parameters):
         for end in range(T, T + max_new_tokens):
             new, moved = window.next(end)
             if moved:
                 past = model.remember(B)
-            with blas_for(tokens[:, new].size * parameters):  # a prompt is worth more threads than a token
-                logits = model.next_logits(tokens[:, new], past)  # (B, V)
+            fed = tokens[:, new]  # a long prompt is worth more threads than a token
+            with nullcontext() if always else blas_for(fed.size, parameters):
+                logits = model.next_logits(fed, past)  # (B, V)
             tokens[:, end] = choose(logits)
             if on_token is not None and on_token(tokens[:, end]) is True:
                 tokens = tokens[:, : end + 1]

@@ -58,8 +58,8 @@ def test_a_published_model_writes(published, monkeypatch, capsys):
         script(monkeypatch, "sample.py", "--checkpoint", published)
 
 
-BRIEF = ["--device", "cpu", "--dtype", "float64", "--input-file", "text.txt", "--batch-size", "2", "--seq-len", "8"]
-BRIEF += ["--eval-interval", "2", "--eval-iters", "1", "--max-new-tokens", "3"]
+BRIEF = ["--device", "cpu", "--dtype", "float64", "--input-file", "text.txt", "--batch-size", 2, "--seq-len", 8]
+BRIEF += ["--eval-interval", 2, "--eval-iters", 1, "--max-new-tokens", 3]
 
 
 def losses(folder) -> list[float]:

@@ -251,3 +251,60 @@ def test_at_first_as_many_threads_as_cores_or_as_the_environment_says(wanted, ex
     code = "import npgpt; print(npgpt.get_num_threads())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == (str(len(os.sched_getaffinity(0))) if expected == "cores" else expected)
+
+
+# ------------------------------------------------------------------------------------------------------------ a prompt in parts
+
+LONG = npgpt.GPTConfig(50, 3, 2, 32, 300, position="learned")
+PROMPT = np.random.default_rng(1).integers(50, size=(2, 290))
+
+
+def read(count: int, starts: list[int], dtype: str = "float64") -> tuple[np.ndarray, list]:
+    """The last logits of the prompt, fed from one start to the next, and what is then remembered."""
+    npgpt.set_num_threads(count)
+    model = npgpt.GPTModel(LONG, seed=1, dtype=dtype)
+    past = model.remember(2)
+    for start, end in zip(starts, [*starts[1:], 290], strict=True):
+        logits = model.next_logits(PROMPT[:, start:end], past)
+    return logits, past
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])  # of which four have 64 positions to read
+@pytest.mark.parametrize("starts", [[0], [0, 3], [0, 150, 289]])
+def test_a_prompt_read_in_parts_leaves_what_one_thread_leaves(count, starts):
+    """Logits, keys and values, and how many positions are remembered; also where something was read before."""
+    (logits, past), (shared, shared_past) = read(1, starts), read(count, starts)
+    assert np.abs(shared - logits).max() <= 1e3 * eps("float64") * np.abs(logits).max()
+    for one, other in zip(past, shared_past, strict=True):
+        assert one.length == other.length == 290
+        for a, b in ((one.k[:, :, :290], other.k[:, :, :290]), (one.v[:, :, :290], other.v[:, :, :290])):
+            assert np.abs(a - b).max() <= 1e3 * eps("float64") * np.abs(a).max()
+
+
+def test_a_prompt_in_parts_gives_the_same_bits_each_time():
+    for _ in range(5):
+        assert np.array_equal(read(3, [0], "float32")[0], read(3, [0], "float32")[0])
+
+
+def test_an_error_in_one_part_reaches_the_caller_and_leaves_nobody_waiting(monkeypatch):
+    npgpt.set_num_threads(3)
+    model = npgpt.GPTModel(LONG)
+    forward, calls = model.blocks[1].forward, []
+
+    def failing(x, *arguments, **options):
+        calls.append(x.shape[1])
+        if options["past"].length == 0:
+            raise MemoryError("no room")
+        return forward(x, *arguments, **options)
+
+    monkeypatch.setattr(model.blocks[1], "forward", failing)
+    past = model.remember(2)
+    with pytest.raises(MemoryError, match="no room"):
+        model.next_logits(PROMPT, past)
+    assert len(calls) == 3 and all(layer.length == 0 for layer in past)
+
+
+def test_a_token_is_worth_one_thread_of_blas_and_a_long_prompt_more():
+    parameters = npgpt.models.gpt.GPTConfig.gpt2().n_embd * 160_000  # about a GPT-2's
+    assert threads.too_little_for_blas(1, parameters) and threads.too_little_for_blas(63, parameters)
+    assert not threads.too_little_for_blas(64, parameters) and threads.too_little_for_blas(64, 1000)

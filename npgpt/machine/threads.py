@@ -21,6 +21,10 @@ Result = TypeVar("Result")
 # forward pass so much for BLAS to split its products, each of which is a small part of it.
 WORK_OF_A_TASK, WORK_FOR_BLAS = 2**24, 2**28
 
+# With fewer positions a weight comes from memory for little arithmetic, and one thread of BLAS can wait for it as well as two:
+# 9.6 GB/s of a matrix of 154 MB either way. Where other processes run, two were 10 times slower: they wait for each other.
+POSITIONS_FOR_BLAS = 64
+
 PIECE = 2**17  # elements: whoever passes over a long vector several times does so in pieces that stay in the processor's cache
 
 
@@ -97,10 +101,14 @@ def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         return [first, *(other.result() for other in others)]
 
 
-def blas_for(work: int):
-    """A context in which BLAS has one thread if `work`, the parameters x positions of a forward pass, is too little for more;
-    otherwise one that changes nothing."""
-    return _blas().limit(limits=1) if work < WORK_FOR_BLAS else nullcontext()
+def too_little_for_blas(positions: int, parameters: int) -> bool:
+    """Whether a forward pass of so many positions through so many parameters is too little for more than one thread of BLAS."""
+    return positions < POSITIONS_FOR_BLAS or positions * parameters < WORK_FOR_BLAS
+
+
+def blas_for(positions: int, parameters: int):
+    """A context in which BLAS has one thread if the forward pass is too little for more; otherwise one that changes nothing."""
+    return _blas().limit(limits=1) if too_little_for_blas(positions, parameters) else nullcontext()
 
 
 @cache

@@ -25,6 +25,7 @@ from ..layers import (
     undropped,
 )
 from ..machine.device import pick_device
+from ..machine.prompt import read_in_parts
 from ..ops.embedding import add_position, add_position_backward, sinusoids
 from ..ops.note import Note, ignore, prefixed
 from .base import LanguageModel
@@ -294,8 +295,12 @@ class GPTModel(LanguageModel):
         seen, R = past[0].length, ids.shape[1]
         if seen + R > self.config.seq_len:
             raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        return read_in_parts(self.read, ids, past)
+
+    def read(self, ids: Array, past: list[KeyValues]) -> Array:
+        """What `next_logits` is about; a long prompt comes here in parts, each on a thread of its own (machine/prompt.py)."""
         x, _ = self.token_embedding.forward(ids)  # (B, R, C)
-        x, _ = add_position(x, self.position_encoding[0, seen:])  # (B, R, C)
+        x, _ = add_position(x, self.position_encoding[0, past[0].length :])  # (B, R, C)
         for block, keys_and_values in zip(self.blocks, past, strict=True):
             x, _ = block.forward(x, past=keys_and_values)  # (B, R, C)
         return self.head(self.ln_f(x[:, -1]))  # (B, V): only the last position is asked
