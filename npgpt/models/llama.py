@@ -25,6 +25,7 @@ from typing import ClassVar, NamedTuple
 from numpy import ndarray as Array
 
 from ..layers import Embedding, KeyValues, Linear, Masks, RMSNorm, Tensors, dropped, join_heads, undropped
+from ..machine.prompt import read_in_parts
 from ..ops.grouped_attention import grouped_attention, grouped_attention_backward
 from ..ops.note import Note, ignore, prefixed
 from ..ops.rope import Scaling, cosines_and_sines, rope, rope_backward
@@ -400,7 +401,12 @@ class LlamaModel(LanguageModel):
         seen, R = past[0].length, ids.shape[1]
         if seen + R > self.config.seq_len:
             raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
-        turns = self.turns.at(slice(seen, seen + R))
+        return read_in_parts(self.read, ids, past)
+
+    def read(self, ids: Array, past: list[KeyValues]) -> Array:
+        """What `next_logits` is about; a long prompt comes here in parts, each on a thread of its own (machine/prompt.py)."""
+        seen = past[0].length
+        turns = self.turns.at(slice(seen, seen + ids.shape[1]))
         x = self.token_embedding(ids)  # (B, R, C)
         for block, keys_and_values in zip(self.blocks, past, strict=True):
             x, _ = block.forward(x, turns, past=keys_and_values)  # (B, R, C)
