@@ -83,6 +83,10 @@ with told_errors():
     tokenizers = make_tokenizers(training)
     ids = {name: [tokenizer.encode(part, "replace") for part in parts] for name, tokenizer in tokenizers.items()}
     held_out_ids = {name: tokenizer.encode(held_out, "replace") for name, tokenizer in tokenizers.items()}
+    configs = {
+        name: npgpt.GPTConfig(tokenizer.vocab_size, 2, 2, args.n_embd, SEQ_LEN, position="learned")
+        for name, tokenizer in tokenizers.items()
+    }
     labels = {}  # name -> token -> how it is written, where it occurs in every part; no "<unk>", no piece of a character
     for name, tokenizer in tokenizers.items():
         written = {token: tokenizer.decode([token]) for token in sorted(set(ids[name][0]))}
@@ -109,12 +113,11 @@ bits = {name: np.zeros((len(SHARES), args.seeds)) for name in tokenizers}  # a c
 tables = {name: np.zeros((len(SHARES), args.seeds, len(labels[name]), args.n_embd)) for name in tokenizers}
 run.print("pieces         different  of the text    pieces in it   nats a piece  bits a character: mean (lowest..highest)")
 for name, tokenizer in tokenizers.items():
-    config = npgpt.GPTConfig(tokenizer.vocab_size, 2, 2, args.n_embd, SEQ_LEN, position="learned")
     spelling = spelling_bits(tokenizer, held_out, len(set(text)))
     for size, share in enumerate(SHARES):
         for seed in range(args.seeds):
             number = args.seed + len(SHARES) * seed + size  # no two models start alike
-            model = run.model(config, number)
+            model = run.model(configs[name], number)
 
             def keep(name=name, size=size, seed=seed, model=model):
                 tables[name][size, seed] = numpy_array(model.token_embedding.weight)[list(labels[name])]

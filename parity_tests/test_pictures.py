@@ -107,7 +107,8 @@ def test_an_unknown_language_or_backend_is_refused(monkeypatch, capsys, tmp_path
         ("10_larger_texts.py", ["--input-file", "nowhere.txt"], "nowhere.txt: No such file"),
         ("10_larger_texts.py", ["--text", "harmony", "--letters", "500"], "the text is too short: 1 % of it are 0 letters"),
         ("10_larger_texts.py", ["--neighbours", "9"], "a window of 12 and its target need 13, 9 neighbours 10"),
-        ("10_larger_texts.py", ["--vocab-size", "0"], "--vocab-size must be at least 1"),
+        ("10_larger_texts.py", ["--vocab-size", "200"], "vocab_size must be at least 256, the number of bytes; got 200"),
+        ("10_larger_texts.py", ["--n-embd", "5"], "n_embd must be divisible by n_head"),
         *((script, ["--out-dir", "file/inside"], "file/inside: Not a directory") for script in SCRIPTS),
     ],
 )
