@@ -195,9 +195,7 @@ for kind, name in zip(("letters", "words", "byte_pairs"), tokenizers, strict=Fal
     run.save(figure, f"10_{kind}.png")
 
 # %% What more text brings
-first, last = ({name: cost[size].mean() for name, cost in bits.items()} for size in (0, -1))
-cheapest = min(last, key=last.get)
-title = say("With a hundred times the text {name} cost {first:.2f} → {last:.2f} bits a character, the least of all",
-            name=cheapest, first=first[cheapest], last=last[cheapest])  # fmt: skip
+costs = ", ".join(f"{name} {cost[0].mean():.2f} → {cost[-1].mean():.2f}" for name, cost in bits.items())
+title = say("With a hundred times the text: {costs} bits a character", costs=costs)
 print(title)
 run.save(pictures.larger_texts(SHARES, bits, kept, chance, title, floor, lang), "10_larger_texts.png")

@@ -316,9 +316,7 @@ TURKISH = {
     "{name}: {one} and {other} lie {a:.1f}, {b:.1f}, {c:.1f} radii apart with 1, 10, 100 % (by lot {lot:.1f})": (
         "{name}: metnin %1, %10, %100 kadarıyla {one} ile {other} arası {a:.1f}, {b:.1f}, {c:.1f} yarıçap (kurayla {lot:.1f})"
     ),
-    "With a hundred times the text {name} cost {first:.2f} → {last:.2f} bits a character, the least of all": (
-        "Yüz kat metinle en ucuzu {name}: karakter başına {first:.2f} → {last:.2f} bit"
-    ),
+    "With a hundred times the text: {costs} bits a character": "Yüz kat metinle karakter başına bit: {costs}",
     "of the text": "metnin payı",
     "{n} %": "%{n}",
     "{a} → {b} %": "%{a} → %{b}",
