@@ -9,8 +9,8 @@ The same model on 1, 10 and 100 % of a text, for letters, words and byte pairs. 
 - Only tokens that occur in all three parts are compared. Every model starts from random vectors of its own; how much two seeds
   of one size share says how much can be kept at all.
 
-The default trains briefly. What the gallery shows, some minutes:  --steps 1000 --seeds 3
-and the same with  --text harmony --letters 300000 --neighbours 5, a text whose entropy is known
+The default trains briefly. What the gallery shows, some minutes, on a text whose entropy is known:
+    python examples/10_larger_texts.py --text harmony --letters 300000 --neighbours 5 --steps 2000
 """
 
 # %%
@@ -123,7 +123,7 @@ for name, tokenizer in tokenizers.items():
                 tables[name][size, seed] = numpy_array(model.token_embedding.weight)[list(labels[name])]
 
             best = train_to_best(run.backend, model, ids[name][size], held_out_ids[name],
-                                 steps=steps, seed=number, learning_rate=1e-2, looks=doublings, at_best=keep)  # fmt: skip
+                                 steps=steps, seed=number, learning_rate=5e-3, looks=doublings, at_best=keep)  # fmt: skip
             bits[name][size, seed] = (best + spelling) / len(held_out)
         cost = bits[name][size]
         nats = (cost.mean() * len(held_out) - spelling) * math.log(2) / len(held_out_ids[name])
