@@ -8,6 +8,7 @@ curves.py (lines and bars); statistics.py has the numbers that only pictures nee
 from .curves import (
     gradient_flow,
     knowledge,
+    larger_texts,
     learning_to_write,
     loss_curve,
     losses_by_size,
@@ -27,8 +28,8 @@ from .matrices import (
     steps_in_order,
     value_beside_gradient,
 )
-from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
-from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, visible
+from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, spaces_in_order, three_dimensions
+from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, token_colour, visible
 
 __all__ = [
     "CONSONANTS",
@@ -40,6 +41,7 @@ __all__ = [
     "embedding_space",
     "gradient_flow",
     "knowledge",
+    "larger_texts",
     "layer_norm_circle",
     "learning_to_write",
     "letter_colour",
@@ -56,9 +58,11 @@ __all__ = [
     "row_gradients",
     "rows_that_sum_to_zero",
     "shapes",
+    "spaces_in_order",
     "steps_in_order",
     "surprise_bars",
     "three_dimensions",
+    "token_colour",
     "value_beside_gradient",
     "visible",
 ]
