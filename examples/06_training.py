@@ -14,7 +14,7 @@ import numpy as np
 
 import npgpt
 from npgpt import pictures
-from npgpt.pictures.statistics import ngram_entropy
+from npgpt.pictures.statistics import centres_apart, ngram_entropy
 
 from command_line import told_errors
 
@@ -78,9 +78,7 @@ vowel = np.array([letter in pictures.VOWELS for letter in npgpt.letters])
 consonant = np.array([letter in pictures.CONSONANTS for letter in npgpt.letters])
 apart = []
 for name, table in ((say("before training"), snapshots[0]), (say("after training"), snapshots[-1])):
-    between = np.linalg.norm(table[vowel].mean(axis=0) - table[consonant].mean(axis=0))
-    within = np.mean([np.linalg.norm(table[kind] - table[kind].mean(axis=0), axis=-1).mean() for kind in (vowel, consonant)])
-    apart.append(between / within)
+    apart.append(centres_apart(table, vowel, consonant))
     run.print("{name}: the two kinds' centres lie {ratio:.2f} times their mean radius apart", name=name, ratio=apart[-1])
 run.save(pictures.embedding_space(snapshots[0], snapshots[-1], npgpt.letters, lang), "06_embedding_before_after.png")
 title = say("Vowels and consonants: {first:.1f} radii apart at first, {last:.1f} in the end", first=apart[0], last=apart[1])

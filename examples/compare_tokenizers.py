@@ -12,15 +12,13 @@ its end. Letters know only the article's 32 (capitals become small, other signs 
 """
 
 import argparse
-import itertools
 import math
 from pathlib import Path
-
-import numpy as np
 
 import npgpt
 
 from command_line import SENTENCES, Parser, check_at_least, told_errors
+from text_costs import spelling_bits, start_of, train_to_best
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -49,39 +47,12 @@ def make_tokenizers(text: str, vocab_size: int) -> dict[str, npgpt.Tokenizer]:
     return tokenizers
 
 
-def spelling_bits(tokenizer: npgpt.Tokenizer, text: str, alphabet: int) -> float:
-    """What it costs to spell everything in the text that the tokenizer only knows as unknown."""
-    if tokenizer.kind == "words":
-        unknown = [piece for piece in npgpt.text.words.PIECE.findall(text) if piece not in tokenizer.ids]
-        return sum(len(piece) + 1 for piece in unknown) * math.log2(alphabet + 1)
-    if tokenizer.kind == "characters":
-        return sum(character not in tokenizer.ids for character in text) * math.log2(alphabet)
-    return 0.0
-
-
-def bits_of_all(model, ids: list[int]) -> float:
-    """What the model pays for the whole text, in bits: every token but the first is predicted once, from up to half a context
-    or more before it."""
-    T = model.config.seq_len
-    ids = np.array(ids)
-    total, done = 0.0, 1  # tokens paid for
-    while done < len(ids):
-        start = max(0, done - T // 2)
-        end = min(len(ids), start + T + 1)
-        logits = np.asarray(model(ids[None, start : end - 1]).tolist()[0])  # (t, V), from either backend
-        logits -= logits.max(axis=-1, keepdims=True)
-        losses = np.log(np.exp(logits).sum(axis=-1)) - logits[np.arange(end - 1 - start), ids[start + 1 : end]]  # (t,)
-        total += losses[done - 1 - start :].sum()
-        done = end
-    return total / math.log(2)
-
-
 def main() -> None:
     args = parse_arguments()
     check_at_least(1, args, "max_iters", "max_characters")
     check_at_least(0, args, "seed")
     backend = npgpt.backend(args.backend)
-    text = "".join(itertools.islice(itertools.chain.from_iterable(npgpt.read_text(args.input_file)), args.max_characters))
+    text = start_of(args.input_file, args.max_characters)
     cut = len(text) * 9 // 10
     train_text, validation_text = text[:cut], text[cut : cut + 20_000]
     alphabet = len(set(text))
@@ -89,8 +60,8 @@ def main() -> None:
     print("tokenizer    different tokens   characters a token   parameters   nats a token   bits a character")
 
     for name, tokenizer in make_tokenizers(train_text, args.vocab_size).items():
-        ids = np.array(tokenizer.encode(train_text, "replace" if name != "byte pairs" else "strict"))
-        validation_ids = tokenizer.encode(validation_text, "replace" if name != "byte pairs" else "strict")
+        errors = "strict" if name == "byte pairs" else "replace"
+        ids, validation_ids = tokenizer.encode(train_text, errors), tokenizer.encode(validation_text, errors)
         config = npgpt.GPTConfig(
             tokenizer.vocab_size,
             n_layer=2,
@@ -102,26 +73,7 @@ def main() -> None:
             head_bias=False,
         )
         model = backend.GPTModel(config, args.device, seed=args.seed)
-        best = math.inf
-        windows = npgpt.RandomWindows(ids, config.seq_len, 16, args.seed)
-
-        def keep_the_best(
-            step, loss, norm, model=model, validation_ids=validation_ids
-        ):  # a small text is soon learned by heart
-            nonlocal best
-            if step % max(1, args.max_iters // 8) == 0 or step == args.max_iters:
-                best = min(best, bits_of_all(model, validation_ids))
-
-        backend.train(
-            model,
-            windows,
-            steps=args.max_iters,
-            learning_rate=lambda step: backend.cosine_schedule(
-                step, learning_rate=3e-3, min_learning_rate=3e-4, warmup_steps=20, decay_steps=args.max_iters
-            ),
-            weight_decay=0.1,
-            on_step=keep_the_best,
-        )
+        best = train_to_best(backend, model, ids, validation_ids, steps=args.max_iters, seed=args.seed)
         bits = best + spelling_bits(tokenizer, validation_text, alphabet)
         nats = best * math.log(2) / (len(validation_ids) - 1)
         print(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import npgpt
 from npgpt import pictures
@@ -15,8 +17,10 @@ from npgpt.pictures import statistics
 from npgpt.pictures.labels import TURKISH, translator
 from npgpt.pictures.style import spread
 
+from .strategies import seeds
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCRIPTS = sorted(path.name for path in EXAMPLES.glob("[01][0-9]_*.py"))
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("[0-9][0-9]_*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +45,7 @@ def numbers_and_texts(line: str) -> list[str]:
 
 
 def test_the_examples_are_numbered_without_a_gap():
-    assert [script[:3] for script in SCRIPTS] == [f"{n:02}_" for n in range(1, len(SCRIPTS) + 1)] and len(SCRIPTS) >= 9
+    assert [int(script[:2]) for script in SCRIPTS] == list(range(1, len(SCRIPTS) + 1)) and len(SCRIPTS) >= 10
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -101,6 +105,13 @@ def test_an_unknown_language_or_backend_is_refused(monkeypatch, capsys, tmp_path
         ("09_other_architectures.py", ["--steps", "0"], "--steps, --seeds and --recall-steps must be at least 1"),
         ("09_other_architectures.py", ["--learning-rates", "0.1", "nan"], "--learning-rates above 0"),
         ("09_other_architectures.py", ["--prompt", "a" * 25], "--prompt must hold 2 to 24 letters"),
+        ("10_larger_texts.py", ["--steps", "0"], "--steps must be at least 1, got 0"),
+        ("10_larger_texts.py", ["--seeds", "1"], "--seeds must be at least 2, got 1"),
+        ("10_larger_texts.py", ["--input-file", "nowhere.txt"], "nowhere.txt: No such file"),
+        ("10_larger_texts.py", ["--text", "harmony", "--letters", "500"], "the text is too short: 1 % of it are 0 letters"),
+        ("10_larger_texts.py", ["--neighbours", "9"], "a window of 12 and its target need 13, 9 neighbours 10"),
+        ("10_larger_texts.py", ["--vocab-size", "200"], "vocab_size must be at least 256, the number of bytes; got 200"),
+        ("10_larger_texts.py", ["--n-embd", "5"], "n_embd must be divisible by n_head"),
         *((script, ["--out-dir", "file/inside"], "file/inside: Not a directory") for script in SCRIPTS),
     ],
 )
@@ -119,6 +130,31 @@ def test_a_folder_that_may_not_be_written_to_is_refused(monkeypatch, tmp_path):
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.parametrize("text", ["harmony", "file"])
+def test_larger_texts_of_other_kinds(monkeypatch, capsys, tmp_path, text):
+    """The generated text says how low its costs can be; a text with other letters than the article's is taken by characters."""
+    (tmp_path / "book.txt").write_text("Once upon a time, there was a quick fox\nwho did not like wax. " * 250)
+    monkeypatch.setattr("common.Run.save", lambda self, picture, name: None)  # drawing is what takes long
+    options = ["--text", "harmony", "--letters", 12_000] if text == "harmony" else ["--input-file", "book.txt"]
+    run(monkeypatch, "10_larger_texts.py", "--quick", *options)
+    out = capsys.readouterr().out
+    costs = [float(cost) for cost in re.findall(r"(?:letters|characters) +\d+ +\d+ % .* (\d\.\d{3}) \(", out)]
+    assert len(costs) == 3
+    if text == "harmony":
+        floor = float(re.search(r"who knows its chain: (\d\.\d{3}) bits", out)[1])
+        assert 2 < floor < min(costs) < 5
+    assert ("characters" if text == "file" else "letters") + ": of the 3 nearest of" in out
+
+
+def test_without_the_library_of_byte_pairs_they_are_left_out(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    monkeypatch.setattr("common.Run.save", lambda self, picture, name: None)
+    run(monkeypatch, "10_larger_texts.py", "--quick")
+    out = capsys.readouterr().out
+    assert "(no byte pairs: the BPE tokenizer needs Hugging Face's tokenizers" in out and "words: of the 3 nearest" in out
+    assert "byte pairs: " not in out.replace("(no byte pairs: ", "")
+
+
 # ------------------------------------------------------------------------------------------------------------- the pictures
 
 
@@ -130,6 +166,19 @@ def test_a_letter_has_one_colour_and_vowels_another_weight():
     for letter in pictures.VOWELS:  # warm: red outweighs blue
         red, blue = int(pictures.letter_colour(letter)[1:3], 16), int(pictures.letter_colour(letter)[5:], 16)
         assert red > blue
+
+
+def test_a_token_has_the_colour_of_its_last_vowel_and_its_kinds_have_marks_of_their_own():
+    for token, letter in {" lardan": "a", "ım": "ı", "e": "e", "rk": "k", " ": " ", "": " "}.items():
+        assert pictures.token_colour(token) == pictures.letter_colour(letter)
+    tables = np.random.default_rng(0).normal(size=(2, 4, 3))
+    kinds = {"front": [True, False, False, False], "back": [False, True, True, False]}
+    figure = pictures.spaces_in_order(tables, ["1 %", "2 %"], ["ler", "lar", "a", "k"], kinds, "title")
+    for axes, table in zip(figure.axes, tables, strict=True):
+        lines = [line for line in axes.lines if len(line.get_data_3d()[0])]
+        assert [line.get_marker() for line in lines] == list("ossD")
+        assert np.allclose(np.array([line.get_data_3d() for line in lines])[..., 0], table)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == list(kinds)
 
 
 def test_spaces_are_visible():
@@ -252,9 +301,7 @@ def test_rank_pairs_and_knee():
 def test_rank_correlation_by_hand():
     assert statistics.rank_correlation([1, 2, 3, 4], [10, 100, 1000, 10000]) == 1  # only the order counts
     assert statistics.rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == -1
-    assert statistics.rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(
-        1 - 6 * 4 / (4 * 15)
-    )  # 1 - 6 sum d^2 / (N (N^2 - 1))
+    assert statistics.rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 sum d^2 / (N^3 - N)
     assert statistics.rank_correlation([1, 2, 2, 3], [1, 2, 2, 3]) == 1
     assert statistics.rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(np.sqrt(3) / 2)  # ranks 1.5, 1.5, 3
     assert np.isnan(statistics.rank_correlation([1, 1], [1, 2])) and np.isnan(statistics.rank_correlation([1], [1]))
@@ -267,6 +314,54 @@ def test_the_models_of_an_equal_budget_are_equal():
         counts = [npgpt.make_model(config).num_parameters() for config in configs]
         assert [config.kind for config in configs] == ["gpt", "lstm", "mamba"]
         assert all(abs(count - size) <= 0.01 * size for count in counts) and (size != 248 or counts == [248] * 3), counts
+
+
+@given(seeds, st.integers(1, 12), st.integers(1, 6))
+def test_the_rotation_is_the_one_that_brings_vectors_back(seed, N, C):
+    """Turned and stretched vectors come back exactly; against any target, no other rotation does better."""
+    rng = np.random.default_rng(seed)
+    target, turn = rng.normal(size=(N, C)), np.linalg.qr(rng.normal(size=(C, C)))[0]
+    R, alike = statistics.rotation_onto(3 * target @ turn, target)
+    assert np.allclose(R.T @ R, np.eye(C)) and np.allclose(target @ turn @ R, target) and alike == pytest.approx(1)
+    vectors = rng.normal(size=(N, C))
+    R, alike = statistics.rotation_onto(vectors, target)
+    gap, other = (np.linalg.norm(vectors @ rotation - target) for rotation in (R, turn))
+    assert gap <= other + 1e-12
+    scale = (vectors @ R * target).sum() / (vectors**2).sum()  # the best multiple, by least squares
+    assert 1 - np.linalg.norm(scale * vectors @ R - target) ** 2 / (target**2).sum() == pytest.approx(alike, abs=1e-12)
+
+
+def test_vectors_of_size_zero_are_like_nothing():
+    assert statistics.rotation_onto(np.zeros((3, 2)), np.eye(3, 2))[1] == 0
+
+
+def test_nearest_neighbours_by_direction_from_the_mean():
+    vectors = np.array([[9.0, 0.1], [1.0, 0.0], [-1.0, 0.1], [-5.0, 0.0], [-4.0, 9.0]])
+    assert statistics.nearest(vectors, 1)[:, 0].tolist() == [1, 0, 3, 2, 3]  # however far: 0 and 1, 2 and 3 point one way
+    turned = 7 + 2 * vectors @ np.array([[0.6, 0.8], [-0.8, 0.6]])
+    assert np.array_equal(statistics.nearest(turned, 4), statistics.nearest(vectors, 4))
+    assert all(sorted([i, *row]) == [0, 1, 2, 3, 4] for i, row in enumerate(statistics.nearest(vectors, 4).tolist()))
+    for k in (0, 5):
+        with pytest.raises(ValueError, match=rf"k must be in 1\.\.4, the number of other rows; got {k}"):
+            statistics.nearest(vectors, k)
+
+
+def test_neighbours_are_kept_by_a_rotation_and_by_chance():
+    rng = np.random.default_rng(0)
+    vectors, others = rng.normal(size=(200, 8)), rng.normal(size=(200, 8))
+    assert statistics.neighbours_kept(vectors, vectors @ np.linalg.qr(rng.normal(size=(8, 8)))[0], 5) == 1
+    # A share of 5/199 by chance; 1,000 places with that share each have a standard error of about 0.005
+    assert abs(statistics.neighbours_kept(vectors, others, 5) - 5 / 199) < 4 * 0.005
+    swapped = vectors.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    assert 0.9 < statistics.neighbours_kept(vectors, swapped, 5) < 1
+
+
+def test_centres_apart_in_radii():
+    vectors, first = np.array([[0.0], [2.0], [10.0], [14.0]]), np.array([True, True, False, False])
+    assert statistics.centres_apart(vectors, first, ~first) == 11 / 1.5
+    assert np.isnan(statistics.centres_apart(vectors, first, first & ~first))
+    assert np.isnan(statistics.centres_apart(np.ones((4, 2)), first, ~first))
 
 
 def test_a_logit_matrix_has_no_more_rank_than_the_model_has_dimensions():

@@ -12,6 +12,7 @@ import npgpt
 import torchgpt
 
 from .test_examples import EXAMPLES
+from text_costs import bits_of_all, spelling_bits
 
 
 def run(monkeypatch, capsys, script, *arguments) -> str:
@@ -98,15 +99,13 @@ def test_tokenizers_are_compared_by_bits_a_character(monkeypatch, capsys, backen
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_the_whole_text_is_paid_for_once(backend):
     """A model of equal logits pays log2(V) for every token but the first."""
-    script = runpy.run_path(str(EXAMPLES / "compare_tokenizers.py"))
     model = backend.GPTModel(npgpt.GPTConfig(8, 1, 1, 4, 6))
     model.load_state_dict({name: 0 * value for name, value in model.state_dict().items()})
     for length in (2, 6, 7, 8, 20, 31):
-        assert script["bits_of_all"](model, ([1, 2, 3, 4] * 8)[:length]) == pytest.approx(3 * (length - 1))
+        assert bits_of_all(model, ([1, 2, 3, 4] * 8)[:length]) == pytest.approx(3 * (length - 1))
 
 
 def test_what_is_unknown_must_be_spelled():
-    spelling_bits = runpy.run_path(str(EXAMPLES / "compare_tokenizers.py"))["spelling_bits"]
     assert spelling_bits(npgpt.WordTokenizer.from_text("ali ata"), "ali bak ata", 7) == 5 * 3  # " bak" and its end
     assert spelling_bits(npgpt.CharTokenizer("abc"), "abxc", 8) == 3
     assert spelling_bits(npgpt.LetterTokenizer(), "xyz", 8) == 0

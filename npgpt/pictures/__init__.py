@@ -9,6 +9,7 @@ words); statistics.py has the numbers that only pictures need.
 from .curves import (
     gradient_flow,
     knowledge,
+    larger_texts,
     learning_to_write,
     loss_curve,
     losses_by_size,
@@ -28,8 +29,8 @@ from .matrices import (
     steps_in_order,
     value_beside_gradient,
 )
-from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, three_dimensions
-from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, visible
+from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, spaces_in_order, three_dimensions
+from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, token_colour, visible
 from .tokens import chosen_heads, facts_taught, gradients_by_block, looks_at, token_surprise, words_by_block
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "gradient_flow",
     "gradients_by_block",
     "knowledge",
+    "larger_texts",
     "layer_norm_circle",
     "learning_to_write",
     "letter_colour",
@@ -62,9 +64,11 @@ __all__ = [
     "row_gradients",
     "rows_that_sum_to_zero",
     "shapes",
+    "spaces_in_order",
     "steps_in_order",
     "surprise_bars",
     "three_dimensions",
+    "token_colour",
     "token_surprise",
     "value_beside_gradient",
     "visible",

@@ -1,5 +1,6 @@
 """Curves and bars: the loss and what bounds it, surprise, probabilities, gradients over time, knowledge against dimensions."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -348,4 +349,52 @@ def recall(
     axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.legend(frameon=False, fontsize=9)
     plain(axes)
+    return figure
+
+
+def larger_texts(
+    shares: Sequence[int],
+    bits: Mapping[str, Array],
+    kept: Mapping[str, Array],
+    chance: Mapping[str, float],
+    title: str,
+    floor: float | None = None,
+    lang: str = "en",
+) -> "Figure":
+    """What grows with the text. bits : kind of token -> bits a character (S, N) of S shares of the text, in percent, and N
+    seeds; kept : kind -> the shares of neighbours kept from each size to the next, then between two seeds of the largest (S,);
+    chance : kind -> what would be kept by chance. floor : the lowest possible bits, where known."""
+    say = translator(lang)
+    figure = new_figure(11, 4.4, title)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+    for (name, values), mark, colour in zip(bits.items(), "os^", (VOWEL, CONSONANT, OTHER), strict=False):
+        left.plot(shares, values, mark, color=colour, markersize=4)
+        left.plot(shares, np.mean(values, axis=1), "-", marker=mark, color=colour, markersize=4, label=name)
+    if floor is not None:
+        left.axhline(
+            floor, color="black", linestyle=":", linewidth=1.2, label=say("the text's own floor: {loss:.3f}", loss=floor)
+        )
+    left.set_xscale("log")
+    left.set_xticks(shares, [say("{n} %", n=share) for share in shares])
+    left.minorticks_off()
+    left.set_xlabel(say("of the text"))
+    left.set_title(say("bits a character, held-out text: a dot a seed"), size=10)
+    left.legend(frameon=False, fontsize=9)
+    plain(left)
+    steps = [say("{a} → {b} %", a=a, b=b) for a, b in itertools.pairwise(shares)]
+    steps.append(say("two seeds, {n} %", n=shares[-1]))
+    width = 0.8 / len(steps)
+    for number, step in enumerate(steps):
+        places = np.arange(len(kept)) + (number - (len(steps) - 1) / 2) * width
+        heights = [100 * values[number] for values in kept.values()]
+        bars = right.bar(places, heights, 0.92 * width, color=str(0.8 - 0.25 * number), edgecolor="0.3", label=step)
+        right.bar_label(bars, [f"{height:.0f}" for height in heights], size=8, padding=2)
+    for place, share in enumerate(chance.values()):
+        label = say("chance") if place == 0 else None
+        right.plot([place - 0.45, place + 0.45], [100 * share] * 2, "--", color=VOWEL, linewidth=1.5, label=label)
+    right.set_xticks(range(len(kept)), kept)
+    right.set_ylim(0, 1.3 * max(100 * np.max(list(kept.values())), 1))
+    right.set_title(say("nearest neighbours kept (%)"), size=10)
+    right.legend(frameon=False, fontsize=9, ncols=4, loc="upper center")
+    plain(right)
     return figure

@@ -345,6 +345,44 @@ TURKISH = {
     "Who is right? Rank correlation with replacing the letter: attention {attention:.2f}, the gradient's length {lengths}": (
         "Hangisi haklı? Harfi değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyanın uzunluğu {lengths}"
     ),
+    # ---- 10
+    "characters": "karakterler",
+    "words": "kelimeler",
+    "byte pairs": "bayt çiftleri",
+    "(no byte pairs: {error})": "(bayt çiftleri yok: {error})",
+    "{all:,} characters, {training:,} to train on, of which 1, 10 and 100 % are taken; {held_out:,} are held out": (
+        "{all:,} karakter; eğitim için {training:,}, bunun %1, %10 ve %100 kadarı alınır; sınama için {held_out:,}"
+    ),
+    "what the held-out text costs who knows its chain: {floor:.3f} bits a character": (
+        "sınama metni, zincirini bilene karakter başına {floor:.3f} bite mal olur"
+    ),
+    "pieces         different  of the text    pieces in it   nats a piece  bits a character: mean (lowest..highest)": (
+        "birimler          farklı  metnin payı  içindeki birim    birimde nat  karakter başına bit: ortalama (en az..en çok)"
+    ),
+    "{name}: of the {k} nearest of {count} tokens {first:.0f} % stay from 1 to 10 %, {second:.0f} % from 10 to 100 %; "
+    "two seeds share {seeds:.0f} %, chance {chance:.0f} %": (
+        "{name}: {count} birimin en yakın {k} komşusundan %1 ile %10 arasında %{first:.0f}, %10 ile %100 arasında "
+        "%{second:.0f} kadarı kalıyor; iki tohumda ortak olan %{seeds:.0f}, rastgele %{chance:.0f}"
+    ),
+    "{name}, turned: {first:.2f} alike from 1 to 10 % (in another order {first_lot:.2f}), "
+    "{second:.2f} from 10 to 100 % ({second_lot:.2f})": (
+        "{name}, döndürülünce: benzerlik %1 ile %10 arasında {first:.2f} (karışık sırada {first_lot:.2f}), "
+        "%10 ile %100 arasında {second:.2f} ({second_lot:.2f})"
+    ),
+    "{n} % of the text": "metnin %{n} kadarı",
+    "last vowel front": "son ünlüsü ince olanlar",
+    "last vowel back": "son ünlüsü kalın olanlar",
+    "{name}: {one} and {other} lie {a:.1f}, {b:.1f}, {c:.1f} radii apart with 1, 10, 100 % (by lot {lot:.1f})": (
+        "{name}: metnin %1, %10, %100 kadarıyla {one} ile {other} arası {a:.1f}, {b:.1f}, {c:.1f} yarıçap (kurayla {lot:.1f})"
+    ),
+    "With a hundred times the text: {costs} bits a character": "Yüz kat metinle karakter başına bit: {costs}",
+    "of the text": "metnin payı",
+    "{n} %": "%{n}",
+    "{a} → {b} %": "%{a} → %{b}",
+    "two seeds, {n} %": "iki tohum, %{n}",
+    "chance": "rastgele",
+    "bits a character, held-out text: a dot a seed": "karakter başına bit, sınama metni: her tohum bir nokta",
+    "nearest neighbours kept (%)": "kalan en yakın komşular (%)",
     # ---- 11
     "its first guess": "ilk tahmini tuttu",
     "another guess": "başka bir tahmini vardı",

@@ -1,7 +1,7 @@
 """Vectors as points in space: the dictionary, the context, LayerNorm's circle, the letters' way through training."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .labels import translator
-from .style import CONSONANTS, MARKERS, OTHER, VOWELS, label_points, letter_colour, new_figure, visible
+from .style import CONSONANTS, MARKERS, OTHER, VOWELS, label_points, letter_colour, new_figure, token_colour, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,9 +134,13 @@ def _stems(axes: "Axes", points: Array) -> None:
 
 def label_in_space(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float = 10) -> None:
     """Labels beside points (N, 3) of 3-D axes, kept apart on the page. Turning the axes afterwards would leave them behind."""
+    axes.figure.draw_without_rendering()  # fixes the layout and the projection
+    _label_where_drawn(axes, points, labels, colours, size)
+
+
+def _label_where_drawn(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float) -> None:
     from mpl_toolkits.mplot3d.proj3d import proj_transform
 
-    axes.figure.draw_without_rendering()  # fixes the layout and the projection
     x, y, _ = proj_transform(*points.T, axes.get_proj())
     label_points(axes, np.stack((x, y), axis=-1), list(labels), list(colours), size)
 
@@ -178,19 +182,58 @@ def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: st
     title = say("The dictionary space: vowels bold and warm, consonants cold")
     if before.shape[-1] > 3:
         title += "; " + say("first 3 principal components: {percent:.0f} % of the variance", percent=100 * share)
-    figure = new_figure(11, 5.6, title)
-    panels = []
-    for place, (when, panel) in enumerate(zip((say("before training"), say("after training")), points, strict=True), start=1):
-        axes = figure.add_subplot(1, 2, place, projection="3d")
-        low, high = panel.min(axis=0), panel.max(axis=0)  # (3,)
-        _box(axes, low, high)
-        for (x, y, z), label in zip(panel, labels, strict=True):
-            axes.plot([x], [y], [z], "o" if label in VOWELS else "s", color=letter_colour(label), markersize=3)
+    names = []
+    for when, panel in zip((say("before training"), say("after training")), points, strict=True):
+        size = np.linalg.norm(np.ptp(panel, axis=0))
+        names.append(say("{when}: {size:.2g} from corner to corner", when=when, size=size))
+    marks = ["o" if label in VOWELS else "s" for label in labels]
+    return _side_by_side(points, names, labels, marks, title, size=11)
+
+
+def spaces_in_order(
+    tables: Sequence[Array],
+    names: Sequence[str],
+    labels: Sequence[str],
+    kinds: Mapping[str, Sequence[bool]],
+    title: str,
+    lang: str = "en",
+) -> "Figure":
+    """The same tokens in several tables, each (N, C), side by side in one basis: each panel's axes fit its own points.
+
+    names : of the tables. labels : N strings; a token of several letters has the colour of its last vowel. kinds : name ->
+    which of the tokens are of this kind, for a mark of its own.
+    """
+    points, share = three_dimensions(np.stack(tables).astype(np.float64))  # (S, N, 3)
+    if np.shape(tables)[-1] > 3:
+        title += "\n" + translator(lang)("first 3 principal components: {percent:.0f} % of the variance", percent=100 * share)
+    marks = ["D"] * len(labels)
+    for mark, members in zip("os^", kinds.values(), strict=False):
+        marks = [mark if member else other for member, other in zip(members, marks, strict=True)]
+    figure = _side_by_side(points, names, labels, marks, title, size=9)
+    for mark, name in zip("os^", kinds, strict=False):
+        figure.axes[0].plot([], [], [], mark, color=OTHER, markersize=4, label=name)
+    figure.axes[0].legend(loc="upper left", fontsize=9, frameon=False)
+    return figure
+
+
+def _side_by_side(
+    points: Array, names: Sequence[str], labels: Sequence[str], marks: Sequence[str], title: str, size: float
+) -> "Figure":
+    """One panel for each of the points (S, N, 3), with its name above."""
+    figure = new_figure(5.5 * len(points), 5.6, title)
+    colours = [token_colour(label) for label in labels]
+    all_axes = []
+    for place, (name, panel) in enumerate(zip(names, points, strict=True), start=1):
+        axes = figure.add_subplot(1, len(points), place, projection="3d")
+        _box(axes, panel.min(axis=0), panel.max(axis=0))
+        for (x, y, z), mark, colour in zip(panel, marks, colours, strict=True):
+            axes.plot([x], [y], [z], mark, color=colour, markersize=3)
         _stems(axes, panel)
-        axes.set_title(say("{when}: {size:.2g} from corner to corner", when=when, size=np.linalg.norm(high - low)), size=11)
-        panels.append((axes, panel))
-    for axes, panel in panels:
-        label_in_space(axes, panel, labels, [letter_colour(label) for label in labels], size=11)
+        axes.set_title(name, size=11)
+        all_axes.append(axes)
+    figure.draw_without_rendering()  # once for all panels: it takes a second
+    for axes, panel in zip(all_axes, points, strict=True):
+        _label_where_drawn(axes, panel, labels, colours, size)
     return figure
 
 

@@ -1,6 +1,8 @@
-"""Numbers about a text or a model's output, for the pictures: surprise, entropies, rank, closest pairs, the knee of a curve,
-and what is lost when a head is switched off. Arrays in, numbers out; a model may come from either backend."""
+"""Numbers about a text or a model's output, for the pictures: surprise, entropies, rank, closest pairs, nearest neighbours, the
+rotation between two sets of vectors, the knee of a curve, and what is lost when a head is switched off. Arrays in, numbers out;
+a model may come from either backend."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -68,6 +70,60 @@ def closest_pairs(vectors: Array, names: Sequence[str], count: int = 3) -> list[
     first, second = np.triu_indices(len(vectors), k=1)
     order = np.argsort(distances[first, second], kind="stable")[:count]
     return [(names[first[i]], names[second[i]], float(distances[first[i], second[i]])) for i in order]
+
+
+def nearest(vectors: Array, k: int) -> Array:
+    """The k rows of vectors (N, C) that point most nearly where each row points, from the mean of all: (N, k), nearest first.
+
+    By the cosine, since a frequent token's vector is longer than a rare one's. Raises ValueError unless 1 <= k < N.
+    """
+    vectors = np.asarray(vectors, dtype=np.float64)
+    if not 1 <= k < len(vectors):
+        raise ValueError(f"k must be in 1..{len(vectors) - 1}, the number of other rows; got {k}")
+    centred = vectors - vectors.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-300)
+    cosines = unit @ unit.T  # (N, N)
+    np.fill_diagonal(cosines, -np.inf)
+    return np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+
+
+def neighbours_kept(before: Array, after: Array, k: int) -> float:
+    """The share of each row's k nearest that stay the same from before (N, C) to after (N, D), its mean over the rows.
+
+    Where before and after have nothing to do with each other, it is k / (N - 1) on average.
+    """
+    pairs = zip(nearest(before, k).tolist(), nearest(after, k).tolist(), strict=True)
+    return float(np.mean([len(set(old) & set(new)) / k for old, new in pairs]))
+
+
+def rotation_onto(vectors: Array, target: Array) -> tuple[Array, float]:
+    """The rotation (or mirror image) R (C, C) that brings vectors (N, C) as near to target (N, C) as it can, and how near.
+
+    Nothing in a model says which way its axes point: two trainings can only be compared after a rotation.
+    R is orthogonal, so |vectors R - target|^2 = |vectors|^2 + |target|^2 - 2 tr(R^T M) with M = vectors^T target = U S V^T; and
+    tr(R^T U S V^T) = tr(S (V^T R^T U)) is largest, sum(S), where the orthogonal matrix in brackets is 1: R = U V^T.
+
+    How near: the share of target's square that the best multiple of vectors R explains, sum(S)^2 / (|vectors|^2 |target|^2),
+    from 0 to 1; 1 where the two are alike but for rotation and size.
+    Source: Schoenemann 1966, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31.
+    """
+    vectors, target = (np.asarray(rows, dtype=np.float64) for rows in (vectors, target))
+    U, S, Vt = np.linalg.svd(vectors.T @ target)  # (C, C), (C,), (C, C)
+    squares = (vectors**2).sum() * (target**2).sum()
+    return U @ Vt, float(S.sum() ** 2 / squares) if squares else 0.0
+
+
+def centres_apart(vectors: Array, first: Array, second: Array) -> float:
+    """How far the centres of two kinds of rows of vectors (N, C) lie apart, in the kinds' mean radius; each kind is (N,) bool.
+
+    nan where a kind has no row, or all rows of each lie on one point.
+    """
+    kinds = [np.asarray(vectors, dtype=np.float64)[np.asarray(kind)] for kind in (first, second)]
+    if not all(map(len, kinds)):
+        return math.nan
+    between = np.linalg.norm(kinds[0].mean(axis=0) - kinds[1].mean(axis=0))
+    within = np.mean([np.linalg.norm(rows - rows.mean(axis=0), axis=-1).mean() for rows in kinds])
+    return float(between / within) if within else math.nan
 
 
 def knee(widths: Sequence[int], losses: Sequence[float], floor: float, share: float = 0.95) -> int | None:

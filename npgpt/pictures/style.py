@@ -38,6 +38,12 @@ def letter_colour(letter: str) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
+def token_colour(token: str) -> str:
+    """The colour of the token's last vowel, with which a suffix would agree; of its last letter where it has no vowel."""
+    vowels = [letter for letter in token if letter in VOWELS]
+    return letter_colour((vowels or token or " ")[-1])
+
+
 def letter_weight(letter: str) -> str:
     """ "bold" for vowels, else "normal"."""
     return "bold" if letter and letter in VOWELS else "normal"
