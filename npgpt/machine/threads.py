@@ -23,7 +23,7 @@ WORK_OF_A_TASK, WORK_FOR_BLAS = 2**24, 2**28
 
 # With fewer positions a weight comes from memory for little arithmetic, and the products are short: a token of GPT-2's 124 M
 # parameters is 49 of them. One thread of BLAS reads 14 GB/s in them. Two may read more on an idle machine, but where anything
-# else runs they wait for each other at each product: 4 tokens a second in place of 13 to 21 (two cores, others at work on them).
+# else runs they wait for each other at each product: 4 tokens a second in place of 13 to 21 (two cores, others at work there).
 POSITIONS_FOR_BLAS = 64
 
 PIECE = 2**17  # elements: whoever passes over a long vector several times does so in pieces that stay in the processor's cache
