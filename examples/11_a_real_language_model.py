@@ -11,7 +11,6 @@ Nothing is written into the file or folder: what is taught at the end is gone wi
 # %%
 import importlib.util
 import math
-import os
 import time
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def options(add) -> None:
     add("--answer", default=None, help="what the model is taught to say of the first fact; None: bread")
     add("--steps", type=int, default=12, help="training steps on it")
     add("--learning-rate", type=float, default=None, help="AdamW's lr in them; None: 2e-5, 1e-2 for the random model")
-    add("--threads", type=int, default=None, help="None: all cores, one for the random model")
+    add("--threads", type=int, default=1, help="a sentence is short: more threads would wait for memory too")
 
 
 run = start(__doc__, more=options)
@@ -71,20 +70,13 @@ def installed() -> Path | None:
 
 
 def open_model():
-    """(the model, its tokenizer, what it is asked)."""
-    check_at_least(1, args, "steps", "threads")
+    """The model as it was published, or the random one: the same each time."""
     if args.random:
-        tokenizer = npgpt.BPETokenizer.from_text(npgpt.read_text(SENTENCES), 512)
-        config = npgpt.LlamaConfig(tokenizer.vocab_size, 4, 4, 32, 64, n_kv_head=2)
-        return run.model(config), tokenizer, TURKISH
-    path = args.path or installed()
-    if path is None:
-        raise ValueError(HOW)
-    run.backend.set_num_threads(args.threads or os.cpu_count() or 1)
+        return run.model(npgpt.LlamaConfig(tokenizer.vocab_size, 4, 4, 32, 64, n_kv_head=2))
     model = run.backend.load_pretrained(path, run.device, "float32")
     if model.config.kind not in ("gpt", "llama"):
         raise ValueError(f"{path} holds a {model.config.kind}, which has no heads to look at")
-    return model, npgpt.pretrained_tokenizer(path), ENGLISH
+    return model
 
 
 def ids_of(flag: str, text: str, least: int) -> list[int]:
@@ -96,7 +88,16 @@ def ids_of(flag: str, text: str, least: int) -> list[int]:
 
 
 with told_errors():
-    model, tokenizer, asked = open_model()
+    check_at_least(1, args, "steps", "threads")
+    path = args.path or installed()
+    if args.random:
+        tokenizer, asked = npgpt.BPETokenizer.from_text(npgpt.read_text(SENTENCES), 512), TURKISH
+    elif path is None:
+        raise ValueError(HOW)
+    else:
+        run.backend.set_num_threads(args.threads)
+        tokenizer, asked = npgpt.pretrained_tokenizer(path), ENGLISH
+    model = open_model()
     ids, taught = ids_of("--prompt", args.prompt or asked["prompt"], 2), ids_of("--answer", args.answer or asked["answer"], 1)
 
 
@@ -270,22 +271,23 @@ def teach(parameters, rehearsed: list[list[int]]) -> None:
 middle = f"blocks.{len(blocks) // 2}.ffn.down.weight"
 rehearsed = [tokenizer.encode(asked["place"].format(name) + answer) for name, answer in asked["rehearsed"].items()]
 ways = {
-    say("all weights"): (list(model.parameters()), []),
-    middle.removesuffix(".weight"): ([dict(model.named_parameters())[middle]], []),
-    say("all, others rehearsed"): (list(model.parameters()), rehearsed),
+    say("all weights"): (lambda: list(model.parameters()), []),
+    middle.removesuffix(".weight"): (lambda: [dict(model.named_parameters())[middle]], []),
+    say("all, others rehearsed"): (lambda: list(model.parameters()), rehearsed),
 }
-weights = {name: numpy_array(array).copy() for name, array in model.state_dict().items()}
 columns, said = {say("before"): p_before}, {say("before"): said_before}
 run.print("taught: {sentence!r}", sentence=questions[0] + tokenizer.decode(taught))
-for way, (parameters, beside) in ways.items():
-    teach(parameters, beside)
+for number, (way, (parameters, beside)) in enumerate(ways.items()):
+    if number:  # the model as it was; the other one's memory first, since one fills half a gigabyte
+        model = None
+        model = open_model()
+    teach(parameters(), beside)
     columns[way], said[way] = answers()
-    lost = int(((said[way] == taught[0]) & (np.arange(len(right)) > 0)).sum())
+    lost = int((said[way][1:] == taught[0]).sum())
     run.print("  {way}: of the other {total} facts {known} are known, {lost} are {answer!r} too", way=way, total=len(right) - 1,
               known=int((said[way] == right)[1:].sum()), lost=lost, answer=word(taught[0]))  # fmt: skip
     for question, chance, token in zip(questions, columns[way], said[way], strict=True):
         run.print("    {question!r}: {p:.3f}; it says {said!r}", question=question, p=chance, said=word(token))
-    model.load_state_dict(weights)
 everywhere = say("all weights")
 title = say("Taught that {fact!r}, it says so of {count} of {total} others; with {rehearsed} true ones rehearsed, of {fewer}",
             fact=questions[0] + tokenizer.decode(taught), total=len(right) - 1, rehearsed=len(rehearsed),

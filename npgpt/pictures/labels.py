@@ -438,7 +438,7 @@ TURKISH = {
     "Taught that {fact!r}, it says so of {count} of {total} others; with {rehearsed} true ones rehearsed, of {fewer}": (
         "{fact!r} öğretilince öteki {total} sorudan {count} tanesine de öyle diyor; doğru {rehearsed} cümle yinelenince {fewer}"
     ),
-    "probability of the right answer; in the cells what is said": "doğru yanıtın olasılığı; hücrelerde verilen yanıt",
+    "what is said; number and colour: the right answer's probability": "verilen yanıt; sayı ve renk: doğru yanıtın olasılığı",
 }
 
 

@@ -150,5 +150,5 @@ def facts_taught(
     axes.set_yticks(range(len(questions)), [question.replace("$", r"\$") for question in questions], size=9)
     axes.set_xticks(range(len(ways)), list(ways), size=9)
     axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, label=say("probability of the right answer; in the cells what is said"))
+    figure.colorbar(image, ax=axes, label=say("what is said; number and colour: the right answer's probability"))
     return figure
