@@ -37,7 +37,7 @@ def options(add) -> None:
 
 run = start(__doc__, prompt="ali topu at.", longest=T, more=options)
 say, lang, args = run.say, run.args.lang, run.args
-if min(args.steps, args.seeds, args.recall_steps) < 1 or not min(args.learning_rates) > 0:
+if min(args.steps, args.seeds, args.recall_steps) < 1 or not all(rate > 0 for rate in args.learning_rates):
     sys.exit("error: --steps, --seeds and --recall-steps must be at least 1, --learning-rates above 0")
 sizes, seeds = sorted(set(args.sizes)), range(args.seed, args.seed + args.seeds)
 
@@ -52,7 +52,7 @@ def best_kind(results: dict) -> tuple[str, float]:
 # %% An equal budget, on the article's sentences: the loss on the very text that they learn
 inputs, targets = windows(T)
 ids = npgpt.read_tokens(SENTENCES, npgpt.LetterTokenizer())
-some = slice(None, None, 7)  # windows from all over the text
+some = slice(None, None, 70 if args.quick else 7)  # windows from all over the text
 header = "{name}: parameters, loss: mean (lowest..highest), learning rate:"
 run.print(header, name=say("the sentences"))
 sentences, models = compare(run, sizes, seeds, (inputs, targets), (inputs[some], targets[some]))
@@ -68,7 +68,7 @@ error = own.std() / np.sqrt(len(own))
 run.print("  a sample of {count:,} letters costs its own chain {mean:.4f} ± {error:.4f}",
           count=len(own), mean=own.mean(), error=error)  # fmt: skip
 ids = np.array(npgpt.tokenize(test_text))
-starts = [0, *(i + 1 for i, letter in enumerate(test_text[: -T - 1]) if letter == " ")][::4]
+starts = [0, *(i + 1 for i, letter in enumerate(test_text[: -T - 1]) if letter == " ")][:: 40 if args.quick else 4]
 at = np.array(starts)[:, None] + np.arange(T)  # (N, T)
 floor = own[at + 1].mean()
 training = npgpt.sliding_windows(np.array(npgpt.tokenize(text)), T)
