@@ -6,10 +6,10 @@
 A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, with
 scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
 neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
-are what to quote. Mamba is also compared with transformers' MambaForCausalLM, whose path on a CPU is plain PyTorch, and GPT-2's
-generation with transformers' generate, where transformers is installed. For the larger GPTs a roofline follows: how much of
-npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's
-memory traffic takes at least; what the calls alone cost.
+are what to quote. Where transformers is installed, Mamba is also compared with its MambaForCausalLM, whose path on a CPU is plain
+PyTorch, and the generation of GPT-2 and SmolLM2 with its generate. For the larger GPTs a roofline follows: how much of npgpt's
+step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's memory
+traffic takes at least; what the calls alone cost.
 """
 
 import argparse
@@ -35,9 +35,11 @@ from npgpt.machine.sharing import shares_of_a_batch
 from npgpt.machine.threads import run_together, slices
 from npgpt.models import layout_of
 from npgpt.ops.attention import TILE, tiles
+from npgpt.pretrained import WRITTEN_AS
 
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
 NANO = npgpt.GPTConfig(65, n_layer=4, n_head=4, n_embd=128, seq_len=64, **GPT)
+SMOLLM2 = npgpt.LlamaConfig.smollm2()
 WORKS = {  # name -> (description, config, B, T, counted steps a round)
     "article": ("the article's model, B=4, T=12", npgpt.GPTConfig.article(), 4, 12, 1500),
     "nanogpt": ("nanoGPT's CPU size (4 layers, 4 heads, 128 wide), B=12, T=64", NANO, 12, 64, 60),
@@ -50,6 +52,7 @@ WORKS = {  # name -> (description, config, B, T, counted steps a round)
     ),
     "gpt2": ("GPT-2, 124 M parameters, B=4, T=64", npgpt.GPTConfig.gpt2(), 4, 64, 3),
     "gpt2-tuning": ("GPT-2, 124 M parameters, as in fine-tuning, B=1, T=256", npgpt.GPTConfig.gpt2(), 1, 256, 3),
+    "smollm2-tuning": ("SmolLM2, 135 M parameters, as in fine-tuning, B=1, T=256", SMOLLM2, 1, 256, 3),
     "lstm-article": ("an LSTM of the article's size, B=4, T=12", npgpt.LSTMConfig.article(), 4, 12, 1500),
     "lstm": ("an LSTM (2 layers, 128 wide), B=12, T=64", npgpt.LSTMConfig(65, 2, 128, 128, 64), 12, 64, 60),
     "mamba": ("a Mamba (4 layers, 128 wide), B=12, T=64", npgpt.MambaConfig(65, 4, 128, 64), 12, 64, 12),
@@ -73,8 +76,10 @@ GENERATIONS = {  # name -> (description, config, tokens of the prompt, new token
     "generation": ("nanoGPT's CPU size, 500 greedy tokens with a KV cache", NANO, 8, 500),
     "gpt2-generation": ("GPT-2, 124 M parameters, 40 greedy tokens with a KV cache", npgpt.GPTConfig.gpt2(), 8, 40),
     "gpt2-prompt": ("GPT-2, 124 M parameters, 512 tokens read and the first new one", npgpt.GPTConfig.gpt2(), 512, 1),
+    "smollm2-generation": ("SmolLM2, 135 M parameters, 40 greedy tokens with a KV cache", SMOLLM2, 8, 40),
+    "smollm2-prompt": ("SmolLM2, 135 M parameters, 512 tokens read and the first new one", SMOLLM2, 512, 1),
 }
-WITH_TRANSFORMERS = ("mamba", "gpt2-generation", "gpt2-prompt")  # these are compared with it too
+WITH_TRANSFORMERS = ("mamba", *(name for name in GENERATIONS if name != "generation"))  # these are compared with it too
 
 
 # ----------------------------------------------------------- measured in a process of its own, printed as JSON
@@ -116,14 +121,22 @@ def timed(step: Callable[[], None], steps: int) -> dict:
     return {"seconds": statistics.median(times[-steps:]), "peak": peak_memory(), "added": peak_memory() - before}
 
 
-def transformers_training(config, B: int, T: int, steps: int) -> dict:
-    """The same step by transformers' MambaForCausalLM with torch's fused AdamW."""
-    import torch
-    from transformers import MambaConfig, MambaForCausalLM
+def transformers_model(config):
+    """transformers' model of that config, with its own random weights."""
+    import transformers
 
-    sizes = {"vocab_size": config.vocab_size, "hidden_size": config.n_embd, "num_hidden_layers": config.n_layer}
-    sizes |= {"state_size": config.d_state, "conv_kernel": config.d_conv, "expand": int(config.expand)}
-    model = MambaForCausalLM(MambaConfig(**sizes, time_step_rank=config.dt_size, tie_word_embeddings=config.tie_weights))
+    fields = WRITTEN_AS[config.kind].config_there(config) | {"tie_word_embeddings": config.tie_weights}
+    fields |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    model = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**fields))
+    assert model.num_parameters() == sum(entry.size for entry in layout_of(config).values())
+    return model
+
+
+def transformers_training(config, B: int, T: int, steps: int) -> dict:
+    """The same step by transformers' model, with torch's fused AdamW."""
+    import torch
+
+    model = transformers_model(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     ids, targets = torch.from_numpy(np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T)))
 
@@ -144,12 +157,10 @@ def generation(backend, config, T: int, new_tokens: int) -> dict:
 
 
 def transformers_generation(config, T: int, new_tokens: int) -> dict:
-    """The same by transformers' GPT2LMHeadModel and its own generate."""
+    """The same by transformers' model and its own generate."""
     import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
 
-    model = GPT2LMHeadModel(GPT2Config(eos_token_id=None)).eval()  # its defaults are the smallest GPT-2
-    assert model.num_parameters() == sum(entry.size for entry in layout_of(config).values())
+    model = transformers_model(config).eval()
     prompt = torch.arange(T)[None]
     options = {"attention_mask": torch.ones_like(prompt), "do_sample": False, "pad_token_id": 0}
     return timed_generation(lambda n: model.generate(prompt, max_new_tokens=n, **options), new_tokens)
@@ -390,7 +401,7 @@ def main() -> None:
         elif work in GENERATIONS:
             description, config, _, new_tokens = GENERATIONS[work]
             seconds = compare(description, work, args.rounds, args.threads)
-            if work == "gpt2-generation":
+            if work in ("gpt2-generation", "smollm2-generation"):
                 print_reading(config, seconds, new_tokens, args.threads)
         else:
             step = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)

