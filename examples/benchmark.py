@@ -7,9 +7,9 @@ A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, 
 scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
 neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
 are what to quote. Where transformers is installed, Mamba is also compared with its MambaForCausalLM, whose path on a CPU is
-plain PyTorch, and the generation of GPT-2 and SmolLM2 with its generate. For the larger GPTs a roofline follows: how much of npgpt's
-step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's memory
-traffic takes at least; what the calls alone cost.
+plain PyTorch, and the generation of GPT-2 and SmolLM2 with its generate. For the larger GPTs a roofline follows: how much of
+npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's
+memory traffic takes at least; what the calls alone cost.
 """
 
 import argparse
