@@ -117,9 +117,9 @@ BUGS = (
     ),
     Bug(
         "llama_generation_begins_again_at_position_0",
-        "npgpt.models.llama:LlamaModel.next_logits",
-        "self.turns.at(slice(seen, seen + R))",
-        "self.turns.at(slice(R))",
+        "npgpt.models.llama:LlamaModel.read",
+        "self.turns.at(slice(seen, seen + ids.shape[1]))",
+        "self.turns.at(slice(ids.shape[1]))",
         "The prompt is read as it should be; then every new token takes itself for the first one. No loss shows it.",
         "classic",
         tensor="",
