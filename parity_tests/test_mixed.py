@@ -1,0 +1,156 @@
+"""The model of example 12, between GPT and Llama: at its ends it is those two, and everywhere its gradients are right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import npgpt
+from npgpt.models.layout import initial_weights
+
+from .checks import derivative_alarm, loss_derivative
+from .strategies import dtypes, seeds, tokens
+from .tolerances import as_numpy, assert_model_parity, eps, model_errors
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+LLAMA = {"rms_norm": True, "rope": True, "swiglu": True, "bias": False}
+switches = st.fixed_dictionaries({name: st.booleans() for name in LLAMA})
+forms = st.tuples(switches, st.sampled_from([1, 2, 4]), st.booleans(), st.booleans())  # and K, qkv_bias, tie_weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def beside_the_examples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        yield
+
+
+def mixed_config(form, **more):
+    from mixed_model import MixedConfig
+
+    changed, K, qkv_bias, tie_weights = form
+    options = {"n_kv_head": K, "ffn_hidden": 11, "qkv_bias": qkv_bias, "tie_weights": tie_weights, "norm_eps": 1e-3}
+    return MixedConfig(23, 2, 4, 8, 7, **options | changed | more)
+
+
+def both_models(config, seed):
+    """Torch's model in float32 and float64 and NumPy's in float64, with the same weights, no scale 1 and no bias 0; and ids
+    and targets."""
+    from mixed_model import MixedModel, layout
+    from mixed_model_torch import MixedModel as TorchModel
+
+    rng = np.random.default_rng(seed)
+    weights = {
+        name: (weight + 0.3 * rng.standard_normal(weight.shape)).astype(np.float32)
+        for name, weight in initial_weights(layout(config), 0).items()
+    }
+    models = TorchModel(config), TorchModel(config, dtype="float64"), MixedModel(config, dtype="float64")
+    for model in models:
+        model.load_state_dict(weights)
+    return models, tokens(rng, config)
+
+
+def as_gpts(arrays: dict) -> dict:
+    """Weights or gradients of the mixed model under a GPT's names: one matrix for query, key and value."""
+    renamed = {}
+    for name, array in arrays.items():
+        name = name.replace("norm1", "ln1").replace("norm2", "ln2").replace("norm_f", "ln_f")
+        if any(part in name for part in (".Wq.", ".Wk.", ".Wv.")):
+            name = name.replace("Wq", "Wqkv").replace("Wk.", "Wqkv.").replace("Wv", "Wqkv")
+            array = np.concatenate([renamed[name], array]) if name in renamed else array
+        renamed[name] = array
+    return renamed
+
+
+@given(seeds, dtypes, st.booleans(), st.booleans())
+def test_without_a_change_it_is_a_gpt(seed, dtype, qkv_bias, tie_weights):
+    """The same initial weights from a seed; with copied weights the same logits, loss and every gradient. (To rounding: three
+    products where a GPT has one.)"""
+    from mixed_model import MixedModel
+
+    form = {}, None, qkv_bias, tie_weights
+    gpt_config = npgpt.GPTConfig(
+        23, 2, 4, 8, 7, position="learned", ffn_hidden=11, qkv_bias=qkv_bias, tie_weights=tie_weights, head_bias=False,
+        init_std=0.3,
+    )  # fmt: skip
+    gpt, mixed = (
+        npgpt.GPTModel(gpt_config, seed=seed, dtype=dtype),
+        MixedModel(mixed_config(form, init_std=0.3), seed=seed, dtype=dtype),
+    )
+    assert_the_same_end(gpt, mixed, as_gpts, seed, 64 * eps(dtype))
+
+
+@given(seeds, dtypes, st.sampled_from([1, 2, 4]), st.booleans(), st.booleans())
+def test_with_all_changes_it_is_a_llama(seed, dtype, K, qkv_bias, tie_weights):
+    """Bit for bit: initial weights from a seed, logits, loss, every gradient."""
+    from mixed_model import MixedModel
+
+    config = mixed_config((LLAMA, K, qkv_bias, tie_weights))
+    own = {"rms_norm", "rope", "swiglu", "bias", "init_std"}
+    llama_config = npgpt.LlamaConfig(**{name: value for name, value in config.to_dict().items() if name not in own})
+    llama, mixed = npgpt.LlamaModel(llama_config, seed=seed, dtype=dtype), MixedModel(config, seed=seed, dtype=dtype)
+    assert_the_same_end(llama, mixed, lambda arrays: arrays, seed, 0)
+
+
+def assert_the_same_end(end, mixed, renamed, seed, tolerance):
+    rng = np.random.default_rng(seed)
+    for name, weight in renamed(mixed.state_dict()).items():
+        assert np.array_equal(weight, end.state_dict()[name]), name
+    for tensor in mixed.state_dict().values():  # as training might leave them: no scale is 1 and no bias 0
+        tensor += 0.3 * rng.standard_normal(tensor.shape).astype(tensor.dtype)
+    end.load_state_dict(renamed(mixed.state_dict()))
+    ids, targets = tokens(rng, end.config)
+    results = []
+    for model, under in ((mixed, renamed), (end, lambda arrays: arrays)):
+        loss = model.loss_and_grad(ids, targets)
+        results.append({"loss": np.array(loss), "logits": model(ids)} | under(model.gradients()))
+    assert list(results[0]) == list(results[1])
+    errors = model_errors(*results)
+    assert max(errors.values()) <= tolerance, errors
+
+
+@given(seeds, forms, st.sampled_from([0.0, 0.3]))
+def test_every_form_has_torchs_logits_loss_gradients_and_trace(seed, form, dropout):
+    """Every switch on or off, whatever the others are."""
+    models, (ids, targets) = both_models(mixed_config(form, dropout=dropout), seed)
+    values, gradients, traced = [], [], []
+    for model in models:
+        values.append({"loss": np.array(model.loss_and_grad(ids, targets)), "logits": as_numpy(model(ids))})
+        gradients.append(model.gradients())
+        trace = model.trace(ids, targets)
+        traced.append([{name: as_numpy(pair[i]) for name, pair in trace.items()} for i in range(2)])
+    for torch32, torch64, ours in (values, gradients, *zip(*traced, strict=True)):
+        assert_model_parity(ours, torch32, torch64, "float64")
+
+
+@given(seeds, forms)
+def test_every_forms_gradient_is_the_complex_steps(seed, form):
+    (_, twin, model), (ids, targets) = both_models(mixed_config(form), seed)
+
+    def derivative(direction):
+        return loss_derivative(model, direction, ids, targets), 0.0
+
+    assert not derivative_alarm(model, twin, derivative, ids, targets, 1e-12, seed)
+
+
+@given(switches, st.sampled_from([1, 2, 4]))
+def test_a_form_has_the_parameters_that_it_is_asked_for(form, K):
+    """To half a row of each of the FFN's matrices in each block; and as many as its model trains, on both sides."""
+    from mixed_model import MixedModel, num_parameters, of_size
+    from mixed_model_torch import MixedModel as TorchModel
+
+    first = mixed_config(({}, None, False, True), ffn_hidden=32)
+    wanted = num_parameters(first)
+    config = of_size(mixed_config((form, K, False, True)), wanted)
+    assert abs(num_parameters(config) - wanted) <= config.n_layer * (3 * config.n_embd + 2) / 2
+    assert MixedModel(config).num_parameters() == TorchModel(config).num_parameters() == num_parameters(config)
+
+
+@pytest.mark.parametrize("switch", [*LLAMA, "init_std"])
+def test_a_switch_that_is_none_is_refused_by_name(switch):
+    from mixed_model import MixedConfig
+
+    with pytest.raises(TypeError, match=f"{switch} must be .*, got 'yes'"):
+        MixedConfig(23, 2, 4, 8, 7, **{switch: "yes"})
