@@ -5,7 +5,7 @@ share one key-value head. After each change the model is trained anew. All of th
 change frees or takes, the FFN's width makes up for), the same learning rate, the same spread of initial weights, and, seed by
 seed, the same batches. The model between the two is mixed_model.py.
 
-The default is small and brief. What the gallery shows, some twenty minutes on one core, on a book of one's own:
+The default is small and brief. What the gallery shows, less than half an hour on one core:
     python examples/12_from_gpt_to_llama.py --input-file book.txt --preset nanogpt-cpu --steps 600 --seeds 3 --float32
 """
 

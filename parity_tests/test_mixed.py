@@ -1,7 +1,5 @@
 """The model of example 12, between GPT and Llama: at its ends it is those two, and everywhere its gradients are right."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,23 +11,15 @@ from npgpt.models.layout import initial_weights
 from .checks import derivative_alarm, loss_derivative
 from .strategies import dtypes, seeds, tokens
 from .tolerances import as_numpy, assert_model_parity
+from mixed_model import MixedConfig, MixedModel, layout, num_parameters, of_size
+from mixed_model_torch import MixedModel as TorchModel
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 LLAMA = {"rms_norm": True, "rope": True, "swiglu": True, "bias": False}
 switches = st.fixed_dictionaries({name: st.booleans() for name in LLAMA})
 forms = st.tuples(switches, st.sampled_from([1, 2, 4]), st.booleans(), st.booleans())  # and K, qkv_bias, tie_weights
 
 
-@pytest.fixture(scope="module", autouse=True)
-def beside_the_examples():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        yield
-
-
 def mixed_config(form, **more):
-    from mixed_model import MixedConfig
-
     changed, K, qkv_bias, tie_weights = form
     options = {"n_kv_head": K, "ffn_hidden": 11, "qkv_bias": qkv_bias, "tie_weights": tie_weights, "norm_eps": 1e-3}
     return MixedConfig(23, 2, 4, 8, 7, **options | changed | more)
@@ -37,18 +27,17 @@ def mixed_config(form, **more):
 
 def after_training(config, seed) -> dict[str, np.ndarray]:
     """Weights as training might leave them: no scale is 1 and no bias 0. (In float32, so that all dtypes have the same.)"""
-    from mixed_model import layout
-
     rng, start = np.random.default_rng(seed), initial_weights(layout(config), 0)
     return {name: (w + 0.3 * rng.standard_normal(w.shape)).astype(np.float32) for name, w in start.items()}
 
 
 def all_models(config, seed):
     """Torch's model in float32 and float64 and NumPy's in float64, with the same weights; and ids and targets."""
-    from mixed_model import MixedModel
-    from mixed_model_torch import MixedModel as TorchModel
-
-    models = TorchModel(config), TorchModel(config, dtype="float64"), MixedModel(config, dtype="float64")
+    models = (
+        TorchModel(config),
+        TorchModel(config, dtype="float64"),
+        MixedModel(config, dtype="float64"),
+    )
     for model in models:
         model.load_state_dict(after_training(config, seed))
     return models, tokens(np.random.default_rng(seed), config)
@@ -77,8 +66,6 @@ def values_and_gradients(model, weights, ids, targets, under=lambda arrays: arra
 def test_without_a_change_it_is_a_gpt(seed, dtype, qkv_bias, tie_weights):
     """From a seed the same weights, bit for bit; with trained ones the same loss, logits and every gradient, to rounding: three
     products stand where a GPT has one."""
-    from mixed_model import MixedModel
-
     config = mixed_config(({}, None, qkv_bias, tie_weights), init_std=0.3)
     gpt_config = npgpt.GPTConfig(23, 2, 4, 8, 7, "learned", 11, qkv_bias, tie_weights, head_bias=False, init_std=0.3)
     ours = MixedModel(config, seed=seed, dtype=dtype)
@@ -93,8 +80,6 @@ def test_without_a_change_it_is_a_gpt(seed, dtype, qkv_bias, tie_weights):
 @given(seeds, dtypes, st.sampled_from([1, 2, 4]), st.booleans(), st.booleans())
 def test_with_all_changes_it_is_a_llama(seed, dtype, K, qkv_bias, tie_weights):
     """Bit for bit: the weights from a seed, and with trained ones loss, logits and every gradient."""
-    from mixed_model import MixedModel
-
     config = mixed_config((LLAMA, K, qkv_bias, tie_weights))
     own = {*LLAMA, "init_std"}
     llama_config = npgpt.LlamaConfig(**{name: value for name, value in config.to_dict().items() if name not in own})
@@ -134,9 +119,6 @@ def test_every_forms_gradient_is_the_complex_steps(seed, form):
 @given(switches, st.sampled_from([1, 2, 4]))
 def test_a_form_has_the_parameters_that_it_is_asked_for(form, K):
     """To half a row of each of the FFN's matrices in each block; and as many as its model trains, on both sides."""
-    from mixed_model import MixedModel, num_parameters, of_size
-    from mixed_model_torch import MixedModel as TorchModel
-
     first = mixed_config(({}, None, False, True), ffn_hidden=32)
     wanted = num_parameters(first)
     config = of_size(mixed_config((form, K, False, True)), wanted)
@@ -146,7 +128,5 @@ def test_a_form_has_the_parameters_that_it_is_asked_for(form, K):
 
 @pytest.mark.parametrize("switch", [*LLAMA, "init_std"])
 def test_a_switch_that_is_none_is_refused_by_name(switch):
-    from mixed_model import MixedConfig
-
     with pytest.raises(TypeError, match=f"{switch} must be .*, got 'yes'"):
         MixedConfig(23, 2, 4, 8, 7, **{switch: "yes"})
