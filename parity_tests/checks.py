@@ -118,7 +118,7 @@ def model_complex_step(seed: int, config: Config) -> bool:
 
 def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
     """The derivative of a NumPy model's loss along the directions, by the complex step."""
-    complex_model = npgpt.make_model(model.config, dtype="float64")
+    complex_model = type(model)(model.config, dtype="float64")
     complex_model.build("complex128")
     complex_model.load_state_dict(model.state_dict())
     for name, direction in directions.items():

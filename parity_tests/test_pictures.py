@@ -21,6 +21,7 @@ from .strategies import seeds
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("[0-9][0-9]_*.py"))
+NEEDED = {"11_a_real_language_model.py": ("--random",)}  # what a script needs to run on any machine
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def test_both_backends_and_languages_print_the_same_numbers_and_draw(monkeypatch
         folder = tmp_path / options[1]
         folder.mkdir()
         monkeypatch.chdir(folder)
-        run(monkeypatch, script, "--quick", *options)
+        run(monkeypatch, script, "--quick", *options, *NEEDED.get(script, ()))
         printed.append(capsys.readouterr().out.splitlines())
         pictures.append(sorted(path.name for path in (folder / "out").iterdir() if path.suffix in (".png", ".gif")))
         for name in pictures[-1]:
@@ -112,6 +113,11 @@ def test_an_unknown_language_or_backend_is_refused(monkeypatch, capsys, tmp_path
         ("10_larger_texts.py", ["--neighbours", "9"], "a window of 12 and its target need 13, 9 neighbours 10"),
         ("10_larger_texts.py", ["--vocab-size", "200"], "vocab_size must be at least 256, the number of bytes; got 200"),
         ("10_larger_texts.py", ["--n-embd", "5"], "n_embd must be divisible by n_head"),
+        ("12_from_gpt_to_llama.py", ["--steps", "0"], "--steps must be at least 1, got 0"),
+        ("12_from_gpt_to_llama.py", ["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        ("12_from_gpt_to_llama.py", ["--learning-rates", "0.01", "inf"], "--learning-rates must be above 0 and finite"),
+        ("12_from_gpt_to_llama.py", ["--input-file", "nowhere.txt"], "nowhere.txt: No such file"),
+        ("12_from_gpt_to_llama.py", ["--input-file", "file"], "file holds no text"),
         *((script, ["--out-dir", "file/inside"], "file/inside: Not a directory") for script in SCRIPTS),
     ],
 )
@@ -144,6 +150,13 @@ def test_larger_texts_of_other_kinds(monkeypatch, capsys, tmp_path, text):
         floor = float(re.search(r"who knows its chain: (\d\.\d{3}) bits", out)[1])
         assert 2 < floor < min(costs) < 5
     assert ("characters" if text == "file" else "letters") + ": of the 3 nearest of" in out
+
+
+def test_a_text_without_a_window_to_hold_out_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "book.txt").write_text("once upon a time\n" * 9)  # 153 characters
+    with pytest.raises(SystemExit, match="error: the text is too short: its last tenth holds 16 characters, a window needs 17"):
+        run(monkeypatch, "12_from_gpt_to_llama.py", "--input-file", "book.txt")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_without_the_library_of_byte_pairs_they_are_left_out(monkeypatch, capsys):

@@ -7,6 +7,7 @@ words); statistics.py has the numbers that only pictures need.
 """
 
 from .curves import (
+    below_the_first,
     gradient_flow,
     knowledge,
     larger_texts,
@@ -14,6 +15,7 @@ from .curves import (
     loss_curve,
     losses_by_size,
     next_letters,
+    one_change_at_a_time,
     positions,
     recall,
     row_gradients,
@@ -39,6 +41,7 @@ __all__ = [
     "VOWELS",
     "attention_maps",
     "attention_steps",
+    "below_the_first",
     "chosen_heads",
     "embedding_motion",
     "embedding_space",
@@ -58,6 +61,7 @@ __all__ = [
     "matrix",
     "new_figure",
     "next_letters",
+    "one_change_at_a_time",
     "plot_dots",
     "positions",
     "recall",

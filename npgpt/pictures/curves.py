@@ -26,6 +26,7 @@ from .style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -288,17 +289,57 @@ def shapes(names: Sequence[str], losses: Array, title: str, lang: str = "en") ->
     losses = np.asarray(losses, dtype=np.float64)
     figure = new_figure(8, 0.5 * len(names) + 1.6)
     axes = figure.add_subplot()
+    seeds_in_rows(axes, names, losses)
+    axes.set_ylabel(say("layers × heads"))
+    axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
+    return figure
+
+
+def seeds_in_rows(axes: "Axes", names: Sequence[str], losses: Array) -> None:
+    """losses (N, S) of N models and S seeds, a row a model: a dot a seed, a bar at the mean."""
     for row, values in enumerate(losses):
         axes.plot([values.min(), values.max()], [row, row], color="0.75", linewidth=4, solid_capstyle="round")
         axes.plot(values, [row] * len(values), "o", color="0.35", markersize=5)
         axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=VOWEL, linewidth=2)
     axes.set_yticks(range(len(names)), names, size=9)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_ylabel(say("layers × heads"))
-    axes.set_xlabel(say("loss (nats a letter): a dot a seed, a bar at the mean"))
-    axes.set_title(wrapped(title, figure.get_figwidth()), size=11)
     axes.grid(axis="x", color="0.9")
     plain(axes)
+
+
+def one_change_at_a_time(names: Sequence[str], panels: Mapping[str, Array], title: str, lang: str = "en") -> "Figure":
+    """What each of N steps from one model to another does. panels : name -> losses (N, S) of S seeds."""
+    say = translator(lang)
+    figure = new_figure(4 + 5 * len(panels), 0.5 * len(names) + 2, title)
+    for axes, (name, losses) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        seeds_in_rows(axes, names, np.asarray(losses, dtype=np.float64))
+        axes.set_title(name, size=10)
+        axes.set_xlabel(say("loss (nats a character): a dot a seed, a bar at the mean"))
+    return figure
+
+
+def below_the_first(
+    steps: Sequence[int], names: Sequence[str], panels: Mapping[str, Array], title: str, lang: str = "en"
+) -> "Figure":
+    """How far below the first model's loss the others' lie on the way. panels : name -> losses (N, P) of the N models that
+    `names` names, at P places of the training, whose steps are given."""
+    say = translator(lang)
+    figure = new_figure(2 + 5.5 * len(panels), 4.6, title)
+    for axes, (name, losses) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        first, *others = np.asarray(losses, dtype=np.float64)
+        axes.axhline(0, color="black", linewidth=0.8, label=names[0])
+        for number, (label, values) in enumerate(zip(names[1:], others, strict=True)):
+            axes.plot(steps, first - values, color=f"C{number}", marker="os^DvP"[number % 6], markersize=4, label=label)
+        axes.set_title(name, size=10)
+        axes.set_xlabel(say("step"))
+        axes.set_ylabel(say("nats below {name}, on the same batches", name=names[0]))
+        plain(axes)
+    figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -61,6 +61,8 @@ TURKISH = {
     "knee: n_embd = {n}": "dirsek: n_embd = {n}",
     "layers × heads": "katman × başlık",
     "loss (nats a letter): a dot a seed, a bar at the mean": "kayıp (harf başına nat): nokta bir tohum, çizgi ortalama",
+    "loss (nats a character): a dot a seed, a bar at the mean": "kayıp (karakter başına nat): nokta bir tohum, çizgi ortalama",
+    "nats below {name}, on the same batches": "aynı yığınlarda {name} modelinden kaç nat aşağıda",
     # ---- plots: matrices
     "scores: query · key / √D": "skorlar: sorgu · anahtar / √D",
     "weights: softmax of each row": "ağırlıklar: her satırın softmax'ı",
@@ -439,6 +441,26 @@ TURKISH = {
         "{fact!r} öğretilince öteki {total} sorudan {count} tanesine de öyle diyor; doğru {rehearsed} cümle yinelenince {fewer}"
     ),
     "what is said; number and colour: the right answer's probability": "verilen yanıt; sayı ve renk: doğru yanıtın olasılığı",
+    # ---- 12
+    "RMSNorm for LayerNorm": "LayerNorm yerine RMSNorm",
+    "RoPE for learned positions": "öğrenilen konumlar yerine RoPE",
+    "SwiGLU for GELU": "GELU yerine SwiGLU",
+    "no biases": "bias yok",
+    "{K} key-value heads for {H}": "{H} yerine {K} anahtar-değer başlığı",
+    "{training:,} characters to train on, {steps:,} steps of {B} windows of {T}; {held_out:,} are held out": (
+        "eğitim için {training:,} karakter, {T} karakterlik {B} pencereyle {steps:,} adım; sınama için {held_out:,}"
+    ),
+    "learning rate {rate:g}": "öğrenme oranı {rate:g}",
+    "parameters, FFN's width, held-out loss: mean (lowest..highest), gained by the change, seed by seed": (
+        "parametre, FFN'nin genişliği, sınama kaybı: ortalama (en düşük..en yüksek), değişikliğin kazancı, tohum tohum"
+    ),
+    "{panel}: {name} brings most, {gain:.3f} nats; all five {total:.3f}; seeds of one stage differ by up to {spread:.3f}": (
+        "{panel}: en çok kazandıran {name}, {gain:.3f} nat; beşi birden {total:.3f}; bir aşamanın tohumları arasındaki fark en "
+        "çok {spread:.3f}"
+    ),
+    "{panel}: Llama's loss less GPT's is {least:+.3f} nats where it is lowest (step {step:.0f}), {last:+.3f} at the end": (
+        "{panel}: Llama'nın kaybı eksi GPT'ninki, en düşük olduğu yerde (adım {step:.0f}) {least:+.3f} nat, sonda {last:+.3f}"
+    ),
 }
 
 
