@@ -143,8 +143,8 @@ REAL = "11_a_real_language_model.py"
 @pytest.mark.parametrize("published", ["gpt"], indirect=True)
 def test_a_folder_is_opened_and_stays_as_it_is(published, monkeypatch, capsys):
     before = {path.name: path.read_bytes() for path in published.iterdir()}
-    options = ["--prompt", "$ali ata$ bak\n", "--answer", " bak", "--steps", 5, "--threads", 1]
-    script(monkeypatch, REAL, published, "--quick", "--learning-rate", 3e-2, *options)
+    options = ["--prompt", "$ali ata$ bak\n", "--answer", " bak", "--steps", 40, "--threads", 1]
+    script(monkeypatch, REAL, published, "--learning-rate", 1e-2, *options)
     out = capsys.readouterr().out
     assert re.search(r"\d tokens a second", out) and "taught: 'The capital of France is bak'" in out
     ways = re.split(r"\n  (?:all weights|blocks\.1\.ffn\.down|all, others rehearsed): ", out)

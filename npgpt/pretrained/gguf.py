@@ -131,6 +131,7 @@ class File:
 
 def read_file(path: str | os.PathLike) -> File:
     """The header of a .gguf file. Raises FileNotFoundError; ValueError where it is damaged or of a format that is not known."""
+    library()
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
