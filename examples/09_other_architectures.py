@@ -3,14 +3,14 @@
 Models of 248, 1,000, 10,000 and 100,000 parameters on the article's sentences and on a text whose entropy is known; a name to
 remember; gates, steps and attention over the letters of a sentence; and a map that all three have, put to the test.
 
-The default trains the small ones briefly. The whole measurement, about half an hour on one core:
+The default trains the small ones briefly. The whole measurement, about 40 minutes on one core:
     python examples/09_other_architectures.py --sizes 248 1000 10000 100000 --steps 1000 --seeds 3 \\
         --learning-rates 0.003 0.01 0.03 --recall-size 10000 --recall-steps 6000
 """
 
 # %%
 import dataclasses
-import sys
+import math
 
 from common import SENTENCES, start, windows
 
@@ -23,7 +23,8 @@ from npgpt.pictures import KINDS
 from npgpt.pictures.statistics import ngram_entropy, numpy_array, rank_correlation
 from npgpt.text.harmony import entropy_after, entropy_rate, harmony_text, log_probabilities
 
-from equal_budget import BATCH, CONFIGS, T, best_of_rates, compare, train
+from command_line import check_at_least, told_errors
+from equal_budget import BATCH, COMPARED, CONFIGS, T, best_of_rates, compare, train
 
 
 def options(add) -> None:
@@ -37,8 +38,10 @@ def options(add) -> None:
 
 run = start(__doc__, prompt="ali topu at.", longest=T, more=options)
 say, lang, args = run.say, run.args.lang, run.args
-if min(args.steps, args.seeds, args.recall_steps) < 1 or not all(rate > 0 for rate in args.learning_rates):
-    sys.exit("error: --steps, --seeds and --recall-steps must be at least 1, --learning-rates above 0")
+with told_errors():
+    check_at_least(1, args, "steps", "seeds", "recall_steps")
+    if not all(0 < rate < math.inf for rate in args.learning_rates):
+        raise ValueError(f"--learning-rates must be above 0 and finite, got {args.learning_rates}")
 sizes, seeds = sorted(set(args.sizes)), range(args.seed, args.seed + args.seeds)
 
 
@@ -144,7 +147,7 @@ run.save(pictures.recall(NEAR, right, chance=1 / NAMES, trained=TRAINED, title=t
 
 # %% Inside: what each keeps and lets go, letter by letter
 INSIDE = 1000 if 1000 in sizes else sizes[0]
-gpt, lstm, mamba = (models[INSIDE, kind][0] for kind in KINDS)
+gpt, lstm, mamba = (models[INSIDE, kind][0] for kind in COMPARED)
 prompt, prompt_text = run.prompt, npgpt.detokenize(run.prompt)
 
 
@@ -212,7 +215,7 @@ texts = [npgpt.tokenize(line) for line in lines[:: max(1, len(lines) // (2 if ar
 run.print("rank correlation with replacing each letter ({count} parameters, {texts} sentences): mean (lowest..highest seed)",
           count=f"{INSIDE:,}", texts=len(texts))  # fmt: skip
 correlations = {}
-for kind in KINDS:
+for kind in COMPARED:
     found = [agreement(model, texts) for model in models[INSIDE, kind]]
     correlations[kind] = {name: np.array([row[name] for row in found]) for name in found[0]}
     for name, row in correlations[kind].items():

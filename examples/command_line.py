@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         if not saved:
             raise ValueError(f"{path} holds a model and no run to go on with")
         self.set_defaults(**saved)
-        self.check_fixed({name: saved.get(name) for name in fixed}, f"the run in {path.parent}")
+        self.check_fixed({name: saved[name] for name in fixed if name in saved}, f"the run in {path.parent}")
         return checkpoint
 
     def check_fixed(self, fixed: Mapping, whose: str) -> None:

@@ -11,6 +11,7 @@ from npgpt.pictures import KINDS
 
 T, V = 24, len(npgpt.letters)  # context, letters
 BATCH = 16
+COMPARED = ("gpt", "lstm", "mamba")
 GPT, LSTM, Mamba = npgpt.GPTConfig, npgpt.LSTMConfig, npgpt.MambaConfig
 CONFIGS = {  # parameters -> a config of each kind that has (nearly) as many
     248: (  # exactly. Given up: GPT trains no Wqkv and has no FFN, Mamba has no head of its own, one state and three taps
@@ -56,7 +57,7 @@ def compare(run: Run, sizes, seeds, training, test) -> tuple[dict, dict]:
     Gives kind -> (parameters (S,), losses (S, seeds)), and (size, kind) -> the models of all seeds.
     """
     args, steps = run.args, run.steps(run.args.steps)
-    results, models = {kind: ([], []) for kind in KINDS}, {}
+    results, models = {kind: ([], []) for kind in COMPARED}, {}
     for size in sizes:
         for config in CONFIGS[size]:
 

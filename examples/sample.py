@@ -1,4 +1,5 @@
-"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads. Or a published one, from its folder.
+"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads. Or a published one, from its
+folder or .gguf file.
 
 python examples/sample.py                                             what out/text/best.safetensors has learned
 python examples/sample.py --prompt "ali " --temperature 0.5 --num-samples 3
@@ -18,7 +19,7 @@ from command_line import Parser, check_at_least, told_errors
 def parse_arguments() -> argparse.Namespace:
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("--checkpoint", type=Path, default=Path("out/text/best.safetensors"), help="train_text.py's, or a folder")
+    add("--checkpoint", type=Path, default=Path("out/text/best.safetensors"), help="train_text.py's, a folder, or a .gguf file")
     parser.add_backend()
     add("--prompt", default="\n", help="what the text goes on from")
     add("--num-samples", type=int, default=1, help="how many texts")

@@ -61,10 +61,8 @@ def gradient_map(model, ids, targets) -> GradientMap:
     """
     ids, targets = checked_sequence(model, ids, targets)
     T = len(ids)
-    copies, copies_targets = (
-        np.tile(ids, (T, 1)),
-        np.tile(targets, (T, 1)),
-    )  # (T, T): row t for target t
+    copies = np.tile(ids, (T, 1))  # (T, T): row t for target t
+    copies_targets = np.tile(targets, (T, 1))  # (T, T)
     embed, dembed = map(numpy_array, model.trace(copies, copies_targets, where=np.eye(T, dtype=bool))["embed"])  # (T, T, C)
     gradient = -T * dembed
     times_embedding = (gradient * embed).sum(axis=-1)  # (T, T)

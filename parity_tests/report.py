@@ -269,7 +269,7 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParse
     preset = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     which = preset.add_mutually_exclusive_group().add_argument
     which("--preset", choices=PRESETS, default="article", help="the model; the options of its config change it")
-    which("--pretrained", metavar="FOLDER", help="the model and weights of a folder of transformers, without AdamW's steps")
+    which("--pretrained", metavar="PATH", help="the model in a folder of transformers or a .gguf file; without AdamW's steps")
     parser = argparse.ArgumentParser(
         prog="python -m parity_tests.report",
         description=__doc__.split("\n")[0],

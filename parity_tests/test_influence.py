@@ -14,6 +14,7 @@ CONFIGS = [
     npgpt.GPTConfig(V, n_layer=2, n_head=2, n_embd=4, seq_len=T),
     npgpt.LSTMConfig(V, n_layer=2, n_embd=3, n_hidden=4, seq_len=T),
     npgpt.MambaConfig(V, n_layer=2, n_embd=4, seq_len=T, tie_weights=False),
+    npgpt.LlamaConfig(V, n_layer=2, n_head=2, n_embd=4, seq_len=T, n_kv_head=1, tie_weights=False),
 ]
 IDS, TARGETS = np.array([4, 0, 6, 2, 5, 1]), np.array([0, 6, 6, 3, 1, 4])  # no id twice: a row of the table is one position
 

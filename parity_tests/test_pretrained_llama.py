@@ -163,7 +163,7 @@ def filled_in(config: LlamaConfig) -> dict:
         ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2}}, "rope_type is 'linear'"),
         ({"rope_parameters": {"rope_type": "llama3", "factor": 8}}, "rope_type 'llama3' needs .*; low_freq_factor, "),
         ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
-        ({"rope_parameters": {"rope_theta": "far"}}, "config.json: could not convert string to float: 'far'"),
+        ({"rope_parameters": {"rope_theta": "far"}}, "config.json: rope_theta must be a number, got 'far'"),
         ({"rope_parameters": [1]}, "rope_parameters must be an object or null, got"),
         ({"num_key_value_heads": 3}, "n_kv_head must divide n_head"),
         ({"head_dim": 3}, "must have an even number of features"),

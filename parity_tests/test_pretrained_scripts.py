@@ -111,7 +111,7 @@ def test_dropout_is_as_asked_and_the_defaults_are_for_fine_tuning(published, mon
         (["--seq-len", 33], "published has a context of 32 tokens, which cannot become 33"),
         (["--resume"], "--init-from begins a run, and --resume goes on with one: take one of them"),
         (["--init-from", "nowhere"], "no folder at nowhere"),
-        (["--init-from", "text.txt"], "no folder at text.txt"),
+        (["--init-from", "text.txt"], "text.txt is neither a folder nor a .gguf file"),
     ],
 )
 def test_what_a_published_model_cannot_be_trained_with_is_said(published, monkeypatch, options, message):
@@ -178,6 +178,9 @@ def test_the_gradient_of_one_prediction_is_the_difference_of_two_sums(backend, p
         (["--random", "--prompt", "a"], r"--prompt must hold 2 to 40 tokens, got 1: 'a'"),
         (["--random", "--prompt", "xyz " * 40], r"--prompt must hold 2 to 40 tokens, got "),
         (["--random", "--steps", 0], "--steps must be at least 1, got 0"),
+        (["--random", "--answer", ""], "--answer must hold 1 to 40 tokens, got 0: ''"),
+        (["--random", "--learning-rate", "nan"], "--learning-rate must be above 0 and finite, got nan"),
+        (["--random", "nowhere"], "--random takes no path, got nowhere"),
         (["--random", "--device", "cuda"], "'auto' or 'cpu' for NumPy"),
         (["--random", "--out-dir", "file/inside"], "file/inside: Not a directory"),
     ],

@@ -1,4 +1,4 @@
-"""Published models, in the folders that npgpt/pretrained reads and writes; here is only the way to the device."""
+"""Published models, in the folders and files that npgpt/pretrained reads and writes; here is only the way to the device."""
 
 from os import PathLike
 
@@ -9,9 +9,9 @@ from .models import make_model
 from .models.base import LanguageModel
 
 
-def load_pretrained(folder: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
-    """The model in a folder of Hugging Face's transformers, on the device. See npgpt.load_pretrained."""
-    config, weights = read_pretrained(folder)
+def load_pretrained(path: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
+    """The model in a folder of Hugging Face's transformers, or in a .gguf file, on the device. See npgpt.load_pretrained."""
+    config, weights = read_pretrained(path)
     return make_model(config, device, dtype=dtype, weights=weights)
 
 

@@ -170,7 +170,8 @@ class LanguageModel:
     def trace(self, ids, targets=None, where=None) -> dict[str, tuple[Array, Array | None]]:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
-        where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them.
+        where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them. Without
+            targets it says nothing.
         The arrays are copies. The parameters' gradients stay as they were. Raises TypeError or
         ValueError where ids, targets or where do not fit.
         """

@@ -142,7 +142,7 @@ def in_its_place(whole: dict[str, Array] | None, rows: slice, seen: slice) -> No
 def attention_in_tiles(
     q: Array, k: Array, v: Array, mask: Array | None = None, note: Note = ignore, tile: int = TILE
 ) -> tuple[Array, TiledCache]:
-    """The same as `attention`, `tile` queries at a time: what layers.py calls for more than TILE queries.
+    """The same as `attention`, `tile` queries at a time: what is called for more than TILE queries.
 
     A whole step of a model of 2 layers and 128 features takes 1.5 times as long without it at T = 1,024, and 1.6 times at
     T = 4,096 (measured on one core, float32); at T = 256 it makes no difference.

@@ -1,12 +1,13 @@
 """Grouped queries: attention in which several query heads ask the same key head, and take home the same values.
 
 There are H query heads and K key heads, with their values; each key head serves a group of G = H / K query heads that stand in
-a row. Head h asks key head k = h // G (rounded down):
+a row. Head h asks key head h // G (rounded down):
 
     scores[h] = q[h] . k[h // G] / sqrt(D)          z[h] = pattern[h] v[h // G]
 
-and all else is attention's (attention.py). K = H is plain attention; K = 1, one key head for all, is "multi-query". What is
-saved is not in training: while text is generated, keys and values are what is remembered, and here they are G times fewer.
+and all else is attention's (attention.py). K = H is plain attention; K = 1, one key head for all, is "multi-query". Little
+is saved in training (Wk and Wv are G times smaller), most while text is generated: keys and values are what is remembered, and
+here they are G times fewer.
 
 As arrays: query heads (B, H, R, D) are read as (B, K, G, R, D), the g-th of group k at [k, g]. The keys (B, K, T, D) are needed
 G times, as (B, K, G, T, D): a view whose axis G has the step 0 shows each of them G times, and no number is copied.

@@ -2,8 +2,7 @@
 
 matplotlib is imported on the first call, so that importing this stays as light as NumPy. `lang` is "en" or "tr"; what a picture
 says stands in labels.py. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with numbers),
-curves.py (lines and bars), tokens.py (texts of
-words); statistics.py has the numbers that only pictures need.
+curves.py (lines and bars), tokens.py (texts of words); statistics.py has the numbers that only pictures need.
 """
 
 from .curves import (

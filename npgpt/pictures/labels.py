@@ -332,20 +332,20 @@ TURKISH = {
     "GPT: attention, head {head}": "GPT: dikkat, başlık {head}",
     "space": "boşluk",
     "full stop": "nokta",
-    "the LSTM's forget gate, mean at": "LSTM'in unutma kapısı, ortalama:",
+    "the LSTM's forget gate, mean at": "LSTM'nin unutma kapısı, ortalama:",
     "Mamba's step delta, mean at": "Mamba'nın delta adımı, ortalama:",
     "{count} parameters: the forget gate lets go most at {forgets}, delta is largest at {writes}": (
         "{count} parametre: unutma kapısının en çok bıraktığı yer: {forgets}; deltanın en büyük olduğu yer: {writes}"
     ),
     "rank correlation with replacing each letter ({count} parameters, {texts} sentences): mean (lowest..highest seed)": (
-        "her harfi değiştirmeyle sıra korelasyonu ({count} parametre, {texts} cümle): ortalama (en düşük..en yüksek tohum)"
+        "her harfi değiştirmenin etkisiyle sıra korelasyonu ({count} parametre, {texts} cümle): ortalama (en az..en çok)"
     ),
     "gradient × embedding": "gradyan × vektör",
     "length of the gradient": "gradyanın uzunluğu",
     "gradient × (embedding - mean)": "gradyan × (vektör - ortalama)",
-    "replaced: size of the change": "değiştirince: değişimin boyu",
+    "replaced: size of the change": "değiştirince: değişimin büyüklüğü",
     "Who is right? Rank correlation with replacing the letter: attention {attention:.2f}, the gradient's length {lengths}": (
-        "Hangisi haklı? Harfi değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyanın uzunluğu {lengths}"
+        "Hangisi haklı? Harfi değiştirmenin etkisiyle sıra korelasyonu: dikkat {attention:.2f}, gradyanın uzunluğu {lengths}"
     ),
     # ---- 10
     "characters": "karakterler",
@@ -375,7 +375,7 @@ TURKISH = {
     "last vowel front": "son ünlüsü ince olanlar",
     "last vowel back": "son ünlüsü kalın olanlar",
     "{name}: {one} and {other} lie {a:.1f}, {b:.1f}, {c:.1f} radii apart with 1, 10, 100 % (by lot {lot:.1f})": (
-        "{name}: metnin %1, %10, %100 kadarıyla {one} ile {other} arası {a:.1f}, {b:.1f}, {c:.1f} yarıçap (kurayla {lot:.1f})"
+        "{name}: metnin %1, %10, %100 kadarıyla {one} ile {other} arası {a:.1f}, {b:.1f}, {c:.1f} yarıçap (rastgele {lot:.1f})"
     ),
     "With a hundred times the text: {costs} bits a character": "Yüz kat metinle karakter başına bit: {costs}",
     "of the text": "metnin payı",
@@ -428,7 +428,7 @@ TURKISH = {
     "rank of {right!r}": "{right!r} kaçıncı",
     "  {name} looks at {word!r}: {share:.2f}": "  {name}, {word!r} parçasına bakıyor: {share:.2f}",
     "What decides {right!r}: rank correlation with replacing the token: attention {attention:.2f}, gradient {gradient:.2f}": (
-        "{right!r} neye bağlı: parçayı değiştirmeyle sıra korelasyonu: dikkat {attention:.2f}, gradyan {gradient:.2f}"
+        "{right!r} neye bağlı? Parçayı değiştirmenin etkisiyle sıra korelasyonu: dikkat {attention:.2f}, gradyan {gradient:.2f}"
     ),
     "before": "önce",
     "all weights": "bütün ağırlıklar",
@@ -438,7 +438,7 @@ TURKISH = {
     ),
     "    {question!r}: {p:.3f}; it says {said!r}": "    {question!r}: {p:.3f}; dediği {said!r}",
     "Taught that {fact!r}, it says so of {count} of {total} others; with {rehearsed} true ones rehearsed, of {fewer}": (
-        "{fact!r} öğretilince öteki {total} sorudan {count} tanesine de öyle diyor; doğru {rehearsed} cümle yinelenince {fewer}"
+        "{fact!r} öğretilince öteki {total} sorudan {count} tanesine öyle diyor; {rehearsed} doğru cümle yinelenince {fewer} tanesine"
     ),
     "what is said; number and colour: the right answer's probability": "verilen yanıt; sayı ve renk: doğru yanıtın olasılığı",
     # ---- 12
@@ -450,7 +450,7 @@ TURKISH = {
     "{training:,} characters to train on, {steps:,} steps of {B} windows of {T}; {held_out:,} are held out": (
         "eğitim için {training:,} karakter, {T} karakterlik {B} pencereyle {steps:,} adım; sınama için {held_out:,}"
     ),
-    "learning rate {rate:g}": "öğrenme oranı {rate:g}",
+    "learning rate {rate:g}": "öğrenme hızı {rate:g}",
     "parameters, FFN's width, held-out loss: mean (lowest..highest), gained by the change, seed by seed": (
         "parametre, FFN'nin genişliği, sınama kaybı: ortalama (en düşük..en yüksek), değişikliğin kazancı, tohum tohum"
     ),

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 VOWELS = "aeıioöuü"
 CONSONANTS = "".join(letter for letter in letters if letter.isalpha() and letter not in VOWELS)
 VOWEL, CONSONANT, OTHER = "#c1272d", "#1f4e9c", "#444444"  # the three families, where single letters do not matter
-KINDS = {"gpt": "GPT", "lstm": "LSTM", "mamba": "Mamba"}  # how a picture names a kind of model
-KIND_COLOURS = {"gpt": "#0072b2", "lstm": "#d55e00", "mamba": "#009e73"}  # three that the colour-blind tell apart
-KIND_MARKERS = {"gpt": "o", "lstm": "^", "mamba": "s"}
+KINDS = {"gpt": "GPT", "lstm": "LSTM", "mamba": "Mamba", "llama": "Llama"}  # how a picture names a kind of model
+KIND_COLOURS = {"gpt": "#0072b2", "lstm": "#d55e00", "mamba": "#009e73", "llama": "#cc79a7"}  # the colour-blind tell them apart
+KIND_MARKERS = {"gpt": "o", "lstm": "^", "mamba": "s", "llama": "D"}
 MARKERS = "o^sDvP"  # one for each set of points: colour alone would be lost in greyscale
 
 

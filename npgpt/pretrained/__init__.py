@@ -34,7 +34,7 @@ MODEL_TYPES = {"gpt2": gpt2, "llama": llama, "mamba": mamba, "qwen2": llama}  # 
 WRITTEN_AS = {"gpt": gpt2, "llama": llama, "mamba": mamba}  # config.kind -> what writes it
 
 
-def load_pretrained(folder: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
+def load_pretrained(path: str | PathLike, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """The model in a folder of model_type gpt2, llama, mamba or qwen2, or in a .gguf file of architecture llama, its weights
     converted to dtype. config.dropout is 0.
 
@@ -43,7 +43,7 @@ def load_pretrained(folder: str | PathLike, device: str = "cpu", dtype: str = "f
     out of the folder or is pickle, where a weight is missing, unknown or of another shape, and where the config asks for what
     the model here does not have.
     """
-    config, weights = read_pretrained(folder)
+    config, weights = read_pretrained(path)
     return make_model(config, device, dtype=dtype, weights=weights)
 
 
@@ -151,7 +151,7 @@ def take_head(family, found: dict[str, Tensor], fields: Mapping) -> bool:
 def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: Path) -> None:
     """Raises ValueError naming the first weights that are missing, unknown, of another shape or of a dtype that is not read."""
     if config.n_layer > len(found):  # before a layout of a billion layers is made
-        raise ValueError(f"{folder}: config.json asks for {config.n_layer} layers, and there are {len(found)} weights")
+        raise ValueError(f"{folder}: its config asks for {config.n_layer} layers, and there are {len(found)} weights")
     faults, known = [], set()
     for name, entry in layout_of(config).items():
         their_name, transposed = there(family, name)
@@ -166,7 +166,7 @@ def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: P
     faults += [f"unknown {name}" for name in found if name not in known]
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ValueError(f"the weights in {folder} do not fit its config.json: " + "; ".join(faults[:5]) + more)
+        raise ValueError(f"the weights in {folder} do not fit its config: " + "; ".join(faults[:5]) + more)
 
 
 def write_pretrained(folder: str | PathLike, config: Config, weights: Mapping[str, Array], tokenizer=None) -> None:

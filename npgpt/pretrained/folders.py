@@ -26,8 +26,10 @@ PIECE = 2**22  # bytes that are read at a time where numbers have to be converte
 
 
 def checked_folder(folder: str | PathLike) -> Path:
-    """The folder as a path. Raises FileNotFoundError where there is none."""
+    """The folder as a path. Raises FileNotFoundError where there is none; ValueError where it is something else."""
     if not os.path.isdir(folder):
+        if os.path.exists(folder):
+            raise ValueError(f"{folder} is neither a folder nor a .gguf file")
         raise FileNotFoundError(f"no folder at {folder}")
     return Path(folder)
 

@@ -204,7 +204,9 @@ CONTROL, USER_DEFINED = 3, 4  # token_type: such a token is found whole in a tex
 
 
 def tokenizer_of(file: File) -> BPETokenizer:
-    """The tokenizer of a file, from its own fields. Raises ValueError naming the file and what is not known or not there."""
+    """The tokenizer of a file, from its own fields. Raises ImportError where Hugging Face's tokenizers is not installed;
+    ValueError naming the file and what is not known or not there."""
+    hf = tokenizers_library()
     try:
         own = {name.removeprefix("tokenizer.ggml."): value for name, value in file.fields.items()}
         check_only({"tokenizer.ggml.model": own.get("model")}, **{"tokenizer.ggml.model": ("gpt2",)})
@@ -214,7 +216,6 @@ def tokenizer_of(file: File) -> BPETokenizer:
             isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, list) and len(types) == len(tokens)
         ):
             raise ValueError("its tokens, merges and token types are not there, or not equally many")
-        hf = tokenizers_library()
         vocabulary = {token: id for id, token in enumerate(tokens)}
         tokenizer = hf.Tokenizer(hf.models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
     except Exception as error:  # the library raises nothing more specific

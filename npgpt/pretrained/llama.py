@@ -36,7 +36,7 @@ NAMES = (
 
 # transformers' defaults (LlamaConfig and Qwen2Config, 5.x), where the two differ that of each.
 DEFAULTS = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu", "rms_norm_eps": 1e-6}
-DEFAULTS |= {"head_dim": None, "attention_bias": False, "mlp_bias": False, "initializer_range": 0.02}
+DEFAULTS |= {"head_dim": None, "attention_bias": False, "mlp_bias": False}
 DEFAULTS |= {"rope_parameters": None, "rope_theta": 10000.0, "rope_scaling": None}
 LLAMA = {"vocab_size": 32000, "intermediate_size": 11008, "num_key_value_heads": None, "max_position_embeddings": 2048}
 QWEN2 = {"vocab_size": 151936, "intermediate_size": 22016, "num_key_value_heads": 32, "max_position_embeddings": 32768}
@@ -85,7 +85,9 @@ def rope_here(own: dict) -> tuple[float, tuple | None]:
     kind = rope.get("rope_type", rope.get("type", "default"))
     check_only({"rope_type": kind}, rope_type=("default", "llama3"))
     check_only({"partial_rotary_factor": rope.get("partial_rotary_factor", 1)}, partial_rotary_factor=(1,))
-    theta = float(rope.get("rope_theta", own["rope_theta"]))
+    theta = rope.get("rope_theta", own["rope_theta"])
+    if isinstance(theta, bool) or not isinstance(theta, int | float):
+        raise ValueError(f"rope_theta must be a number, got {theta!r}")
     if kind == "default":
         return theta, None
     missing = [name for name in LLAMA3 if name not in rope]

@@ -14,17 +14,17 @@ OPTIONS, ADDED = "tokenizer_config.json", "added_tokens.json"
 END = "<|endoftext|>"  # GPT-2's and Mamba's mark between two texts
 
 
-def pretrained_tokenizer(folder: str | PathLike) -> BPETokenizer:
-    """The tokenizer of a folder, whose vocab_size is that of the folder's model: published ones may have rows for more tokens
-    than there are, and such an id has no text.
+def pretrained_tokenizer(path: str | PathLike) -> BPETokenizer:
+    """The tokenizer of a folder or of a .gguf file. Its vocab_size is that of the model there: published ones may have rows for
+    more tokens than there are, and such an id has no text.
 
     A special token in a text becomes its one id, as transformers reads it. Raises ImportError where Hugging Face's tokenizers
     is not installed; FileNotFoundError where the folder has none of the files; ValueError naming the file that is damaged, or
     where there are more tokens than the model has rows.
     """
-    if gguf.is_gguf(folder):
-        return gguf.tokenizer_of(gguf.read_file(folder))
-    folder = checked_folder(folder)
+    if gguf.is_gguf(path):
+        return gguf.tokenizer_of(gguf.read_file(path))
+    folder = checked_folder(path)
     if has_file(folder, TOKENIZER):
         tokenizer = BPETokenizer.load(file_in(folder, TOKENIZER))
     elif has_file(folder, VOCAB) or has_file(folder, MERGES):
