@@ -438,7 +438,7 @@ TURKISH = {
     ),
     "    {question!r}: {p:.3f}; it says {said!r}": "    {question!r}: {p:.3f}; dediği {said!r}",
     "Taught that {fact!r}, it says so of {count} of {total} others; with {rehearsed} true ones rehearsed, of {fewer}": (
-        "{fact!r} öğretilince öteki {total} sorudan {count} tanesine öyle diyor; {rehearsed} doğru cümle yinelenince {fewer} tanesine"
+        "{fact!r} öğretilince öteki {total} sorudan {count} tanesine öyle diyor; {rehearsed} doğru cümle yinelenince {fewer}"
     ),
     "what is said; number and colour: the right answer's probability": "verilen yanıt; sayı ve renk: doğru yanıtın olasılığı",
     # ---- 12
