@@ -42,22 +42,22 @@ def next_token_probabilities(
     logits = np.asarray(logits, dtype=np.float64)
     if np.isnan(logits).any():
         raise ValueError("the logits hold nan: no token can be chosen (has the model's training diverged?)")
+    if temperature == 0:
+        p = np.zeros_like(logits)
+        p[np.arange(len(p)), logits.argmax(axis=-1)] = 1  # of equal ones the first
+        return p
     order = np.argsort(-logits, axis=-1, kind="stable")  # (B, V): ids from the likeliest to the least likely
     ranked = np.take_along_axis(logits, order, axis=-1)  # (B, V), falling
-    if temperature == 0:
-        p = np.zeros_like(ranked)
-        p[:, 0] = 1
-    else:
-        with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to -inf, and to 0
-            p = np.exp((ranked - ranked[:, :1]) / temperature)
-        if top_k is not None:
-            p[:, int(top_k) :] = 0
+    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to -inf, and to 0
+        p = np.exp((ranked - ranked[:, :1]) / temperature)
+    if top_k is not None:
+        p[:, int(top_k) :] = 0
+    p /= p.sum(axis=-1, keepdims=True)
+    if top_p is not None and top_p < 1:  # at 1 the rounding of the sums would cut the tail off
+        before = np.cumsum(p, axis=-1) - p  # what the likelier ones have together
+        before[:, 0] = 0
+        p[before >= top_p] = 0
         p /= p.sum(axis=-1, keepdims=True)
-        if top_p is not None and top_p < 1:  # at 1 the rounding of the sums would cut the tail off
-            before = np.cumsum(p, axis=-1) - p  # what the likelier ones have together
-            before[:, 0] = 0
-            p[before >= top_p] = 0
-            p /= p.sum(axis=-1, keepdims=True)
     probabilities = np.empty_like(p)
     np.put_along_axis(probabilities, order, p, axis=-1)
     return probabilities
