@@ -9,6 +9,7 @@ Nothing is written into the file or folder: what is taught at the end is gone wi
 """
 
 # %%
+import gc
 import importlib.util
 import math
 import time
@@ -160,9 +161,9 @@ run.print("{known} of {total} facts are known", known=known, total=len(right))
 
 # %% Inside one answer, block by block: what would be said if the blocks ended here? (The norm and the head on each resid_post)
 trace = run.trace(model, [question_ids[0]])
-final_norm = model.norm_f if model.config.kind == "llama" else model.ln_f
+norm = "norm_f" if model.config.kind == "llama" else "ln_f"
 streams = np.array([trace[f"blocks.{i}.resid_post"][0][0, -1] for i in blocks])  # (L, C), at the last token
-lens = probabilities(model.head(final_norm(run.array(streams))))  # (L, V)
+lens = probabilities(model.head(getattr(model, norm)(run.array(streams))))  # (L, V)
 ranks = 1 + (lens > lens[:, right[0], None]).sum(axis=-1)  # (L,): of the right answer
 best = np.argsort(-lens, axis=-1, kind="stable")[:, :3]  # (L, 3)
 for i in blocks:
@@ -284,8 +285,9 @@ ways = {
 columns, said = {say("before"): p_before}, {say("before"): said_before}
 run.print("taught: {sentence!r}", sentence=questions[0] + tokenizer.decode(taught))
 for number, (way, (parameters, beside)) in enumerate(ways.items()):
-    if number:  # the model as it was; the other one's memory first, since one fills half a gigabyte
+    if number:  # the model as it was; first the other one's memory, a gigabyte with its gradients
         model = None
+        gc.collect()
         model = open_model()
     teach(parameters(), beside)
     columns[way], said[way] = answers()
