@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import npgpt
-from npgpt.runs.checkpoint import read_checkpoint
+from npgpt.runs.checkpoint import read_checkpoint, write_checkpoint
 
 from .conftest import PROFILE
 from .test_examples import EXAMPLES
@@ -177,6 +177,17 @@ def test_an_option_of_another_kind_is_refused_by_name(monkeypatch, kind, option)
     with pytest.raises(SystemExit, match=rf"^error: {option[0]} is no option of --model {kind}$"):
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert not Path("out").exists()
+
+
+def test_a_run_saved_before_an_option_existed_goes_on(monkeypatch, capsys):
+    run(monkeypatch, "--max-iters", 2)
+    path = Path("out/text/last.safetensors")
+    saved = read_checkpoint(path)
+    del saved.run["options"]["rope_theta"]  # which the first versions did not have
+    write_checkpoint(path, saved)
+    monkeypatch.setattr(sys, "argv", ["train_text.py", "--resume", "--max-iters", "3", "--device", "cpu"])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert read_checkpoint(path).step == 3
 
 
 def test_the_kind_of_a_run_cannot_change(monkeypatch):
