@@ -17,7 +17,7 @@ from npgpt.pictures.statistics import surprise
 from npgpt.pretrained import read_pretrained
 
 from . import report
-from .conftest import BPE_TEXT
+from .conftest import text_for_byte_pairs
 from .strategies import random_weights
 from .test_examples import EXAMPLES
 from .tolerances import as_numpy
@@ -29,7 +29,7 @@ BACKENDS = [npgpt, torchgpt]
 def published(request, vocabulary, tmp_path, monkeypatch) -> Path:
     """A folder with a model and a tokenizer, the name by which a reader gives it; a text lies beside it."""
     monkeypatch.chdir(tmp_path)
-    Path("text.txt").write_text(BPE_TEXT[:6000], encoding="utf-8")
+    Path("text.txt").write_text(text_for_byte_pairs()[:6000], encoding="utf-8")
     own = {"position": "learned", "qkv_bias": True, "tie_weights": True, "head_bias": False}
     configs = {"gpt": GPTConfig(601, 2, 2, 8, 32, **own), "mamba": MambaConfig(608, 1, 6, 32, conv_bias=False)}
     model = npgpt.make_model(configs[request.param], dtype="float64")
