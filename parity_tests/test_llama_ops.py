@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from npgpt.ops.attention import TILE, Cache, TiledCache, attention, attention_backward
 from npgpt.ops.grouped_attention import grouped_attention, grouped_attention_backward, head_by_head
 from npgpt.ops.note import ignore
-from npgpt.ops.rope import cosines_and_sines, rope, rope_backward
+from npgpt.ops.rope import cosines_and_sines, rope, rope_backward, stretched
 from npgpt.ops.silu import silu
 from npgpt.ops.swiglu import swiglu, swiglu_backward
 
@@ -43,6 +43,36 @@ def test_the_angles_are_the_formulas_of_the_paper():
             angle = t * 100.0 ** (-2 * i / 6)
             assert abs(cos[t, i] - math.cos(angle)) <= 4 * eps("float64")
             assert abs(sin[t, i] - math.sin(angle)) <= 4 * eps("float64")
+
+
+def test_stretching_slows_the_slow_pairs_keeps_the_fast_ones_and_blends_between():
+    """Llama 3's rule, case by case as Meta's code has it: by the wavelength, 2 pi / frequency."""
+    factor, low, high, original = 8.0, 1.5, 4.0, 100
+    wavelengths = np.array(
+        [3.0, 24.9, 25.1, 33.0, 50.0, 66.5, 66.8, 900.0]
+    )  # 100 / 4 = 25 and 100 / 1.5 = 66.7 are the borders
+    expected = []
+    for wavelength in wavelengths:
+        frequency = 2 * math.pi / wavelength
+        if wavelength < original / high:
+            expected.append(frequency)
+        elif wavelength > original / low:
+            expected.append(frequency / factor)
+        else:
+            smooth = (original / wavelength - low) / (high - low)
+            expected.append((1 - smooth) * frequency / factor + smooth * frequency)
+    found = stretched(2 * np.pi / wavelengths, factor, low, high, original)
+    assert np.allclose(found, expected, rtol=1e-14, atol=0)
+
+
+def test_the_angles_of_a_stretched_context_are_those_of_its_frequencies():
+    scaling, theta, D = (8.0, 1.0, 4.0, 16), 100.0, 6
+    frequency = stretched(theta ** (-2 * np.arange(3) / D), *scaling)
+    cos, sin = cosines_and_sines(7, D, theta, scaling)
+    for t in range(7):
+        assert np.allclose(cos[t], np.cos(t * frequency), rtol=0, atol=1e-14)
+        assert np.allclose(sin[t], np.sin(t * frequency), rtol=0, atol=1e-14)
+    assert np.abs(cos - cosines_and_sines(7, D, theta)[0]).max() > 0.1
 
 
 def test_each_pair_of_the_two_halves_is_turned_forward_by_its_own_angle():
