@@ -48,9 +48,7 @@ def test_the_angles_are_the_formulas_of_the_paper():
 def test_stretching_slows_the_slow_pairs_keeps_the_fast_ones_and_blends_between():
     """Llama 3's rule, case by case as Meta's code has it: by the wavelength, 2 pi / frequency."""
     factor, low, high, original = 8.0, 1.5, 4.0, 100
-    wavelengths = np.array(
-        [3.0, 24.9, 25.1, 33.0, 50.0, 66.5, 66.8, 900.0]
-    )  # 100 / 4 = 25 and 100 / 1.5 = 66.7 are the borders
+    wavelengths = np.array([3.0, 24.9, 25.1, 33.0, 50.0, 66.5, 66.8, 900.0])  # the borders: 25 and 66.7
     expected = []
     for wavelength in wavelengths:
         frequency = 2 * math.pi / wavelength
