@@ -47,8 +47,7 @@ PRESETS = {
         "gpt": NANOGPT | {"n_layer": 4, "n_head": 4, "n_embd": 128, "init_std": 0.04},
         "lstm": NANOGPT | {"n_layer": 2, "n_embd": 224, "learning_rate": 1e-2, "min_lr": 1e-3},
         "mamba": NANOGPT | {"n_layer": 3, "n_embd": 192, "learning_rate": 3e-3, "min_lr": 3e-4},
-        "llama": NANOGPT
-        | {"n_layer": 4, "n_head": 4, "n_kv_head": 2, "n_embd": 128, "ffn_hidden": 384, "learning_rate": 3e-3, "min_lr": 3e-4},
+        "llama": NANOGPT | {"n_layer": 4, "n_head": 4, "n_kv_head": 2, "n_embd": 128, "ffn_hidden": 384},
     },
 }
 
