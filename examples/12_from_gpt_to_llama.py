@@ -10,7 +10,6 @@ The default is small and brief. What the gallery shows, less than half an hour o
 """
 
 # %%
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,8 @@ import numpy as np
 import npgpt
 from npgpt import pictures
 
-from command_line import check_at_least, told_errors
-from equal_budget import mean_loss
+from command_line import check_above_0, check_at_least, told_errors
+from equal_budget import mean_loss, rise_and_fall
 from mixed_model import MixedConfig, num_parameters, of_size
 from train_text import PRESETS as TRAINING_PRESETS
 
@@ -75,8 +74,7 @@ def stages(vocab_size: int) -> list[MixedConfig]:
 with told_errors():
     check_at_least(1, args, "steps", "seeds")
     rates = args.learning_rates or [preset["learning_rate"]]
-    if not all(0 < rate < math.inf for rate in rates):
-        raise ValueError(f"--learning-rates must be above 0 and finite, got {' '.join(map(str, rates))}")
+    check_above_0("--learning-rates", *rates)
     text = "".join(npgpt.read_text(args.input_file))
     tokenizer = npgpt.CharTokenizer.from_text(text)
     training, held_out = npgpt.split_tokens(np.array(tokenizer.encode(text)), 0.1)
@@ -95,10 +93,9 @@ run.print(
 def trained(config: MixedConfig, rate: float, seed: int) -> tuple[MixedModel, list[float]]:
     """A new model, trained, and the loss of each step."""
     model = MixedModel(config, run.device, seed=seed, dtype="float32" if args.float32 else run.dtype)
-    curve = {"learning_rate": rate, "min_learning_rate": rate / 10, "warmup_steps": steps // 20, "decay_steps": steps}
     losses = run.backend.train(
         model, npgpt.RandomWindows(training, T, preset["batch_size"], seed), steps=steps,
-        learning_rate=lambda step: npgpt.cosine_schedule(step, **curve),
+        learning_rate=rise_and_fall(rate, steps),
         betas=(preset["beta1"], preset["beta2"]), weight_decay=preset["weight_decay"], max_norm=preset["grad_clip"],
     )  # fmt: skip
     return model, losses

@@ -1,6 +1,7 @@
 """What the scripts share: the flags that all of them have, the folder for the results, and how they end."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -59,6 +60,12 @@ def check_at_least(least: int, args: argparse.Namespace, *names: str) -> None:
         value = getattr(args, name)
         if value is not None and not value >= least:  # a nan is not
             raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+
+
+def check_above_0(flag: str, *values: float) -> None:
+    """Raises ValueError, in the flag's name, where one of its values is not above 0 and finite."""
+    if not all(0 < value < math.inf for value in values):
+        raise ValueError(f"{flag} must be above 0 and finite, got {' '.join(map(str, values))}")
 
 
 def make_out_dir(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """GPT, LSTM and Mamba at equal size, trained alike: what example 9 compares."""
 
 import dataclasses
+from collections.abc import Callable
 
 from common import Run
 
@@ -25,11 +26,16 @@ CONFIGS = {  # parameters -> a config of each kind that has (nearly) as many
 }
 
 
-def train(run: Run, config, batches, steps: int, rate: float, seed: int):
-    """A new model, trained by AdamW: the learning rate rises over a twentieth of the steps and falls to a tenth of `rate`."""
-    model = run.model(config, seed)
+def rise_and_fall(rate: float, steps: int) -> Callable[[int], float]:
+    """The learning rate of each step: it rises over a twentieth of the steps to `rate`, and falls to a tenth of it."""
     curve = {"learning_rate": rate, "min_learning_rate": rate / 10, "warmup_steps": steps // 20, "decay_steps": steps}
-    run.backend.train(model, batches, steps=steps, learning_rate=lambda step: npgpt.cosine_schedule(step, **curve))
+    return lambda step: npgpt.cosine_schedule(step, **curve)
+
+
+def train(run: Run, config, batches, steps: int, rate: float, seed: int):
+    """A new model, trained by AdamW along `rise_and_fall`."""
+    model = run.model(config, seed)
+    run.backend.train(model, batches, steps=steps, learning_rate=rise_and_fall(rate, steps))
     return model
 
 

@@ -20,6 +20,7 @@ from npgpt.pretrained import gguf as ours_gguf
 from npgpt.pretrained import read_pretrained
 
 from .strategies import random_weights, seeds
+from .test_pretrained import change_config, their_model
 from .tolerances import as_numpy
 
 BACKENDS = [npgpt, torchgpt]
@@ -52,17 +53,6 @@ def their_fields(draw) -> dict:
     return fields
 
 
-def their_model(package, fields: dict, seed: int):
-    """transformers' model in float32 with random weights; nothing of it is 0 or 1."""
-    config = package.AutoConfig.for_model(**fields | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")))
-    model = package.AutoModelForCausalLM.from_config(config).eval()
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn_like(parameter)
-    return model
-
-
 def assert_near(ours, theirs) -> None:
     """To float32's accuracy, in which transformers computes norms and angles."""
     ours, theirs = as_numpy(ours), as_numpy(theirs)
@@ -73,7 +63,7 @@ def assert_near(ours, theirs) -> None:
 @given(fields=their_fields(), seed=seeds, prefix=st.booleans(), shard=st.sampled_from(["1KB", "5GB"]))
 def test_a_folder_of_transformers_gives_logits_loss_and_gradients(transformers, fields, seed, prefix, shard, tmp_path_factory):
     folder = tmp_path_factory.mktemp("theirs")
-    theirs = their_model(transformers, fields, seed)
+    theirs = their_model(transformers, fields, seed, torch.float32)
     if prefix or not fields["tie_word_embeddings"]:
         theirs.save_pretrained(folder, max_shard_size=shard)
     else:  # the model without its head: no "model." before the names
@@ -178,8 +168,7 @@ def filled_in(config: LlamaConfig) -> dict:
 )
 def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, changes, message):
     npgpt.save_pretrained(npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9)), tmp_path)
-    fields = json.loads((tmp_path / "config.json").read_text()) | changes
-    (tmp_path / "config.json").write_text(json.dumps(fields))
+    change_config(tmp_path, **changes)
     for backend in BACKENDS:
         with pytest.raises(ValueError, match=message):
             backend.load_pretrained(tmp_path)

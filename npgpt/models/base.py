@@ -59,6 +59,12 @@ def checked_where(where, shape: tuple[int, ...]) -> Array:
     return where
 
 
+def check_room(seen: int, more: int, context: int) -> None:
+    """Raises ValueError where `more` positions after those that were seen are more than the context has."""
+    if seen + more > context:
+        raise ValueError(f"{seen} positions seen and {more} more are more than the model's seq_len of {context}")
+
+
 def dropout_generator(seed: int) -> "np.random.Generator":
     """The generator of a model's dropout masks: another stream than that of its weights, from the same seed."""
     return np.random.default_rng([seed, 1])

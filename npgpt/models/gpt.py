@@ -28,7 +28,7 @@ from ..machine.device import pick_device
 from ..machine.prompt import read_in_parts
 from ..ops.embedding import add_position, add_position_backward, sinusoids
 from ..ops.note import Note, ignore, prefixed
-from .base import LanguageModel
+from .base import LanguageModel, check_room
 from .config import Config
 from .layout import Layout, embedding, head, layer_norm, linear, normal
 
@@ -292,9 +292,7 @@ class GPTModel(LanguageModel):
         Raises ValueError where the positions seen would be more than seq_len, and what a forward raises.
         """
         ids = self.checked(ids)
-        seen, R = past[0].length, ids.shape[1]
-        if seen + R > self.config.seq_len:
-            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        check_room(past[0].length, ids.shape[1], self.config.seq_len)
         return read_in_parts(self.read, ids, past)
 
     def read(self, ids: Array, past: list[KeyValues]) -> Array:

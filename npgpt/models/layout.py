@@ -96,12 +96,14 @@ def initial_weights(layout: Layout, seed: int) -> dict[str, Array]:
 
     In float32 for every dtype: a float64 model of a seed starts from the very numbers of the float32 one.
     """
-    rng = np.random.default_rng(seed)
-    return {name: entry.draw(rng, entry.shape) for name, entry in layout.items()}
+    weights, fill = {name: np.empty(entry.shape, np.float32) for name, entry in layout.items()}, drawn(layout, seed)
+    for name, array in weights.items():
+        fill(name, array)
+    return weights
 
 
 def drawn(layout: Layout, seed: int) -> Fill:
-    """`initial_weights`, one array at a time: asked for every name in the layout's order."""
+    """The initial weights of a seed, one array at a time: asked for every name in the layout's order."""
     rng = np.random.default_rng(seed)
 
     def fill(name: str, array: Array) -> None:

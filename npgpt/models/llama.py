@@ -30,7 +30,7 @@ from ..ops.grouped_attention import grouped_attention, grouped_attention_backwar
 from ..ops.note import Note, ignore, prefixed
 from ..ops.rope import Scaling, cosines_and_sines, rope, rope_backward
 from ..ops.swiglu import swiglu, swiglu_backward
-from .base import LanguageModel
+from .base import LanguageModel, check_room
 from .config import Config
 from .layout import INIT_STD, Layout, embedding, head, linear, normal, vector
 
@@ -398,9 +398,7 @@ class LlamaModel(LanguageModel):
         Raises ValueError where the positions seen would be more than seq_len, and what a forward raises.
         """
         ids = self.checked(ids)
-        seen, R = past[0].length, ids.shape[1]
-        if seen + R > self.config.seq_len:
-            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        check_room(past[0].length, ids.shape[1], self.config.seq_len)
         return read_in_parts(self.read, ids, past)
 
     def read(self, ids: Array, past: list[KeyValues]) -> Array:

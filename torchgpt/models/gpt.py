@@ -9,6 +9,7 @@ import torch
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from npgpt.models.base import check_room
 from npgpt.models.gpt import GPTConfig, layout
 from npgpt.ops.embedding import sinusoids
 from npgpt.ops.note import Note, ignore, prefixed
@@ -111,7 +112,5 @@ class GPTModel(LanguageModel):
         Raises ValueError where the positions seen would be more than seq_len, and what a forward raises.
         """
         ids = self.checked(ids)
-        seen, R = past[0].length, ids.shape[1]
-        if seen + R > self.config.seq_len:
-            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        check_room(past[0].length, ids.shape[1], self.config.seq_len)
         return self.last_logits(ids, past)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from npgpt.models.base import check_room
 from npgpt.models.llama import LlamaConfig, layout
 from npgpt.ops.note import Note, ignore, prefixed
 from npgpt.ops.rope import cosines_and_sines
@@ -161,7 +162,5 @@ class LlamaModel(LanguageModel):
         Raises ValueError where the positions seen would be more than seq_len, and what a forward raises.
         """
         ids = self.checked(ids)
-        seen, R = past[0].length, ids.shape[1]
-        if seen + R > self.config.seq_len:
-            raise ValueError(f"{seen} positions seen and {R} more are more than the model's seq_len of {self.config.seq_len}")
+        check_room(past[0].length, ids.shape[1], self.config.seq_len)
         return self.last_logits(ids, past)
