@@ -86,6 +86,8 @@ class Recorder:
         config = model.config
         if config.kind not in KINDS:
             raise ValueError(f"the model's kind must be one of {', '.join(KINDS)}; got {config.kind!r}")
+        if getattr(model, "sharded", False):
+            raise ValueError("a model whose weights are split over several processes cannot be recorded")
         check_tokenizer(tokenizer, config)
         self.model, self.tokenizer, self.max_mb = model, tokenizer, max_mb
         self.backend = next(short for short, package in BACKENDS.items() if package == model.backend)
