@@ -398,6 +398,8 @@ def test_runs_part_at_the_first_tensor_in_the_order_of_computation(article):
     changed.values["ln_f"][2, 0, 0] += 1e-3
     found = first_parting(article, changed)
     assert found[:3] == (2, "ln_f", "value") and first_parting(article, changed, tolerance=0.1) is None
+    changed.values["ln_f"][1] = np.nan  # all of it: a run that blew up, which is no end of a run
+    assert first_parting(article, changed) == (1, "ln_f", "value", math.inf)
     changed = dataclasses.replace(article, gradients={name: 2 * g for name, g in article.gradients.items()})
     assert first_parting(article, changed) == (0, "logits", "gradient", 1.0)  # backward starts at the logits
     changed = dataclasses.replace(article, probe_gradients={n: 2 * g for n, g in article.probe_gradients.items()})
