@@ -164,6 +164,12 @@ def test_the_digits_of_agreement_are_those_of_the_dtype(backend, dtype, low, hig
         assert low < digits.min() and digits.max() <= high
 
 
+def test_a_model_that_computes_in_bfloat16_is_looked_at_in_float32():
+    recording = recorded(KINDS["gpt"], torchgpt, n=2, dtype="bfloat16", prompt=None)
+    assert {array.dtype for array in (recording.values | recording.weights).values()} == {np.dtype("float32")}
+    assert recording.dtype == "float32" and recording.digits.min() > 5.5 and recording.prompt == "a"
+
+
 def test_a_wrong_gradient_has_few_digits_and_a_slightly_wrong_one_some():
     model = npgpt.make_model(ARTICLE, seed=1, dtype="float64")
     ids, targets = PROBE[0][None], PROBE[1][None]
