@@ -2,7 +2,7 @@
 
 The `gguf` package (ggml's own: pip install -e '.[gguf]') knows how numbers are packed: most are stored in blocks of 32 that
 share a scale, at 4 to 8 bits each. They are unpacked to float32, some rows at a time, straight to where the model keeps them.
-The header is read here: the package's reader believes what a file says of its lengths, and a damaged one keeps it busy for ever.
+The header is read here: the package's reader believes the lengths that a file says, and a damaged one can keep it for ever.
 
 Two things differ from the folders of transformers. llama.cpp turns neighbours (2i, 2i + 1) of a query or key where Llama here
 turns the halves (i, i + D/2), so the rows of Wq and Wk lie in another order. And the tokenizer is in the file: its tokens, its

@@ -76,7 +76,7 @@ def only_writer(folder: str | PathLike) -> Iterator[None]:
 
 @contextmanager
 def atomic_file(path: str | PathLike) -> Iterator[BinaryIO]:
-    """A binary file to write (and read); it takes the place of `path` when the block ends, and is deleted where the block raises.
+    """A binary file to write, and to read; it takes the place of `path` when the block ends, and is deleted where that raises.
 
     It is written beside `path` under another name, flushed to the disk, then renamed: on one file system a rename happens or
     does not. Raises OSError, in the name of `path`, where the folder is missing, read-only or full; what was at `path` is then

@@ -34,8 +34,8 @@ from .metrics import MetricsFile
 
 class TrainingRun:
     """What a run leaves in its folder: last.safetensors (all that it goes on from), best.safetensors (the lowest validation
-    loss), metrics.jsonl (a line a step), loss.png. Each is whole at every moment, whatever stops the process. While it trains no
-    other run can write there; one whose process is dead hinders nobody.
+    loss), metrics.jsonl (a line a step), loss.png. Each is whole at every moment, whatever stops the process. While it trains,
+    no other run can write there; one whose process is dead hinders nobody.
 
     Parameters
     ----------

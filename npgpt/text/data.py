@@ -7,7 +7,6 @@ that a text may be larger than memory.
 
 import codecs
 import math
-import os
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -136,8 +135,8 @@ def encode_file(
 
     They are written once, to `<name>.<tokenizer's fingerprint>.tokens` beside the text or in cache_dir, and used again as long
     as the text, the tokenizer and `errors` (see `Tokenizer`) are the same and the ids undamaged: the file holds a hash of each.
-    The text is read and encoded a megabyte at a time, and the file appears whole or not at all. Several processes may do this at
-    once: each has the ids of its own text, tokenizer and errors.
+    The text is read and encoded a megabyte at a time, and the file appears whole or not at all. Several processes may do this
+    at once: each has the ids of its own text, tokenizer and errors.
 
     Raises OSError where the text cannot be read or the ids cannot be written; ValueError naming the file where it is not UTF-8,
     holds no text, or has something that the tokenizer does not know.
