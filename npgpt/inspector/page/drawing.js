@@ -150,12 +150,13 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, band, cellAt}:
+   Gives {node, draw, select, light, band, cellAt, left}:
      draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
                                       masked(r, c): true for cells that are hatched
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
      band(r) or band(null)            the row of the chosen position, with a thin frame
+     left                             where the first column begins, in pixels
    One stop for the tab key; arrow keys, Home and End move within. */
 function cells(options) {
   const {name, width = 36, height = 18, numbers: written = true, onhover, onpick, columnNames = true} = options;
@@ -267,7 +268,7 @@ function cells(options) {
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, band, cellAt};
+  return {node, draw, select, light, band, cellAt, left};
 }
 
 function hatching(id) {
