@@ -15,7 +15,7 @@ const shownViews = [];
 
 function header() {
   const facts = [
-    say("{n} parameters", {n: RUN.parameters}), RUN.backend, RUN.dtype, say("seed {n}", {n: RUN.seed}),
+    say("{n} parameters", {n: RUN.parameters}), RUN.backend, RUN.dtype, RUN.seed === null ? null : say("seed {n}", {n: RUN.seed}),
     say("{n} training steps", {n: decoded(RUN.losses).numbers.length}), say("{n} of them recorded", {n: RUN.steps.length}),
   ];
   const leftOut = RUN.left_out.length
@@ -23,7 +23,7 @@ function header() {
            html("ul", {}, ...RUN.left_out.map((text) => html("li", {}, text))))
     : null;
   return html("header", {class: "head"}, html("p", {class: "kicker"}, say("Inspector")), html("h1", {}, RUN.name),
-              html("p", {class: "facts"}, ...facts.map((text) => html("span", {}, text))), leftOut);
+              html("p", {class: "facts"}, ...facts.filter(Boolean).map((text) => html("span", {}, text))), leftOut);
 }
 
 /* ---- the bar: the timeline, the text, the direction */
@@ -48,8 +48,8 @@ function timeline() {
     bar.letters.children[state.position].focus();
   });
   bar.directions = ["forward", "backward"].map((direction) => html("button", {
-    type: "button", class: "direction", "data-direction": direction, onclick: () => change({direction})},
-    direction === "forward" ? say("forward →") : say("← backward")));
+    type: "button", class: "direction", "data-direction": direction, "aria-label": direction === "forward" ? say("forward") : say("backward"), onclick: () => change({direction})},
+    ...(direction === "forward" ? [html("span", {}, say("forward")), " →"] : ["← ", html("span", {}, say("backward"))])));
   return html("div", {class: "bar", role: "region", "aria-label": say("timeline")},
     html("div", {class: "time"}, bar.play, bar.slider, html("label", {class: "jump"}, say("step"), bar.step)),
     html("div", {class: "choice"}, bar.letters,

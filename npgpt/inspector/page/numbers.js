@@ -1,9 +1,7 @@
 "use strict";
 /* The data of the page, its numbers, and the words around them. */
 
-/* The data as page.py wrote it. JSON has no word for infinity; Python writes one, in formulas only: 1e999 is read as it. */
-const DATA = JSON.parse(
-  document.getElementById("data").textContent.replace(/\["num",\s*Infinity\]/g, '["num",1e999]'));
+const DATA = JSON.parse(document.getElementById("data").textContent);
 const RUN = DATA.run;
 
 const decodedArrays = new WeakMap();

@@ -115,7 +115,7 @@ function shortName(name) {
 /* The sentence that numbers were left out at this step, and the way to the nearest step that has them. */
 function leftOut(group) {
   const nearest = nearestPlace(group);
-  if (nearest === null) return html("p", {class: "note"}, say("These numbers were left out for size."));
+  if (nearest === null || nearest === state.place) return html("p", {class: "note"}, say("These numbers were left out for size."));
   return html("p", {class: "note"}, say("Left out at this step for size."), " ",
               html("button", {type: "button", onclick: () => change({place: nearest})},
                    say("to the nearest step that has it: {s}", {s: RUN.steps[nearest]})));
