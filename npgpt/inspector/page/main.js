@@ -136,6 +136,11 @@ function redraw() {
   shownViews.forEach(drawView);
 }
 
+function redrawAll() {
+  Object.keys(state).forEach((name) => changed.add(name));
+  redraw();
+}
+
 /* ---- keys */
 
 const KEYS = [
@@ -195,8 +200,13 @@ function start() {
   shownViews.forEach(({node}) => observer.observe(node));
   darkScheme.addEventListener("change", () => {
     document.querySelectorAll("[data-token]").forEach((span) => { span.style.color = tokenColour(Number(span.dataset.token)); });
-    Object.keys(state).forEach((name) => changed.add(name));
-    redraw();
+    redrawAll();
+  });
+  let ratio = devicePixelRatio;
+  addEventListener("resize", () => {
+    if (devicePixelRatio === ratio) return;
+    ratio = devicePixelRatio; // the reader zoomed: what is painted is painted anew
+    redrawAll();
   });
   document.addEventListener("keydown", (event) => onKey(event, dialog));
   drawPlay();

@@ -4,15 +4,16 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const RUN = DATA.run;
 
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1; // nearly every machine
 const decodedArrays = new WeakMap();
 
 /* {"shape", "data": base64 of float32} -> {shape, numbers: Float32Array}; decoded once. */
 function decoded(array) {
   if (!decodedArrays.has(array)) {
-    const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    const numbers = new Float32Array(bytes.length / 4);
-    for (let n = 0; n < numbers.length; n++) numbers[n] = view.getFloat32(4 * n, true);
+    const text = atob(array.data), bytes = new Uint8Array(text.length);
+    for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
+    const numbers = LITTLE_ENDIAN ? new Float32Array(bytes.buffer)
+      : Float32Array.from({length: bytes.length / 4}, (_, n) => new DataView(bytes.buffer).getFloat32(4 * n, true));
     decodedArrays.set(array, {shape: array.shape, numbers});
   }
   return decodedArrays.get(array);

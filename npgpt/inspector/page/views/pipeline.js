@@ -120,6 +120,14 @@ function parametersOf(name) {
     root.append(html("div", {class: "flow-head"}, html("p", {class: "note legend"}, say("orange: below 0"), ramp(), say("violet: above 0"), " · ",
                                                   say("each box to its own scale, whose end stands under it")), heads),
                 banner, html("div", {class: "pipeline"}, flow, panel.node));
+    const observer = new IntersectionObserver((entries) => {
+      for (const {target, isIntersecting} of entries) {
+        const box = boxes.find(({node}) => node === target);
+        box.visible = isIntersecting;
+        drawBox(box);
+      }
+    }, {rootMargin: "300px"});
+    boxes.forEach(({node}) => observer.observe(node));
     flow.addEventListener("pointerleave", () => { if (state.cell && hovered) { hovered = null; explain(); } });
   }
 
@@ -129,7 +137,7 @@ function parametersOf(name) {
   }
 
   function tracedBox(name) {
-    const box = {name, first: 0, node: html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name})};
+    const box = {name, first: 0, visible: false, stale: true, node: html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name})};
     box.rebuild = () => {
       box.layout = tracedLayout(name, head, box.first);
       const layout = box.layout, cut = layout.shown < layout.width;
@@ -222,7 +230,7 @@ function parametersOf(name) {
     }
     if (changed.has("cell") || changed.has("tensor")) hovered = null;
     if (all) {
-      drawBoxes(backward);
+      drawBoxes();
       drawBanner();
     }
     boxes.forEach(({value, gradient}) => [value, gradient].forEach((map) => map.band(state.position)));
@@ -231,22 +239,27 @@ function parametersOf(name) {
     explain();
   }
 
-  function drawBoxes(backward) {
-    const mistake = chosenMistake();
-    for (const box of boxes) {
-      const value = current.value(box.name), masked = maskOf(box);
-      drawMap(box.value, value, box.layout, masked, box.limits.value);
-      if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.limits.gradient);
-      for (const parameter of box.parameters) {
-        drawMap(parameter.value, current.weight(parameter.name), parameter.layout);
-        if (backward) drawMap(parameter.gradient, current.probeGradient(parameter.name), parameter.layout);
-        parameter.node.classList.toggle("mistaken", mistake !== null && mistake.tensor === parameter.name);
-      }
-      const wrong = mistake !== null && mistake.tensor === box.name;
-      box.node.classList.toggle("mistaken", wrong);
-      setText(box.sign, wrong ? (mistake.of === "value" ? say("first wrong value: {name}", {name: mistake.name})
-                                                      : say("first wrong gradient: {name}", {name: mistake.name})) : "");
+  /* Draws the boxes on the screen; the others when they come on. */
+  function drawBoxes() {
+    boxes.forEach((box) => { box.stale = true; });
+    boxes.forEach(drawBox);
+  }
+
+  function drawBox(box) {
+    if (!box.stale || !box.visible) return;
+    box.stale = false;
+    const mistake = chosenMistake(), backward = state.direction === "backward", masked = maskOf(box);
+    drawMap(box.value, current.value(box.name), box.layout, masked, box.limits.value);
+    if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.limits.gradient);
+    for (const parameter of box.parameters) {
+      drawMap(parameter.value, current.weight(parameter.name), parameter.layout);
+      if (backward) drawMap(parameter.gradient, current.probeGradient(parameter.name), parameter.layout);
+      parameter.node.classList.toggle("mistaken", mistake !== null && mistake.tensor === parameter.name);
     }
+    const wrong = mistake !== null && mistake.tensor === box.name;
+    box.node.classList.toggle("mistaken", wrong);
+    setText(box.sign, !wrong ? "" : mistake.of === "value" ? say("first wrong value: {name}", {name: mistake.name})
+      : say("first wrong gradient: {name}", {name: mistake.name}));
   }
 
   function drawMap(map, array, layout, masked = null, limitText = null) {
