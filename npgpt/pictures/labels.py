@@ -4,7 +4,7 @@ The English text is the key, so code reads as what it prints: `say("step {step:,
 raises KeyError, so none is forgotten (the tests run everything in both languages).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 LANGUAGES = ("en", "tr")
 
@@ -464,12 +464,15 @@ TURKISH = {
 }
 
 
-def translator(lang: str = "en") -> Callable[..., str]:
-    """say(text, **values) -> the text in `lang` with the values filled in. Raises ValueError for an unknown language."""
+def translator(lang: str = "en", turkish: Mapping[str, str] = TURKISH) -> Callable[..., str]:
+    """say(text, **values) -> the text in `lang` with the values filled in. Raises ValueError for an unknown language.
+
+    turkish : the table, English -> Turkish.
+    """
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}")
 
     def say(text: str, /, **values) -> str:
-        return (text if lang == "en" else TURKISH[text]).format(**values)
+        return (text if lang == "en" else turkish[text]).format(**values)
 
     return say
