@@ -1,0 +1,430 @@
+/* Drawing: elements, colours, heat maps, lines, bars, tables. Texts enter as text, never as markup. */
+
+/* ---- elements */
+
+/* html("p", {class: "note"}, "text", another element): attributes that are functions become listeners, onclick: (event) => ...;
+   true sets an empty attribute; false, null and undefined set none. */
+function html(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/* The same for SVG. */
+function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/* Sets attributes of an element that differ from what it has; cheap when nothing changed. */
+function set(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    const text = String(value);
+    if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+  }
+  return element;
+}
+
+/* Sets an element's text if it differs. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+let lastId = 0;
+
+/* An id that no other element of the page has. */
+function freshId(prefix) {
+  lastId += 1;
+  return `${prefix}-${lastId}`;
+}
+
+/* ---- colours */
+
+const darkScheme = matchMedia("(prefers-color-scheme: dark)");
+const calmMotion = matchMedia("(prefers-reduced-motion: reduce)");
+
+/* matplotlib's PuOr, as the project's pictures: orange for what is below 0, violet for above. In the dark the middle is dark. */
+const DIVERGING = {
+  light: ["#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b"],
+  dark: ["#fee0b6", "#fdb863", "#e08214", "#a05a12", "#55330f", "#24242b", "#37305a", "#564a8c", "#8073ac", "#b2abd2", "#d8daeb"],
+};
+
+const LEVELS = 200; // on each side of 0
+const palettes = {};
+
+/* The colour of x on a scale that ends at ±limit, and the ink that can be read on it: {fill, ink}. */
+function heat(x, limit) {
+  const scheme = darkScheme.matches ? "dark" : "light";
+  palettes[scheme] ||= palette(DIVERGING[scheme]);
+  const share = limit > 0 ? clamped(x / limit, -1, 1) : 0;
+  return palettes[scheme][Math.round((Number.isNaN(share) ? 0 : share) * LEVELS) + LEVELS];
+}
+
+function palette(anchors) {
+  const colours = anchors.map(channels);
+  return Array.from({length: 2 * LEVELS + 1}, (_, n) => {
+    const place = (n / (2 * LEVELS)) * (colours.length - 1);
+    const low = Math.min(Math.floor(place), colours.length - 2);
+    const mixed = colours[low].map((c, i) => c + (place - low) * (colours[low + 1][i] - c));
+    return {fill: hex(mixed), ink: luminance(mixed) > 0.3 ? "#111114" : "#ffffff"};
+  });
+}
+
+function channels(colour) {
+  return [1, 3, 5].map((n) => parseInt(colour.slice(n, n + 2), 16));
+}
+
+function hex(colour) {
+  return "#" + colour.map((c) => Math.round(c).toString(16).padStart(2, "0")).join("");
+}
+
+/* WCAG's relative luminance of [r, g, b]. */
+function luminance(colour) {
+  const [r, g, b] = colour.map((c) => (c <= 10 ? c / 3295 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(a, b) {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+}
+
+const tokenColours = {light: new Map(), dark: new Map()};
+
+/* The colour of a token, moved towards black or white until it can be read on the page (4.5 : 1). */
+function tokenColour(id) {
+  const scheme = darkScheme.matches ? "dark" : "light";
+  const known = tokenColours[scheme];
+  if (!known.has(id)) {
+    const paper = channels(scheme === "dark" ? "#1b1b21" : "#f6f5f2"), end = scheme === "dark" ? 255 : 0;
+    let colour = channels(RUN.colours[id]);
+    while (contrast(colour, paper) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
+    known.set(id, hex(colour));
+  }
+  return known.get(id);
+}
+
+/* A token as <span>: its letter in its colour, vowels bold. */
+function tokenSpan(id) {
+  const span = html("span", {class: isVowel(RUN.tokens[id]) ? "token vowel" : "token", "data-token": id}, tokenText(id));
+  span.style.color = tokenColour(id);
+  return span;
+}
+
+/* ---- labels of an axis: {text, id} with the token's id where it is a token */
+
+/* The text's letters, one a position. */
+function positionLabels() {
+  return RUN.text.ids.map((id) => ({text: tokenText(id), id}));
+}
+
+/* The vocabulary. */
+function tokenLabels() {
+  return RUN.tokens.map((_, id) => ({text: tokenText(id), id}));
+}
+
+/* 0 .. n - 1, the first `n`. */
+function numberLabels(n) {
+  return Array.from({length: n}, (_, k) => ({text: String(k)}));
+}
+
+function paintLabel(text, label) {
+  setText(text, label.text);
+  set(text, {class: label.id !== undefined && isVowel(RUN.tokens[label.id]) ? "label vowel" : "label"});
+  text.style.fill = label.id === undefined ? "" : tokenColour(label.id);
+}
+
+/* ---- heat maps */
+
+/* A heat map of rows x columns cells. options:
+     rows, columns    labels ([{text, id}]) or a number of unlabelled ones
+     name             what it is called, for those who hear the page
+     width, height    of a cell in pixels (36, 18)
+     numbers          write each number into its cell (true)
+     onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
+     columnNames      false leaves the column labels away
+   Gives {node, draw, select, light, cellAt}:
+     draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
+                                      masked(r, c): true for cells that are hatched
+     select(r, c) or select(null)     the cell with the frame
+     light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
+   One stop for the tab key; arrow keys, Home and End move within. */
+function cells(options) {
+  const {name, width = 36, height = 18, numbers: written = true, onhover, onpick, columnNames = true} = options;
+  const rows = typeof options.rows === "number" ? Array(options.rows).fill(null) : options.rows;
+  const columns = typeof options.columns === "number" ? Array(options.columns).fill(null) : options.columns;
+  const left = rows[0] ? 8 + 8 * Math.min(8, Math.max(...rows.map((label) => label.text.length))) : 1;
+  const top = columns[0] && columnNames ? 16 : 1;
+  const W = left + columns.length * width + 1, H = top + rows.length * height + 1;
+  const node = svg("svg", {class: "cells", width: W, height: H, viewBox: `0 0 ${W} ${H}`, role: "group", "aria-label": name,
+                           "aria-roledescription": say("heat map"), tabindex: onhover || onpick ? 0 : false});
+  const grounds = svg("g"), inks = svg("g", {class: "inks", "aria-hidden": "true"});
+  const lights = svg("g", {class: "lights"}), frame = svg("rect", {class: "frame", width, height, visibility: "hidden"});
+  const hatch = freshId("hatch");
+  node.append(hatching(hatch), grounds, inks, lights, frame);
+  const rects = [], texts = [], drawnFills = [], drawnTexts = [], drawnInks = [];
+  for (let r = 0; r < rows.length; r++) {
+    for (let c = 0; c < columns.length; c++) {
+      const x = left + c * width, y = top + r * height;
+      rects.push(svg("rect", {x, y, width, height}));
+      texts.push(svg("text", {x: x + width / 2, y: y + height / 2}));
+    }
+  }
+  grounds.append(...rects);
+  inks.append(...texts);
+  const labels = svg("g", {"aria-hidden": "true"});
+  const rowTexts = rows[0] ? rows.map((_, r) => svg("text", {x: left - 6, y: top + (r + 0.5) * height, "text-anchor": "end"})) : [];
+  const columnTexts = columns[0] && columnNames
+    ? columns.map((_, c) => svg("text", {x: left + (c + 0.5) * width, y: top - 8, "text-anchor": "middle"})) : [];
+  labels.append(...rowTexts, ...columnTexts);
+  node.append(labels);
+  let now = null, focus = null;
+
+  function draw({numbers, limit = largest(numbers), masked = null}) {
+    now = numbers;
+    rowTexts.forEach((text, r) => paintLabel(text, rows[r]));
+    columnTexts.forEach((text, c) => paintLabel(text, columns[c]));
+    for (let n = 0; n < rects.length; n++) {
+      const x = numbers[n];
+      const hidden = x === -Infinity || (masked && masked(Math.floor(n / columns.length), n % columns.length));
+      const {fill, ink} = heat(x, limit);
+      const ground = hidden || Number.isNaN(x) ? `url(#${hatch})` : fill;
+      const text = hidden ? "" : written ? short(x) : x < -0.15 * limit ? "–" : "";
+      if (drawnFills[n] !== ground) rects[n].style.fill = drawnFills[n] = ground;
+      if (drawnTexts[n] !== text) texts[n].textContent = drawnTexts[n] = text;
+      if (text && drawnInks[n] !== ink) texts[n].style.fill = drawnInks[n] = Number.isNaN(x) ? "" : ink;
+    }
+  }
+
+  function select(r, c) {
+    focus = r === null || r === undefined ? null : [r, c];
+    set(frame, focus ? {x: left + c * width, y: top + r * height, visibility: "visible"} : {visibility: "hidden"});
+  }
+
+  function light(cellList) {
+    while (lights.children.length < cellList.length) lights.append(svg("rect", {width, height}));
+    while (lights.children.length > cellList.length) lights.lastChild.remove();
+    cellList.forEach(([r, c], n) => set(lights.children[n], {x: left + c * width, y: top + r * height}));
+  }
+
+  function cellAt(event) {
+    const box = node.getBoundingClientRect();
+    const c = Math.floor(((event.clientX - box.left) * (W / box.width) - left) / width);
+    const r = Math.floor(((event.clientY - box.top) * (H / box.height) - top) / height);
+    return r >= 0 && r < rows.length && c >= 0 && c < columns.length ? [r, c] : null;
+  }
+
+  function cellName(r, c) {
+    const row = rows[r] ? `${r} ${rows[r].text}` : r, column = columns[c] ? columns[c].text : c;
+    return say("{name}, row {row}, column {column}: {value}",
+               {name, row, column, value: now ? number(now[r * columns.length + c]) : ""});
+  }
+
+  function came(cell) {
+    announce(cellName(...cell));
+    if (onhover) onhover(...cell);
+  }
+
+  if (onhover || onpick) {
+    let last = "";
+    node.addEventListener("pointermove", (event) => {
+      const cell = cellAt(event);
+      if (cell && onhover && String(cell) !== last) onhover(...cell);
+      last = String(cell);
+    });
+    node.addEventListener("pointerleave", () => { last = ""; });
+    node.addEventListener("click", (event) => {
+      const cell = cellAt(event);
+      if (!cell) return;
+      select(...cell);
+      (onpick || onhover)(...cell);
+    });
+    node.addEventListener("focus", () => { if (!focus && node.matches(":focus-visible")) { select(0, 0); came([0, 0]); } });
+    node.addEventListener("keydown", (event) => {
+      const [r, c] = focus || [0, 0], last = columns.length - 1;
+      const to = {ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], Home: [r, 0],
+                  End: [r, last]}[event.key];
+      if (event.key === "Enter" || event.key === " ") {
+        if (onpick) onpick(r, c);
+      } else if (to) {
+        const cell = [clamped(to[0], 0, rows.length - 1), clamped(to[1], 0, last)];
+        select(...cell);
+        came(cell);
+      } else return;
+      event.preventDefault(); // and so the page's own keys stay away
+    });
+  }
+  return {node, draw, select, light, cellAt};
+}
+
+function hatching(id) {
+  return svg("defs", {}, svg("pattern", {id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"},
+    svg("rect", {class: "hatch-ground", width: 6, height: 6}), svg("line", {class: "hatch-line", x1: 0, y1: 0, x2: 0, y2: 6})));
+}
+
+/* ---- lines */
+
+/* A chart of lines over one x axis, as wide as its column. options: height (220), name, x: [low, high], y: [low, high] or null
+   for the data's, log: true for a logarithmic y, xName, yName, onpick(x): a click at x.
+   Gives {node, draw, mark}:
+     draw(lines, levels)   lines: [{xs, ys, kind}], kind a class of style.css: "faint", "main", "second", "third"; gaps at nan;
+                           levels: [{y, name}], labelled horizontals
+     mark(x)               the vertical at x */
+function lineChart(options) {
+  const {height = 220, name, x: [x0, x1], log = false, xName = "", yName = "", onpick} = options;
+  const left = 44, right = 16, top = 22, bottom = 24, H = height - top - bottom;
+  const node = svg("svg", {class: "chart", height, role: "img", "aria-label": name});
+  const axes = svg("g", {class: "axes"}), curves = svg("g", {class: "curves"}), horizontals = svg("g", {class: "levels"});
+  const vertical = svg("line", {class: "now", y1: top, y2: top + H, visibility: "hidden"});
+  node.append(axes, horizontals, curves, vertical);
+  let width = 640, W = width - left - right, y0 = 0, y1 = 1, drawn = [[], []], marked = NaN;
+  const px = (x) => left + ((x - x0) / (x1 - x0 || 1)) * W;
+  const scale = (y) => (log ? Math.log10(y) : y);
+  const py = (y) => top + H - ((scale(y) - scale(y0)) / (scale(y1) - scale(y0) || 1)) * H;
+  new ResizeObserver(() => {
+    if (!node.clientWidth || node.clientWidth === width) return;
+    width = node.clientWidth;
+    W = width - left - right;
+    draw(...drawn);
+    mark(marked);
+  }).observe(node);
+
+  function draw(lines, levels = []) {
+    drawn = [lines, levels];
+    [y0, y1] = options.y || range([...lines.map(({ys}) => ys), levels.map(({y}) => y)], log);
+    axes.replaceChildren();
+    for (const tick of ticks(y0, y1, log, H / 40)) {
+      axes.append(svg("line", {class: "grid", x1: left, x2: left + W, y1: py(tick), y2: py(tick)}),
+                  svg("text", {x: left - 8, y: py(tick), class: "tick-y"}, number(tick)));
+    }
+    for (const tick of ticks(x0, x1, false, W / 110)) {
+      if (px(tick) < left + W - 50) axes.append(svg("text", {x: px(tick), y: height - 6, class: "tick-x"}, number(tick)));
+    }
+    axes.append(svg("line", {class: "base", x1: left, x2: left + W, y1: top + H, y2: top + H}),
+                svg("text", {x: left + W, y: height - 6, class: "axis-name end"}, xName),
+                svg("text", {x: 0, y: 11, class: "axis-name"}, yName));
+    curves.replaceChildren(...lines.map(({xs, ys, kind}) => svg("path", {class: kind, d: pathOf(xs, ys)})));
+    horizontals.replaceChildren();
+    let lastY = Infinity;
+    for (const {y, name: levelName} of [...levels].sort((a, b) => a.y - b.y)) {
+      if (scale(y) < scale(y0) || scale(y) > scale(y1)) continue;
+      lastY = Math.min(py(y), lastY - 13); // labels keep a line's distance
+      horizontals.append(svg("line", {x1: left, x2: left + W, y1: py(y), y2: py(y)}),
+                         svg("text", {x: left + W - 4, y: lastY - 4}, levelName));
+    }
+  }
+
+  function pathOf(xs, ys) {
+    let d = "", pen = false;
+    for (let n = 0; n < xs.length; n++) {
+      const good = Number.isFinite(scale(ys[n]));
+      if (good) d += `${pen ? "L" : "M"}${px(xs[n]).toFixed(1)} ${clamped(py(ys[n]), top, top + H).toFixed(1)}`;
+      pen = good;
+    }
+    return d;
+  }
+
+  function mark(x) {
+    marked = x;
+    set(vertical, Number.isFinite(x) ? {x1: px(x), x2: px(x), visibility: "visible"} : {visibility: "hidden"});
+  }
+
+  if (onpick) {
+    node.classList.add("pickable");
+    node.addEventListener("click", (event) => {
+      const box = node.getBoundingClientRect();
+      onpick(x0 + ((event.clientX - box.left - left) / W) * (x1 - x0));
+    });
+  }
+  return {node, draw, mark};
+}
+
+function range(lists, log) {
+  let low = Infinity, high = -Infinity;
+  for (const list of lists) {
+    for (const y of list) {
+      if (!Number.isFinite(y) || (log && y <= 0)) continue;
+      if (y < low) low = y;
+      if (y > high) high = y;
+    }
+  }
+  if (low > high) return log ? [0.1, 1] : [0, 1];
+  const room = log ? 1.2 : 0.05 * (high - low || Math.abs(high) || 1);
+  return log ? [low / room, high * room] : [low - room, high + room];
+}
+
+/* Round numbers between low and high: 1, 2 or 5 times a power of ten apart; powers of ten on a logarithmic axis. */
+function ticks(low, high, log, wanted = 5) {
+  const found = [];
+  if (log) {
+    const first = Math.ceil(Math.log10(low)), last = Math.floor(Math.log10(high)), every = Math.ceil((last - first + 1) / 6) || 1;
+    for (let power = first; power <= last; power += every) found.push(Number(`1e${power}`));
+    return found;
+  }
+  const rough = (high - low) / wanted || 1, power = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5].find((k) => k * power >= rough) || 10) * power;
+  for (let n = Math.ceil(low / step); n * step <= high * (1 + 1e-9); n++) found.push(Number((n * step).toPrecision(12)));
+  return found;
+}
+
+/* ---- bars */
+
+/* Vertical bars, one a label, above and below 0. options: labels ([{text, id}]), width of a bar (16), height (90), name, limit: the
+   scale's end or null for the largest, signed: false for shares from 0, onpick(n).
+   Gives {node, draw(numbers, {limit, lit})}: lit: the index (or a Set of them) in the accent colour. */
+function bars(options) {
+  const {labels, width = 16, height = 90, name, signed = true, onpick} = options;
+  const W = labels.length * width + 2, foot = 18, zero = signed ? height / 2 : height;
+  const node = svg("svg", {class: "bars", width: W, height: height + foot, viewBox: `0 0 ${W} ${height + foot}`, role: "img",
+                           "aria-label": name});
+  const rects = labels.map((_, n) => svg("rect", {x: 1 + n * width + 1.5, width: width - 3}));
+  const texts = labels.map((_, n) => svg("text", {x: 1 + (n + 0.5) * width, y: height + 12, "text-anchor": "middle"}));
+  node.append(svg("line", {class: "base", x1: 0, x2: W, y1: zero, y2: zero}), ...rects, ...texts);
+  if (onpick) {
+    node.classList.add("pickable");
+    node.addEventListener("click", (event) => {
+      const box = node.getBoundingClientRect();
+      onpick(clamped(Math.floor(((event.clientX - box.left) * (W / box.width)) / width), 0, labels.length - 1));
+    });
+  }
+
+  function draw(numbers, {limit = options.limit || largest(numbers) || 1, lit = null} = {}) {
+    labels.forEach((label, n) => {
+      paintLabel(texts[n], label);
+      const size = clamped(Math.abs(numbers[n]) / limit, 0, 1) * (signed ? height / 2 : height) || 0;
+      const isLit = lit instanceof Set ? lit.has(n) : lit === n;
+      set(rects[n], {y: (numbers[n] < 0 ? zero : zero - size).toFixed(2), height: size.toFixed(2),
+                     class: `${numbers[n] < 0 ? "below" : "above"}${isLit ? " lit" : ""}`});
+    });
+  }
+  return {node, draw};
+}
+
+/* ---- the text twin */
+
+/* {head: [texts], rows: [[texts or numbers]], note} as <table>, in a box that scrolls. A long one is cut, and says so. */
+function tableOf({head, rows, note = ""}, most = 400) {
+  const cell = (x) => html("td", {class: typeof x === "number" ? "numeric" : ""}, typeof x === "number" ? number(x) : String(x));
+  const table = html("table", {},
+    html("thead", {}, html("tr", {}, ...head.map((text) => html("th", {scope: "col"}, text)))),
+    html("tbody", {}, ...rows.slice(0, most).map((row) => html("tr", {}, ...row.map(cell)))));
+  const cut = rows.length > most ? say("the first {shown} of {all} rows", {shown: most, all: rows.length}) : "";
+  return html("div", {class: "table-box", tabindex: 0, role: "region", "aria-label": say("table")},
+              table, ...[note, cut].filter(Boolean).map((text) => html("p", {class: "note"}, text)));
+}
+
+/* ---- what is said aloud */
+
+const voice = html("p", {class: "visually-hidden", "aria-live": "polite"});
+
+/* A sentence for those who hear the page. */
+function announce(text) {
+  setText(voice, text);
+}

@@ -1,0 +1,93 @@
+"use strict";
+/* The data of the page, its numbers, and the words around them. */
+
+/* The data as page.py wrote it. JSON has no word for infinity; Python writes one, in formulas only: 1e999 is read as it. */
+const DATA = JSON.parse(
+  document.getElementById("data").textContent.replace(/\["num",\s*Infinity\]/g, '["num",1e999]'));
+const RUN = DATA.run;
+
+const decodedArrays = new WeakMap();
+
+/* {"shape", "data": base64 of float32} -> {shape, numbers: Float32Array}; decoded once. */
+function decoded(array) {
+  if (!decodedArrays.has(array)) {
+    const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
+    const view = new DataView(bytes.buffer);
+    const numbers = new Float32Array(bytes.length / 4);
+    for (let n = 0; n < numbers.length; n++) numbers[n] = view.getFloat32(4 * n, true);
+    decodedArrays.set(array, {shape: array.shape, numbers});
+  }
+  return decodedArrays.get(array);
+}
+
+/* The text in the page's language, {name} filled in from values: say("step {s}", {s: 3}). Texts are written as literals. */
+function say(english, values = {}) {
+  let text = english;
+  if (DATA.lang !== "en") {
+    if (english in DATA.labels) text = DATA.labels[english];
+    else console.error(`no label for ${JSON.stringify(english)}`);
+  }
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+/* x in at most `digits` significant digits, as arithmetic.py's number writes it: "0.3107", "−12", "1.2e−5", "−∞", "nan". */
+function number(x, digits = 4) {
+  if (Number.isNaN(x)) return "nan";
+  const sign = x < 0 ? "−" : "";
+  if (!Number.isFinite(x)) return sign + "∞";
+  if (x === 0) return "0";
+  const [mantissa, power] = Math.abs(x).toExponential(digits - 1).split("e"); // half up, as Python's ROUND_HALF_UP
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 6) return `${sign}${withoutZeros(mantissa)}e${exponent < 0 ? "−" : ""}${Math.abs(exponent)}`;
+  const figures = mantissa.replace(".", "");
+  if (exponent < 0) return sign + withoutZeros(`0.${"0".repeat(-exponent - 1)}${figures}`);
+  const whole = figures.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  const part = figures.slice(exponent + 1);
+  return sign + (part ? withoutZeros(`${whole}.${part}`) : whole);
+}
+
+function withoutZeros(text) {
+  return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+}
+
+/* x in at most six characters, for a small cell: "−0.31", "12", "4e−4". */
+function short(x) {
+  const size = Math.abs(x);
+  if (!Number.isFinite(x)) return number(x);
+  if (size === 0) return "0";
+  if (size >= 9999.5) return number(x, 1);
+  if (size >= 99.5) return (x < 0 ? "−" : "") + Math.round(size);
+  if (size >= 9.95) return (x < 0 ? "−" : "") + size.toFixed(1);
+  if (size >= 0.00995) return (x < 0 ? "−" : "") + size.toFixed(2);
+  const [mantissa, power] = size.toExponential(0).split("e");
+  return `${x < 0 ? "−" : ""}${mantissa}e−${-Number(power)}`;
+}
+
+/* A shape as Python writes it: "(11, 3)", "(3,)". */
+function shapeText(shape) {
+  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
+}
+
+/* A text with every space drawn as ␣ and every line's end as ⏎. */
+function visible(text) {
+  return text.replaceAll(" ", "␣").replaceAll("\n", "⏎");
+}
+
+/* The token of an id, visible. */
+function tokenText(id, run = RUN) {
+  return visible(run.tokens[id]);
+}
+
+/* Vowels are bold, as in the other pictures. */
+function isVowel(token) {
+  return token.length === 1 && "aeıioöuü".includes(token);
+}
+
+function largest(numbers) {
+  let most = 0;
+  for (const x of numbers) {
+    const size = Math.abs(x);
+    if (size > most && size !== Infinity) most = size;
+  }
+  return most;
+}

@@ -1,0 +1,81 @@
+/* View 1: the loss of every training step, and what the recorded steps say about themselves. */
+{
+  const losses = decoded(RUN.losses).numbers;
+  const steps = Array.from(losses, (_, n) => n + 1);
+  const digits = decoded(RUN.digits).numbers, norms = decoded(RUN.norm).numbers, rates = decoded(RUN.rate).numbers;
+  const probe = decoded(RUN.probe_loss).numbers;
+  const CLIP = 1; // the norm at which the project's training clips
+  let chart, agreement, writes;
+  const facts = {};
+
+  /* The mean of the last `window` losses at each step: what is there already, where there are fewer. */
+  function runningMean(numbers, window) {
+    let total = 0;
+    return numbers.map((x, n) => {
+      total += x - (n >= window ? numbers[n - window] : 0);
+      return total / Math.min(n + 1, window);
+    });
+  }
+
+  function fact(key, what) {
+    facts[key] = {much: html("p", {class: "much"}), why: html("p", {class: "why"})};
+    return html("div", {class: "fact"}, html("p", {class: "what"}, what), facts[key].much, facts[key].why);
+  }
+
+  function build(root) {
+    const window = Math.max(1, Math.round(losses.length / 50));
+    chart = lineChart({name: say("loss at every training step"), x: [0, losses.length], height: 300, xName: say("step"),
+                       yName: say("nats"), onpick: (step) => change({place: placeOfStep(step)})});
+    chart.draw([{xs: steps, ys: losses, kind: "faint"}, {xs: steps, ys: runningMean(losses, window), kind: "main"}],
+               RUN.floors.map(({name, loss}) => ({y: loss, name: `${name} (${number(loss, 3)})`})));
+    agreement = lineChart({name: say("digits of agreement with the complex step"), x: [0, RUN.steps.at(-1)], y: [0, 16],
+                           height: 130, xName: say("step"), yName: say("digits"), onpick: (step) => change({place: placeOfStep(step)})});
+    agreement.draw([{xs: RUN.steps, ys: digits, kind: "main"}]);
+    writes = html("p", {class: "writes"});
+    root.append(
+      html("p", {class: "note"}, say("Grey: the loss of each batch. Violet: the mean of the last {n}.", {n: window})), chart.node,
+      html("div", {class: "training-now"}, fact("loss", say("loss on the probe text")), fact("rate", say("learning rate")),
+           fact("norm", say("gradient norm, before clipping")), fact("digits", say("gradient against the complex step"))),
+      html("div", {class: "panel"}, html("p", {class: "note"}, say("What the model writes at this step, always the likeliest token:")), writes),
+      html("h3", {}, say("Digits in which the gradient agrees with the complex step")), agreement.node);
+  }
+
+  function draw() {
+    const place = state.place, step = RUN.steps[place];
+    chart.mark(step);
+    agreement.mark(step);
+    setText(facts.loss.much, number(probe[place]));
+    setText(facts.loss.why, say("as sure as a guess among {n} letters", {n: number(Math.exp(probe[place]), 3)}));
+    setText(facts.rate.much, number(rates[place]));
+    setText(facts.rate.why, say("of the update after step {s}", {s: step}));
+    setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
+    setText(facts.norm.why, Number.isNaN(norms[place]) ? say("no update follows the last step")
+      : norms[place] > CLIP ? say("clipped: all gradients times {x}", {x: number(CLIP / norms[place], 3)}) : say("not clipped: below {x}", {x: CLIP}));
+    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : say("{n} of 16 digits", {n: number(Math.min(digits[place], 16), 3)}));
+    setText(facts.digits.why, digits[place] >= 8 ? say("the gradient is right; a high loss is then a matter of the learning rate")
+      : digits[place] >= 0 ? say("too few: the gradient is wrong, no learning rate will mend it") : "");
+    const text = RUN.writes[place];
+    const own = text.startsWith(RUN.prompt) ? text.slice(RUN.prompt.length) : text;
+    writes.replaceChildren(html("span", {class: "prompt"}, visible(text.slice(0, text.length - own.length))), visible(own));
+  }
+
+  views.push({
+    id: "training",
+    title: say("Training"),
+    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is what a reader knows who counts letters, pairs of letters and so on."),
+    maths: [
+      say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; in nats."),
+      {formula: "L = −(1/N) Σ_t ln softmax(logits[t])[target[t]]"},
+      say("One directional derivative of the gradient is compared with the complex step, which has no rounding error of its own:"),
+      {formula: "Σ_i g_i d_i  ≟  Im L(w + i ε d) / ε"},
+      say("In float64 about 15 of 16 digits agree when the gradient is right. So a bad learning rate and a wrong gradient can be told apart."),
+    ],
+    available: () => true,
+    build,
+    draw,
+    table: () => ({
+      head: [say("step"), say("loss on the probe text"), say("learning rate"), say("gradient norm, before clipping"), say("digits"), say("what it writes")],
+      rows: RUN.steps.map((step, place) => [String(step), probe[place], rates[place], norms[place], digits[place], visible(RUN.writes[place])]),
+    }),
+  });
+}
