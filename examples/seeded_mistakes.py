@@ -84,7 +84,7 @@ def mistakes(kind: str, right: Recording, recorded: Callable[[], Recording]) -> 
 
 
 def mistake(bug: Bug, right: Recording, recorded: Callable[[], Recording]) -> dict:
-    """One mistake: where it stands, the run with it, and the first tensor that it makes wrong at the right run's last weights."""
+    """One mistake: where it stands, the run with it, and the first tensor that is wrong at the right run's last weights."""
     with bug.switched_on():
         wrong = recorded()
     found, truth, mistaken = first_wrong_tensor(bug, right)
@@ -106,8 +106,8 @@ def mistake(bug: Bug, right: Recording, recorded: Callable[[], Recording]) -> di
 
 
 def first_wrong_tensor(bug: Bug, right: Recording) -> tuple[Wrong, np.ndarray, np.ndarray]:
-    """The first tensor that is wrong on the probe, as it should be and as the mistake makes it. A mistake of the optimiser makes
-    none wrong: then the tensor's name is ""."""
+    """The first tensor that is wrong on the probe, as it should be and as the mistake makes it. A mistake of the optimiser
+    makes none wrong: then the tensor's name is ""."""
     model = npgpt.make_model(right.config, dtype="float64")
     model.load_state_dict({name: array[-1] for name, array in right.weights.items()})
     trace, gradients = looked_at(model, right)
@@ -131,7 +131,7 @@ def looked_at(model, right: Recording) -> tuple[dict, dict]:
 
 
 def caught_by(name: str) -> list[str]:
-    """The checks of parity_tests that ring for the bug, as BUGS.md has them measured (the first six columns after the model)."""
+    """The checks of parity_tests that ring for the bug, as measured in BUGS.md (its first columns after the model)."""
     rows = [
         [cell.strip() for cell in line.strip("| \n").split("|")]
         for line in (ROOT / "parity_tests" / "BUGS.md").read_text(encoding="utf-8").splitlines()
