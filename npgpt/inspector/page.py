@@ -60,8 +60,16 @@ def script_paths() -> list[Path]:
 
 
 def json_text(data: Mapping) -> str:
-    """The data as JSON that may stand inside <script>: no "</script>" and no "<!--" in a text can end it."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    """The data as JSON that may stand inside <script>: no "</script>" and no "<!--" in a text can end it.
+
+    JSON has no word for infinity, which formulas have among their numbers: 1e999 is read as it. Raises ValueError for another
+    nan or infinity that is not in an array.
+    """
+    parts = []
+    for name, value in data.items():
+        text = json.dumps(value, ensure_ascii=False, allow_nan=name == "formulas", separators=(",", ":"))
+        parts.append(json.dumps(name) + ":" + text.replace('["num",Infinity]', '["num",1e999]'))
+    return "{" + ",".join(parts).replace("<", "\\u003c") + "}"
 
 
 def array(numbers: Array | Sequence[float]) -> dict:
