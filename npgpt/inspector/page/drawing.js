@@ -150,11 +150,13 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, cellAt}:
+   Gives {node, draw, select, light, band, cellAt, left}:
      draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
                                       masked(r, c): true for cells that are hatched
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
+     band(r) or band(null)            the row of the chosen position, with a thin frame
+     left                             where the first column begins, in pixels
    One stop for the tab key; arrow keys, Home and End move within. */
 function cells(options) {
   const {name, width = 36, height = 18, numbers: written = true, onhover, onpick, columnNames = true} = options;
@@ -167,8 +169,9 @@ function cells(options) {
                            "aria-roledescription": say("heat map"), tabindex: onhover || onpick ? 0 : false});
   const grounds = svg("g"), inks = svg("g", {class: "inks", "aria-hidden": "true"});
   const lights = svg("g", {class: "lights"}), frame = svg("rect", {class: "frame", width, height, visibility: "hidden"});
+  const rowBand = svg("rect", {class: "band", x: left, width: columns.length * width, height, visibility: "hidden"});
   const hatch = freshId("hatch");
-  node.append(hatching(hatch), grounds, inks, lights, frame);
+  node.append(hatching(hatch), grounds, inks, rowBand, lights, frame);
   const rects = [], texts = [], drawnFills = [], drawnTexts = [], drawnInks = [];
   for (let r = 0; r < rows.length; r++) {
     for (let c = 0; c < columns.length; c++) {
@@ -212,6 +215,10 @@ function cells(options) {
     while (lights.children.length < cellList.length) lights.append(svg("rect", {width, height}));
     while (lights.children.length > cellList.length) lights.lastChild.remove();
     cellList.forEach(([r, c], n) => set(lights.children[n], {x: left + c * width, y: top + r * height}));
+  }
+
+  function band(r) {
+    set(rowBand, r === null ? {visibility: "hidden"} : {y: top + r * height, visibility: "visible"});
   }
 
   function cellAt(event) {
@@ -261,7 +268,7 @@ function cells(options) {
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, cellAt};
+  return {node, draw, select, light, band, cellAt, left};
 }
 
 function hatching(id) {

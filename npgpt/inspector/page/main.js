@@ -1,6 +1,7 @@
 /* The page: header, the bar with the one timeline, a section for each view, the keys. Runs last.
 
    A view is an object that its file pushes on `views`:
+     order                      its number on the page
      id, title, notice          notice: the sentence that says what to notice
      maths                      a list: "a paragraph", or {formula: "a line set as a formula"}
      available()                true, or the sentence that says why the view is empty for this run
@@ -174,6 +175,7 @@ function onKey(event, dialog) {
 function start() {
   const page = document.getElementById("page");
   const dialog = keyList();
+  views.sort((a, b) => a.order - b.order);
   const sections = views.map(section);
   const navigation = html("nav", {class: "views", "aria-label": say("views")},
     html("ol", {}, ...views.map(({id, title}) => html("li", {}, html("a", {href: `#${id}`}, title)))),

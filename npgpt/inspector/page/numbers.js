@@ -30,6 +30,11 @@ function say(english, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+/* A text that came with the data, such as a path's name: in the page's language where there is a label for it. */
+function told(text) {
+  return DATA.labels[text] || text;
+}
+
 /* x in at most `digits` significant digits, as arithmetic.py's number writes it: "0.3107", "−12", "1.2e−5", "−∞", "nan". */
 function number(x, digits = 4) {
   if (Number.isNaN(x)) return "nan";

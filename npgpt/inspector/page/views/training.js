@@ -60,6 +60,7 @@
   }
 
   views.push({
+    order: 1,
     id: "training",
     title: say("Training"),
     notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is what a reader knows who counts letters, pairs of letters and so on."),
