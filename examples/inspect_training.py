@@ -14,6 +14,7 @@ from common import SENTENCES, start, windows
 import numpy as np
 
 import npgpt
+from npgpt.inspector.explained import explained
 from npgpt.inspector.insights import insights
 from npgpt.inspector.labels import translator
 from npgpt.inspector.page import page_data, write_page
@@ -112,7 +113,8 @@ if args.bugs:
 with told_errors():
     page, kept = args.out_dir / "inspector.html", args.out_dir / "inspector.safetensors"
     began = time.perf_counter()
-    write_page(page, page_data(recording, other, mistakes=mistaken, lang=args.lang, max_mb=args.max_mb))
+    words = explained(config, len(recording.ids))
+    write_page(page, page_data(recording, other, mistakes=mistaken, lang=args.lang, max_mb=args.max_mb, **words))
     recording.save(kept)
 run.print("the page has {mb:.2f} MB and was written in {seconds:.1f} s: open it in a browser",
           mb=page.stat().st_size / 1e6, seconds=time.perf_counter() - began)  # fmt: skip

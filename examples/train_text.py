@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 import npgpt
+from npgpt.inspector.explained import explained
 from npgpt.inspector.page import page_data, write_page
 from npgpt.inspector.recorder import Recorder
 from npgpt.models import layout_of
@@ -341,7 +342,7 @@ def main() -> None:
     )
     if recorder:
         page = args.out_dir / "inspector.html"
-        write_page(page, page_data(recorder.finish(), max_mb=PAGE_MB))
+        write_page(page, page_data(recorder.finish(), max_mb=PAGE_MB, **explained(config, len(recorder.ids))))
         print(f"\nwrote {page}, {page.stat().st_size / 1e6:.1f} MB: open it in a browser")
     if finished:
         loss = run.evaluate(max(200, args.eval_iters))
