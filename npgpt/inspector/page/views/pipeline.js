@@ -171,6 +171,7 @@ function parametersOf(name) {
       box.first = clamped(box.first + by, 0, layout.width - layout.shown);
       box.rebuild();
       draw(new Set(Object.keys(state)));
+      box.node.querySelector(by < 0 ? ".pager button" : ".pager button:last-child").focus();
     };
     return html("p", {class: "pager note"},
       html("button", {type: "button", "aria-label": say("earlier columns of {name}", {name: box.name}), onclick: () => go(-MOST)}, "‹"),
