@@ -209,7 +209,7 @@ function cells(options) {
       const text = written ? short(x) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
       if (!text) continue;
       pen.fillStyle = Number.isNaN(x) ? scheme().soft : ink;
-      pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5);
+      pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5, width - 2 * GAP);
     }
   }
 

@@ -54,7 +54,7 @@ function withoutZeros(text) {
   return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
 }
 
-/* x in at most six characters, for a small cell: "−0.31", "12", "4e−4". */
+/* x in at most six characters, for a small cell: "−0.31", "12", "4e-4" (a hyphen is narrower). */
 function short(x) {
   const size = Math.abs(x);
   if (!Number.isFinite(x)) return number(x);
@@ -64,7 +64,7 @@ function short(x) {
   if (size >= 9.95) return (x < 0 ? "−" : "") + size.toFixed(1);
   if (size >= 0.00995) return (x < 0 ? "−" : "") + size.toFixed(2);
   const [mantissa, power] = size.toExponential(0).split("e");
-  return `${x < 0 ? "−" : ""}${mantissa}e−${-Number(power)}`;
+  return `${x < 0 ? "−" : ""}${mantissa}e${power}`;
 }
 
 /* A shape as Python writes it: "(11, 3)", "(3,)". */

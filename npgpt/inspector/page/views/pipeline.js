@@ -1,9 +1,18 @@
 /* View 2: every traced value in the order of computation, each a box of coloured cells; the parameters that it uses beneath it. */
 
-/* How an array lies in a box: {rows, columns, toIndex, fromIndex, cut}. rows and columns are labels; toIndex(r, c) is the index
-   in the array, fromIndex(index) the [r, c] or null where it is not shown. head: of (H, T, D) arrays. first: the first column of
-   the window, where not all fit (MOST at a time). */
+/* How an array lies in a box: rows and columns are labels; toIndex(r, c) is the index in the array, fromIndex(index) the [r, c] or
+   null where it is not shown. head: of (H, T, D) arrays; where keys and values have fewer heads, the one that this head reads.
+   first: the first column of the window, where not all fit (MOST at a time). */
 const MOST = 32;
+
+/* How many heads the traced array with the most of them has. */
+const HEADS = Math.max(1, ...RUN.trace.tensors.map(({name}) => headsOf(name)));
+
+/* The heads of a traced (H, T, D) array; 1 for others. */
+function headsOf(name) {
+  const shape = current.shape(name);
+  return shape.length === 3 && positionAxis(name) === 1 ? shape[0] : 1;
+}
 
 /* Which axis of a traced array is the position: the formula's index says it, else the axis that is T long. */
 function positionAxis(name) {
@@ -21,6 +30,7 @@ function positionOf(name, cell) {
 function tracedLayout(name, head, first) {
   const shape = current.shape(name);
   const byHead = positionAxis(name) === 1 && shape.length === 3;
+  const own = Math.floor((head * headsOf(name)) / HEADS);
   const inner = byHead ? shape.slice(2) : shape.slice(1);
   const width = inner.reduce((product, n) => product * n, 1);
   const overPositions = byHead && width === T && /(scores|pattern)$/.test(name);
@@ -30,11 +40,11 @@ function tracedLayout(name, head, first) {
   const shown = overPositions ? width : Math.min(width, MOST);
   return {
     rows: positionLabels(), columns: all.slice(first, first + shown), width, shown, overPositions,
-    heads: byHead ? shape[0] : 1,
-    toIndex: (r, c) => [...(byHead ? [head] : []), r, ...(inner.length === 2 ? [Math.floor((c + first) / inner[1]), (c + first) % inner[1]]
+    byHead,
+    toIndex: (r, c) => [...(byHead ? [own] : []), r, ...(inner.length === 2 ? [Math.floor((c + first) / inner[1]), (c + first) % inner[1]]
                                                                           : [c + first])],
     fromIndex: (index) => {
-      if (byHead && index[0] !== head) return null;
+      if (byHead && index[0] !== own) return null;
       const rest = byHead ? index.slice(1) : index;
       const c = (inner.length === 2 ? rest[1] * inner[1] + rest[2] : rest[1]) - first;
       return c >= 0 && c < shown ? [rest[0], c] : null;
@@ -104,9 +114,8 @@ function parametersOf(name) {
   function build(root) {
     panel = explanation();
     banner = html("div", {class: "banner", role: "status"});
-    const most = Math.max(...names.map((name) => tracedLayout(name, 0, 0).heads));
-    const heads = most < 2 ? null : html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
-      ...Array.from({length: most}, (_, h) => html("button", {type: "button", "data-head": h, onclick: () => chooseHead(h)}, String(h))));
+    const heads = HEADS < 2 ? null : html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
+      ...Array.from({length: HEADS}, (_, h) => html("button", {type: "button", "data-head": h, onclick: () => chooseHead(h)}, String(h))));
     flow = html("div", {class: "flow"});
     for (const [block, members] of byBlock(names)) {
       const group = html("div", {class: "group-boxes"});
@@ -218,7 +227,7 @@ function parametersOf(name) {
 
   function chooseHead(h) {
     head = h;
-    boxes.forEach((box) => { if (box.layout.heads > 1) box.rebuild(); });
+    boxes.forEach((box) => { if (box.layout.byHead) box.rebuild(); });
     draw(new Set(Object.keys(state)));
   }
 
@@ -229,7 +238,10 @@ function parametersOf(name) {
       if (hovered) hovered.of = backward ? "gradient" : "value";
       pickedOf = backward ? "gradient" : "value";
     }
-    if (changed.has("cell") || changed.has("tensor")) hovered = null;
+    if (changed.has("cell") || changed.has("tensor")) {
+      hovered = null;
+      if (showHeadOf(state.tensor, state.cell)) return;
+    }
     if (all) {
       drawBoxes();
       drawBanner();
@@ -238,6 +250,15 @@ function parametersOf(name) {
     document.querySelectorAll("[data-head]").forEach((button) => set(button, {"aria-pressed": Number(button.dataset.head) === head}));
     document.querySelectorAll(".ramp [data-level]").forEach((rect) => { rect.style.fill = heat(Number(rect.dataset.level), 1).fill; });
     explain();
+  }
+
+  /* Turns to the head of a cell that was chosen elsewhere; true where all was drawn anew for it. */
+  function showHeadOf(name, cell) {
+    if (!cell || !current.isTraced(name) || headsOf(name) < 2) return false;
+    const [own, heads] = [cell[0], headsOf(name)];
+    if (Math.floor((head * heads) / HEADS) === own) return false;
+    chooseHead((own * HEADS) / heads);
+    return true;
   }
 
   /* Draws the boxes on the screen; the others when they come on. */
