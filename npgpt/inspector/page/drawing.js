@@ -160,14 +160,15 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, band, cellAt, left}:
-     draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
-                                      masked(r, c): true for cells that are hatched
+   Gives {node, draw, select, light, band, cellAt, left, numbers}:
+     draw({numbers, limit, masked, power})    numbers: row after row; limit: the scale's end (the largest size unless told);
+                                      masked(r, c): true for cells that are hatched; power: cells are written times 10^power,
+                                      with two decimals
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
      band(r) or band(null)            the row of the chosen position, with a thin frame
      cellAt(event)                    the [r, c] under a pointer event, or null
-     left                             where the first column begins, in pixels
+     left, numbers                    where the first column begins, in pixels; whether numbers are written in
    One stop for the tab key; arrow keys, Home and End move within. The cells are painted on a canvas, since there are thousands
    and a step must be drawn at once; what is around them is SVG. */
 function cells(options) {
@@ -190,7 +191,7 @@ function cells(options) {
   Object.assign(canvas.style, {left: `${left}px`, top: `${top}px`, width: `${C * width}px`, height: `${R * height}px`});
   let now = null, focus = null, labelled = null;
 
-  function draw({numbers, limit = largest(numbers), masked = null}) {
+  function draw({numbers, limit = largest(numbers), masked = null, power = null}) {
     now = numbers;
     const colours = heatColours();
     if (labelled !== colours) { // the first time, or in another scheme
@@ -206,7 +207,7 @@ function cells(options) {
       pen.fillStyle = hidden || Number.isNaN(x) ? hatch : fill;
       pen.fillRect(c * width + GAP / 2, r * height + GAP / 2, width - GAP, height - GAP);
       if (hidden) continue;
-      const text = written ? short(x) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
+      const text = written ? (power === null ? short(x) : fixed(x * 10 ** power)) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
       if (!text) continue;
       pen.fillStyle = Number.isNaN(x) ? scheme().soft : ink;
       pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5, width - 2 * GAP);
@@ -278,7 +279,7 @@ function cells(options) {
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, band, cellAt, left};
+  return {node, draw, select, light, band, cellAt, left, numbers: written};
 }
 
 const GAP = 1; // pixels between cells

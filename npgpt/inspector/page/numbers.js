@@ -67,6 +67,21 @@ function short(x) {
   return `${x < 0 ? "−" : ""}${mantissa}e${power}`;
 }
 
+/* x with two decimals and a real minus sign, for cells that share a power of ten. */
+function fixed(x) {
+  return Number.isFinite(x) ? x.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace("-", "") : number(x);
+}
+
+/* The power of ten that brings numbers of this size between 0.1 and 1; null where they can be written as they are. */
+function commonPower(size) {
+  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) - 1 : null;
+}
+
+/* 10^power as text: "10⁻⁵". */
+function tenTo(power) {
+  return "10" + String(power).replace(/[-0-9]/g, (figure) => (figure === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[figure]));
+}
+
 /* A shape as Python writes it: "(11, 3)", "(3,)". */
 function shapeText(shape) {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;

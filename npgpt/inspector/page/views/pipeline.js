@@ -285,9 +285,11 @@ function parametersOf(name) {
   }
 
   function drawMap(map, array, layout, masked = null, limitText = null) {
-    const numbers = laidOut(array, layout);
-    map.draw({numbers, masked});
-    if (limitText) setText(limitText, array ? `± ${number(largest(numbers), 3)}` : say("left out"));
+    const numbers = laidOut(array, layout), limit = array ? largest(array.numbers) : 0, power = commonPower(limit);
+    map.draw({numbers, masked, limit, power});
+    if (!limitText) return;
+    setText(limitText, !array ? say("left out") : power === null || !map.numbers ? `± ${number(limit, 3)}`
+      : say("± {limit}, written in {unit}", {limit: number(limit, 3), unit: tenTo(-power)}));
   }
 
   /* Scores and weights are hatched where the mask is: where the score is −∞. */
