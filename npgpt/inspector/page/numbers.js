@@ -72,9 +72,9 @@ function fixed(x) {
   return Number.isFinite(x) ? x.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace("-", "") : number(x);
 }
 
-/* The power of ten that brings numbers of this size between 0.1 and 1; null where they can be written as they are. */
+/* The power of ten that brings numbers of this size between 1 and 10; null where they can be written as they are. */
 function commonPower(size) {
-  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) - 1 : null;
+  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) : null;
 }
 
 /* 10^power as text: "10⁻⁵". */
