@@ -126,6 +126,7 @@ TURKISH = {
     "the first {n} of {m}": "{m} taneden ilk {n}",
     "left out": "yer almıyor",
     "These numbers were left out for size.": "Bu sayılar boyut yüzünden yer almıyor.",
+    "Left out at every step for size: {names}": "Boyut yüzünden hiçbir adımda yer almayanlar: {names}",
     "Left out at this step for size.": "Boyut yüzünden bu adımda yer almıyor.",
     "to the nearest step that has it: {s}": "yer aldığı en yakın adıma: {s}",
     "first wrong value: {name}": "ilk yanlış değer: {name}",
@@ -220,7 +221,7 @@ TURKISH = {
     "Both p and the one-hot sum to 1, so each row of the gradient sums to 0.": (
         "p'nin de one-hot'ın da toplamı 1'dir; bu yüzden gradyanın her satırının toplamı 0'dır."
     ),
-    "The logits were not traced in this run.": "Bu eğitimde logitler izlenmedi.",
+    "The logits are not among the numbers of this page.": "Logitler bu sayfanın sayıları arasında değil.",
     "softmax: what the model expects": "softmax: modelin beklediği",
     "one-hot: what came": "one-hot: gelen",
     "their difference, divided by N": "farkları, N'ye bölünmüş",
