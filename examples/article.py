@@ -47,7 +47,7 @@ other into both, so that the code stands here once. This text goes into neither.
 #   %pip install ..
 #   ```
 #
-# Hesabı kimin yapacağını ilk hücre seçer: her gradyanı elle türetilip yazılmış olan `"numpy"` ya da `"torch"`
+# Hesabı kimin yapacağı ilk hücrede seçilir: her gradyanı elle türetilip yazılmış olan `"numpy"` ya da `"torch"`
 # (`pip install -e '.[torch]'`). Başka hiçbir şey değişmez, sayılar da aynı kalır.
 
 # %%
@@ -110,7 +110,7 @@ config
 
 # %% [markdown] lang="tr"
 # ... işte modelin tamamı: her sayı bir nokta; sıfırın üstündekiler mor, altındakiler turuncu. `Wqkv` orada ama
-# eğitilmiyor; bunun nedeni ve parametre sayısını nasıl 275 değil 248 yaptığı en sona kaldı.
+# eğitilmiyor; bunun nedeni, parametre sayısının neden 275 değil de 248 olduğu en sona kaldı.
 
 # %%
 model = backend.make_model(config, seed=0, dtype="float64")
@@ -125,8 +125,8 @@ model
 # %% [markdown] lang="tr"
 # **Sözlük uzayı.** 0'dan 31'e kadar olan sayılar harfler hakkında hiçbir şey söylemez: "b", sırada hemen sonra
 # geldiği için "a"ya daha yakın değildir. Bu yüzden her harfin üç sayılık bir vektörü olur: `token_embedding`
-# tablosunun bir satırı. Harfi tabloda bulmak, satırını kopyalamaktır; başka bir deyişle, tabloyu yalnız o harfin
-# yerinde 1 olan bir sıfırlar satırıyla çarpmaktır.
+# tablosunun bir satırı. Harfi tabloda bulmak, satırını kopyalamaktır; başka bir deyişle, tabloyu, o harfin yerinde 1,
+# gerisi 0 olan bir satırla çarpmaktır.
 
 # %%
 table = numpy_array(model.token_embedding.weight).copy()  # (V, C) = (32, 3)
@@ -351,9 +351,9 @@ p_untrained = predictions(model)
 # the one number that training lowers.
 
 # %% [markdown] lang="tr"
-# Hiçbir şey bilmiyor: her harfe aşağı yukarı 1/32 veriyor. Bu ne kadar yanlış? Gerçekte gelen harfin **şaşkınlığı**
-# -ln p'dir, birimi nat. 32 harf arasından rastgele tahmin eden her seferinde ln 32 = 3,47 nat öder. Şaşkınlıkların
-# ortalaması **kayıp**tır: eğitimin düşürdüğü tek sayı.
+# Hiçbir şey bilmiyor: her harfe aşağı yukarı 1/32 veriyor. Bu ne kadar yanlış? Modelin gerçekte gelen harfe
+# **şaşkınlığı** -ln p'dir; birimi nattır. 32 harf arasından rastgele tahmin eden her seferinde ln 32 = 3,47 nat öder.
+# Şaşkınlıkların ortalaması **kayıp**tır: eğitimin düşürdüğü tek sayı.
 
 # %%
 surprise_untrained = surprise(model(inputs), targets)[0]  # (T,)
@@ -423,7 +423,7 @@ print(f"{(losses[0] - losses[1]) / (2 * step):.6f}  {gradient[0, 0]:.6f}")
 
 # %% [markdown] lang="tr"
 # `check_backward` herhangi bir fonksiyon çiftinin bütün sayılarını böyle, ama çok daha kesin ölçer; sizinkileri de.
-# İşte geri adımında bir terimi eksik bir softmax:
+# İşte geri adımında bir terim eksik olan bir softmax:
 
 
 # %%
@@ -459,9 +459,9 @@ npgpt.check_backward(softmax, softmax_backward, example)
 # %% [markdown] lang="tr"
 # ## 6. Eğitim
 #
-# Metin, birkaç yüz kısa cümle. Her adım metinden on ikişer harflik sekiz pencere alır, kaybı ve bütün gradyanları
-# hesaplar, boyu 1'i aşan gradyanı 1'e kısaltır (**kırpma**: tek bir yığın modeli yoldan çıkarmasın diye), **AdamW**
-# her sayıyı gradyanının tersine biraz oynatır, sonra gradyanlar silinir. 1500 kez.
+# Metin birkaç yüz kısa cümleden oluşur. Her adım metinden on ikişer harflik sekiz pencere alır, kaybı ve bütün
+# gradyanları hesaplar, boyu 1'i aşan gradyanı 1'e kısaltır (**kırpma**: tek bir yığın modeli yoldan çıkarmasın diye),
+# **AdamW** her sayıyı gradyanının tersine biraz oynatır, sonra gradyanlar silinir. 1500 kez.
 
 # %%
 text_inputs, text_targets = windows(config.seq_len)  # (N, T) each: every window of the text, and what comes next in it
@@ -484,8 +484,8 @@ print(f"loss {losses[0]:.4f} -> {np.mean(losses[-150:]):.4f}   max |g| {max(norm
 
 # %% [markdown] lang="tr"
 # (`backend.train` bu döngüdür. `max |g|`, görülen en uzun gradyan: burada kırpacak bir şey çıkmadı.) Çizgiler kaybın
-# neyle ölçülebileceğini gösterir: harflerin sıklığını bilen; her harften sonra ne geldiğini bilen (ikililer); son iki
-# harfi bilen (üçlüler).
+# neyle karşılaştırılabileceğini gösterir: yalnız harflerin sıklığını bilenin, her harften sonra ne geldiğini bilenin
+# (ikililer), son iki harfi bilenin (üçlüler) kaybı.
 
 # %%
 tokens = npgpt.read_tokens(SENTENCES, npgpt.LetterTokenizer())
@@ -528,7 +528,7 @@ pictures.surprise_bars(text[1:], both, LN_32, title, lang)
 # ... and inference. No Turkish yet, but vowels and consonants take turns, and words have a length.
 
 # %% [markdown] lang="tr"
-# ... ve çıkarım. Henüz Türkçe değil; ama ünlülerle ünsüzler sırayla geliyor, kelimelerin de bir boyu var.
+# ... ve çıkarım. Henüz Türkçe değil; ama ünlülerle ünsüzler birbirini izliyor, kelimelerin de bir boyu var.
 
 # %%
 npgpt.detokenize(backend.generate(model, begin, 12))
@@ -550,7 +550,8 @@ print(" -> ".join(f"{centres_apart(vectors, vowels, consonants):.2f}" for vector
 pictures.turnable_space(table, table_trained, npgpt.letters, lang)
 
 # %% [markdown] lang="en"
-# (The numbers say how far the centre of the vowels lies from that of the consonants, in radii of the two clouds.)
+# (The numbers say how far the centre of the vowels lies from that of the consonants, in the mean radius of the two
+# clouds.)
 #
 # ## 7. Knowledge squeezed into too few dimensions
 #
@@ -560,12 +561,12 @@ pictures.turnable_space(table, table_trained, npgpt.letters, lang)
 # numbers a word, two of each, trained briefly:
 
 # %% [markdown] lang="tr"
-# (Sayılar, ünlülerin merkeziyle ünsüzlerinkinin arasını iki bulutun yarıçapı cinsinden söylüyor.)
+# (Sayılar, ünlülerin merkezi ile ünsüzlerin merkezi arasındaki uzaklıktır; birimi, iki bulutun ortalama yarıçapı.)
 #
 # ## 7. Çok az boyuta sıkışan bilgi
 #
 # Kelime başına üç sayılık yeri olan bir model ne bilir? Cümlelerde bilgiler var: elli başkent ("fransanın başkenti
-# paristir") ve bir düzine alışveriş. Burada bir birim bir kelimedir; ilk iki kelimeden sonra modelin ilk tahmini
+# paristir") ve bir düzine alışveriş. Burada her kelime bir birimdir; ilk iki kelimeden sonra modelin ilk tahmini
 # doğru üçüncü kelimeyse o bilgi biliniyor demektir. Yazıdaki modelin biçiminde, kelime başına 1'den 16'ya kadar
 # sayıyla, her boydan iki model kısaca eğitiliyor:
 
@@ -594,7 +595,7 @@ for width, loss, count in zip(widths, fact_losses, known, strict=True):
 
 # %% [markdown] lang="tr"
 # Kelime başına bir sayı: LayerNorm ondan geriye bir şey bırakmaz, hiçbir bilgi bilinmez. Üç sayı: birkaç bilgi.
-# Sonra, iki üç boyut içinde, neredeyse hepsi.
+# Ardından, iki üç boyut daha eklenince, neredeyse hepsi.
 
 # %%
 bend = knee(widths, fact_losses.min(axis=1), floor)

@@ -18,7 +18,7 @@ from numpy import ndarray as Array
 POSITIVE, NEGATIVE, NO_NUMBER = (142, 104, 226), (221, 107, 32), (128, 128, 128, 110)
 RIGHT, WRONG = "rgba(56, 161, 105, 0.3)", "rgba(229, 62, 62, 0.35)"
 DOT = 5  # pixels on the screen for each number
-MOST_ROWS, MOST_COLUMNS = 16, 48  # a larger array shows its upper left corner
+MOST_ROWS, MOST_COLUMNS = 32, 48  # a larger array shows its upper left corner
 LINE = "1px solid rgba(128, 128, 128, 0.4)"
 CELL = f"text-align: left; vertical-align: middle; white-space: pre; padding: 0.15em 0.8em; border-top: {LINE}"
 
