@@ -168,7 +168,7 @@ def tree_of(node: ast.AST, known: Names, index: tuple[str, ...]) -> Tree:
         return tree_of(child, known, (*index, *more))
 
     match node:
-        case ast.Constant(value=int() | float() as value):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return ["num", float(value)]
         case ast.Name(id=name) if name in index:
             return ["index", name]
