@@ -69,8 +69,8 @@ def first_parting(a: Recording, b: Recording, tolerance: float = 0.0) -> Parting
     """Where the two recordings part first; None where they do not, at the steps and in the tensors that both have.
 
     tolerance : how far apart two tensors may be, see `apart`; 0 asks for the same numbers.
-    The configs, and the kinds of model, may differ: what both have is compared. Raises ValueError where the recordings cannot be
-    compared: another vocabulary, another probe, no step in common.
+    The configs, and the kinds of model, may differ: what both have is compared. Raises ValueError where the recordings cannot
+    be compared: another vocabulary, another probe, no step in common.
     """
     for step in common_steps(a, b):
         found = first_difference(in_order(a, b, step), tolerance)
