@@ -51,14 +51,15 @@ const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 const calmMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* What is painted rather than styled, in both schemes. diverging: matplotlib's PuOr, as in the project's pictures, orange for what
-   is below 0, violet for above; in the dark the middle is dark. paper, sunk and soft are those of style.css. */
+   is below 0, violet for above; in the dark the middle is dark. sunk and soft are those of style.css, ground is
+   where letters are hardest to read: its --accent-soft. */
 const SCHEMES = {
   light: {
-    paper: "#f6f5f2", sunk: "#f3f1ed", soft: "#5c5962", hatch: "#bdb8ae",
+    ground: "#ece6f8", sunk: "#f3f1ed", soft: "#5c5962", hatch: "#bdb8ae",
     diverging: ["#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b"],
   },
   dark: {
-    paper: "#1b1b21", sunk: "#24242b", soft: "#a9a5b3", hatch: "#4c4a56",
+    ground: "#2f2944", sunk: "#24242b", soft: "#a9a5b3", hatch: "#4c4a56",
     diverging: ["#fee0b6", "#fdb863", "#e08214", "#a05a12", "#55330f", "#24242b", "#37305a", "#564a8c", "#8073ac", "#b2abd2", "#d8daeb"],
   },
 };
@@ -86,7 +87,7 @@ function palette(anchors) {
     const place = (n / (2 * LEVELS)) * (colours.length - 1);
     const low = Math.min(Math.floor(place), colours.length - 2);
     const mixed = colours[low].map((c, i) => c + (place - low) * (colours[low + 1][i] - c));
-    return {fill: hex(mixed), ink: luminance(mixed) > 0.3 ? "#111114" : "#ffffff"};
+    return {fill: hex(mixed), ink: contrast(mixed, [0, 0, 0]) > contrast(mixed, [255, 255, 255]) ? "#000000" : "#ffffff"};
   });
 }
 
@@ -113,9 +114,9 @@ function contrast(a, b) {
 function tokenColour(id) {
   const known = (scheme().tokens ||= new Map());
   if (!known.has(id)) {
-    const paper = channels(scheme().paper), end = darkScheme.matches ? 255 : 0;
+    const ground = channels(scheme().ground), end = darkScheme.matches ? 255 : 0;
     let colour = channels(RUN.colours[id]);
-    while (contrast(colour, paper) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
+    while (contrast(colour, ground) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
     known.set(id, hex(colour));
   }
   return known.get(id);
@@ -160,14 +161,15 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, band, cellAt, left}:
-     draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
-                                      masked(r, c): true for cells that are hatched
+   Gives {node, draw, select, light, band, cellAt, left, numbers}:
+     draw({numbers, limit, masked, power})    numbers: row after row; limit: the scale's end (the largest size unless told);
+                                      masked(r, c): true for cells that are hatched; power: cells are written times 10^power,
+                                      with two decimals
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
      band(r) or band(null)            the row of the chosen position, with a thin frame
      cellAt(event)                    the [r, c] under a pointer event, or null
-     left                             where the first column begins, in pixels
+     left, numbers                    where the first column begins, in pixels; whether numbers are written in
    One stop for the tab key; arrow keys, Home and End move within. The cells are painted on a canvas, since there are thousands
    and a step must be drawn at once; what is around them is SVG. */
 function cells(options) {
@@ -190,7 +192,7 @@ function cells(options) {
   Object.assign(canvas.style, {left: `${left}px`, top: `${top}px`, width: `${C * width}px`, height: `${R * height}px`});
   let now = null, focus = null, labelled = null;
 
-  function draw({numbers, limit = largest(numbers), masked = null}) {
+  function draw({numbers, limit = largest(numbers), masked = null, power = null}) {
     now = numbers;
     const colours = heatColours();
     if (labelled !== colours) { // the first time, or in another scheme
@@ -206,7 +208,7 @@ function cells(options) {
       pen.fillStyle = hidden || Number.isNaN(x) ? hatch : fill;
       pen.fillRect(c * width + GAP / 2, r * height + GAP / 2, width - GAP, height - GAP);
       if (hidden) continue;
-      const text = written ? short(x) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
+      const text = written ? (power === null ? short(x) : fixed(x * 10 ** power)) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
       if (!text) continue;
       pen.fillStyle = Number.isNaN(x) ? scheme().soft : ink;
       pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5, width - 2 * GAP);
@@ -278,7 +280,7 @@ function cells(options) {
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, band, cellAt, left};
+  return {node, draw, select, light, band, cellAt, left, numbers: written};
 }
 
 const GAP = 1; // pixels between cells

@@ -62,8 +62,15 @@ function drawBar() {
   if (document.activeElement !== bar.step || Number(bar.step.value) !== RUN.steps[state.place]) bar.step.value = RUN.steps[state.place];
   [...bar.letters.children].forEach((button, t) => set(button, {"aria-checked": t === state.position,
                                                                tabindex: t === state.position ? 0 : -1}));
+  showLetter(bar.letters.children[state.position]);
   bar.directions.forEach((button) => set(button, {"aria-pressed": button.dataset.direction === state.direction}));
   set(document.body, {"data-direction": state.direction});
+}
+
+/* Scrolls the row of letters, where it is longer than the screen, to the chosen one. */
+function showLetter(button) {
+  const {scrollLeft, clientWidth} = bar.letters, left = button.offsetLeft - bar.letters.offsetLeft;
+  if (left < scrollLeft || left + button.offsetWidth > scrollLeft + clientWidth) bar.letters.scrollLeft = left - clientWidth / 2;
 }
 
 let playing = null;

@@ -29,9 +29,11 @@ function say(english, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/* A text that came with the data, such as a path's name: in the page's language where there is a label for it. */
+/* A text that came with the data, such as a path's name: in the page's language where there is a label for it, which may have {n}
+   for the text's number. */
 function told(text) {
-  return DATA.labels[text] || text;
+  const pattern = text in DATA.labels ? text : text.replace(/\d+/, "{n}");
+  return pattern in DATA.labels ? DATA.labels[pattern].replace("{n}", (text.match(/\d+/) || [""])[0]) : text;
 }
 
 /* x in at most `digits` significant digits, as arithmetic.py's number writes it: "0.3107", "−12", "1.2e−5", "−∞", "nan". */
@@ -65,6 +67,21 @@ function short(x) {
   if (size >= 0.00995) return (x < 0 ? "−" : "") + size.toFixed(2);
   const [mantissa, power] = size.toExponential(0).split("e");
   return `${x < 0 ? "−" : ""}${mantissa}e${power}`;
+}
+
+/* x with two decimals and a real minus sign, for cells that share a power of ten. */
+function fixed(x) {
+  return Number.isFinite(x) ? x.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace("-", "") : number(x);
+}
+
+/* The power of ten that brings numbers of this size between 1 and 10; null where they can be written as they are. */
+function commonPower(size) {
+  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) : null;
+}
+
+/* 10^power as text: "10⁻⁵". */
+function tenTo(power) {
+  return "10" + String(power).replace(/[-0-9]/g, (figure) => (figure === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[figure]));
 }
 
 /* A shape as Python writes it: "(11, 3)", "(3,)". */

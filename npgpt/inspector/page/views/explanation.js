@@ -128,7 +128,7 @@ function leftOut(group) {
 
 /* An equation as the formulas write it, "sum_c x[t, c]^2": with Σ, small indices and exponents, real minus signs. */
 function equationLine(text) {
-  const parts = text.replaceAll("-", "−").split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
+  const parts = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥").split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
   return html("p", {class: "equation"}, ...parts.map((part) => {
     const [, over, index] = part.match(/^(sum|mean|max)_(\w)$/) || [];
     if (over) return html("span", {}, over === "sum" ? "Σ" : over, html("sub", {}, index));

@@ -151,14 +151,14 @@ function parametersOf(name) {
       box.layout = tracedLayout(name, head, box.first);
       const layout = box.layout, cut = layout.shown < layout.width;
       const dense = layout.shown > 12;
-      const height = clamp18(T), width = dense ? (layout.overPositions ? height : 12) : 34;
+      const height = rowHeight(T), width = dense ? (layout.overPositions ? height : 12) : 34;
       const wide = {numbers: !dense && height >= 14, width, height, columnNames: layout.columns.every(({text}) => text.length <= (dense ? 1 : 4))};
       box.value = heatMap(box, "value", wide);
       box.gradient = heatMap(box, "gradient", wide);
-      box.limits = {value: html("p", {class: "limit"}), gradient: html("p", {class: "limit"})};
+      box.texts = {value: scaleTexts(), gradient: scaleTexts()};
       box.sign = html("span", {class: "wrong-sign"});
-      const half = (of) => html("div", {class: `half ${of}`}, html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient")),
-                                box[of].node, box.limits[of]);
+      const half = (of) => html("div", {class: `half ${of}`},
+        html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient"), box.texts[of].unit), box[of].node, box.texts[of].limit);
       box.parameters = parametersOf(name).map((parameter) => parameterBox(parameter, layout.shown * width));
       box.node.replaceChildren(
         html("p", {class: "box-head"}, html("b", {}, shortName(name)), html("span", {class: "shape"}, shapeText(current.shape(name))), box.sign),
@@ -169,7 +169,12 @@ function parametersOf(name) {
     return box;
   }
 
-  function clamp18(n) {
+  function scaleTexts() {
+    return {unit: html("span"), limit: html("p", {class: "limit"})};
+  }
+
+  /* Low enough that a long text stays on the screen. */
+  function rowHeight(n) {
     return clamped(Math.floor(460 / n), 5, 18);
   }
 
@@ -271,8 +276,8 @@ function parametersOf(name) {
     if (!box.stale || !box.visible) return;
     box.stale = false;
     const mistake = chosenMistake(), backward = state.direction === "backward", masked = maskOf(box);
-    drawMap(box.value, current.value(box.name), box.layout, masked, box.limits.value);
-    if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.limits.gradient);
+    drawMap(box.value, current.value(box.name), box.layout, masked, box.texts.value);
+    if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.texts.gradient);
     for (const parameter of box.parameters) {
       drawMap(parameter.value, current.weight(parameter.name), parameter.layout);
       if (backward) drawMap(parameter.gradient, current.probeGradient(parameter.name), parameter.layout);
@@ -284,10 +289,13 @@ function parametersOf(name) {
       : say("first wrong gradient: {name}", {name: mistake.name}));
   }
 
-  function drawMap(map, array, layout, masked = null, limitText = null) {
-    const numbers = laidOut(array, layout);
-    map.draw({numbers, masked});
-    if (limitText) setText(limitText, array ? `± ${number(largest(numbers), 3)}` : say("left out"));
+  /* texts: {unit, limit}, the elements that tell the common power of ten and the scale's end. */
+  function drawMap(map, array, layout, masked = null, texts = null) {
+    const numbers = laidOut(array, layout), limit = array ? largest(array.numbers) : 0, power = commonPower(limit);
+    map.draw({numbers, masked, limit, power});
+    if (!texts) return;
+    setText(texts.unit, power === null || !map.numbers ? "" : ` × ${tenTo(-power)}`);
+    setText(texts.limit, array ? `± ${number(limit, 3)}` : say("left out"));
   }
 
   /* Scores and weights are hatched where the mask is: where the score is −∞. */

@@ -66,7 +66,7 @@
     chart.mark(step);
     agreement.mark(step);
     setText(facts.loss.much, number(probe[place]));
-    setText(facts.loss.why, say("as sure as a guess among {n} letters", {n: number(Math.exp(probe[place]), 3)}));
+    setText(facts.loss.why, say("as unsure as a guess among {n} tokens", {n: number(Math.exp(probe[place]), 3)}));
     setText(facts.rate.much, number(rates[place]));
     setText(facts.rate.why, say("of the update after step {s}", {s: step}));
     setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
@@ -84,7 +84,7 @@
     order: 1,
     id: "training",
     title: say("Training"),
-    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is what a reader knows who counts letters, pairs of letters and so on."),
+    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who knows how often the tokens come, then which follows which, and so on."),
     maths: [
       say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; in nats."),
       {formula: "L = −(1/N) Σ_t ln softmax(logits[t])[target[t]]"},
