@@ -66,6 +66,21 @@ function short(x) {
   return `${x < 0 ? "−" : ""}${mantissa}e−${-Number(power)}`;
 }
 
+/* x with two decimals and a real minus sign, for cells that share a power of ten. */
+function fixed(x) {
+  return Number.isFinite(x) ? x.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace("-", "") : number(x);
+}
+
+/* The power of ten that brings numbers of this size between 0.1 and 1; null where they can be written as they are. */
+function commonPower(size) {
+  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) - 1 : null;
+}
+
+/* 10^power as text: "10⁻⁵". */
+function tenTo(power) {
+  return "10" + String(power).replace(/[-0-9]/g, (figure) => (figure === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[figure]));
+}
+
 /* A shape as Python writes it: "(11, 3)", "(3,)". */
 function shapeText(shape) {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
@@ -93,4 +108,20 @@ function largest(numbers) {
     if (size > most && size !== Infinity) most = size;
   }
   return most;
+}
+
+/* The mean of the last `window` numbers at each place: of the finite ones that are there, where there are fewer. */
+function runningMean(numbers, window) {
+  let total = 0, count = 0;
+  const enters = (x, sign) => { if (Number.isFinite(x)) { total += sign * x; count += sign; } };
+  return numbers.map((x, n) => {
+    enters(x, 1);
+    if (n >= window) enters(numbers[n - window], -1);
+    return count ? total / count : NaN;
+  });
+}
+
+function median(numbers) {
+  const sorted = Array.from(numbers).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b), middle = sorted.length / 2;
+  return sorted.length === 0 ? NaN : Number.isInteger(middle) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[Math.floor(middle)];
 }
