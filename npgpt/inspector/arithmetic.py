@@ -10,7 +10,7 @@ The text is Python's syntax, read by `ast` and never run. It may hold
 
     name[i, j]                 a number of an operand (a traced array, a parameter, the ids) or of a helper
     sum(c, ...) mean(c, ...) max(c, ...)        over c = 0 .. sizes[c] - 1
-    exp log sqrt tanh sin cos sigmoid           of one number
+    exp log sqrt tanh sin cos sigmoid softplus  of one number
     + - * / ** // %  and  a if t < s else b
 
 A formula has one path or several: the number is their sum. A helper is a number that the paths share, such as a row's mean. In
@@ -43,8 +43,12 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + exponential(-x))
 
 
+def softplus(x: float) -> float:
+    return max(x, 0) + math.log1p(exponential(-abs(x)))  # log(1 + exp(x)), whose exp would overflow
+
+
 FUNCTIONS = {"exp": exponential, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh, "sin": math.sin, "cos": math.cos,
-             "sigmoid": sigmoid}  # fmt: skip
+             "sigmoid": sigmoid, "softplus": softplus}  # fmt: skip
 
 
 class Expression(NamedTuple):
@@ -110,14 +114,14 @@ def formula(
         for text, (name, helper_index) in helper_cells.items()
     }
     expressions = {name: expression(text, known, index) for name, text in paths.items()}
-    used = reached(expressions.values(), made)
+    arrays, summed = reached(expressions.values(), made)
     return Formula(
         cell,
         index,
         expressions,
-        {name: size for name, size in sizes.items() if name in used},
-        {name: operand for name, operand in operands.items() if name in used},
-        {name: helper for name, helper in made.items() if name in used},
+        {name: size for name, size in sizes.items() if name in summed},
+        {name: operand for name, operand in operands.items() if name in arrays},
+        {name: helper for name, helper in made.items() if name in arrays},
     )
 
 
@@ -134,10 +138,17 @@ class Names(NamedTuple):
 
 def parsed_cell(text: str) -> tuple[str, tuple[str, ...]]:
     """ "q[h, t, d]" -> ("q", ("h", "t", "d"))."""
-    node = ast.parse(text, mode="eval").body
-    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
-        raise ValueError(f"expected a name and its index, such as q[t, d]; got {text!r}")
-    return node.value.id, tuple(part.id for part in indices(node))
+    match parsed(text):
+        case ast.Subscript(value=ast.Name(id=name)) as node if all(isinstance(part, ast.Name) for part in indices(node)):
+            return name, tuple(part.id for part in indices(node))
+    raise ValueError(f"expected a name and its index, such as q[t, d]; got {text!r}")
+
+
+def parsed(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"cannot read {text!r}: {error.msg}") from None
 
 
 def indices(node: ast.Subscript) -> list:
@@ -145,7 +156,7 @@ def indices(node: ast.Subscript) -> list:
 
 
 def expression(text: str, known: Names, index: tuple[str, ...]) -> Expression:
-    node = ast.parse(text, mode="eval").body
+    node = parsed(text)
     try:
         return Expression(tree_of(node, known, index), equation_of(node)[0])
     except ValueError as error:
@@ -157,7 +168,7 @@ def tree_of(node: ast.AST, known: Names, index: tuple[str, ...]) -> Tree:
         return tree_of(child, known, (*index, *more))
 
     match node:
-        case ast.Constant(value=int() | float() as value):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return ["num", float(value)]
         case ast.Name(id=name) if name in index:
             return ["index", name]
@@ -204,7 +215,9 @@ def equation_of(node: ast.AST) -> tuple[str, int]:
         case ast.Call():
             return f"{node.func.id}({equation_of(node.args[0])[0]})", 4
         case ast.IfExp():
-            return f"({equation_of(node.body)[0]} if {ast.unparse(node.test)} else {equation_of(node.orelse)[0]})", 4
+            return f"({equation_of(node.body)[0]} if {equation_of(node.test)[0]} else {equation_of(node.orelse)[0]})", 4
+        case ast.Compare(ops=[comparison], comparators=[right]):
+            return f"{equation_of(node.left)[0]} {COMPARISONS[type(comparison)]} {equation_of(right)[0]}", 1
         case ast.Subscript():
             return f"{node.value.id}[{', '.join(equation_of(part)[0] for part in indices(node))}]", 4
         case ast.Name(id="inf"):
@@ -212,23 +225,29 @@ def equation_of(node: ast.AST) -> tuple[str, int]:
     return ast.unparse(node), 4
 
 
-def reached(expressions, helpers: Mapping[str, Helper]) -> set[str]:
-    """The names of arrays and summed indices in the expressions, and in the helpers that they lead to."""
-    names: set[str] = set()
+def reached(expressions: Iterable[Expression], helpers: Mapping[str, Helper]) -> tuple[set[str], set[str]]:
+    """The operands and helpers in the expressions, and in the helpers that they lead to; and the summed indices."""
+    arrays: set[str] = set()
+    summed: set[str] = set()
 
     def walk(tree: Tree) -> None:
-        if tree[0] in ("at", *OVER) and tree[1] not in names:
-            names.add(tree[1])
-            if tree[1] in helpers:
-                walk(helpers[tree[1]].expression.tree)
-        for part in tree[1:]:
-            for branch in part if isinstance(part, list) and part and isinstance(part[0], list) else [part]:
-                if isinstance(branch, list):
-                    walk(branch)
+        match tree:
+            case ["at", name, parts]:
+                if name in helpers and name not in arrays:
+                    walk(helpers[name].expression.tree)
+                arrays.add(name)
+                branches = parts
+            case [function, over, body] if function in OVER:
+                summed.add(over)
+                branches = [body]
+            case _:
+                branches = [branch for branch in tree if isinstance(branch, list)]
+        for branch in branches:
+            walk(branch)
 
     for each in expressions:
         walk(each.tree)
-    return names
+    return arrays, summed
 
 
 # ---------------------------------------------------------------------------------------------------------- from tree to number

@@ -9,8 +9,11 @@ of every trace equals its formula (parity_tests/test_inspector_formulas.py).
 from ...models.config import Config
 from ..arithmetic import Formula
 from .gpt import gpt_formulas
+from .llama import llama_formulas
+from .lstm import lstm_formulas
+from .mamba import mamba_formulas
 
-KINDS = {"gpt": gpt_formulas}
+KINDS = {"gpt": gpt_formulas, "lstm": lstm_formulas, "mamba": mamba_formulas, "llama": llama_formulas}
 
 Formulas = dict[str, dict[str, Formula | None]]  # name -> {"value": ..., "gradient": ...}
 

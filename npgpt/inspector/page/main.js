@@ -62,8 +62,15 @@ function drawBar() {
   if (document.activeElement !== bar.step || Number(bar.step.value) !== RUN.steps[state.place]) bar.step.value = RUN.steps[state.place];
   [...bar.letters.children].forEach((button, t) => set(button, {"aria-checked": t === state.position,
                                                                tabindex: t === state.position ? 0 : -1}));
+  showLetter(bar.letters.children[state.position]);
   bar.directions.forEach((button) => set(button, {"aria-pressed": button.dataset.direction === state.direction}));
   set(document.body, {"data-direction": state.direction});
+}
+
+/* Scrolls the row of letters, where it is longer than the screen, to the chosen one. */
+function showLetter(button) {
+  const {scrollLeft, clientWidth} = bar.letters, left = button.offsetLeft - bar.letters.offsetLeft;
+  if (left < scrollLeft || left + button.offsetWidth > scrollLeft + clientWidth) bar.letters.scrollLeft = left - clientWidth / 2;
 }
 
 let playing = null;
@@ -136,6 +143,11 @@ function redraw() {
   shownViews.forEach(drawView);
 }
 
+function redrawAll() {
+  Object.keys(state).forEach((name) => changed.add(name));
+  redraw();
+}
+
 /* ---- keys */
 
 const KEYS = [
@@ -195,8 +207,13 @@ function start() {
   shownViews.forEach(({node}) => observer.observe(node));
   darkScheme.addEventListener("change", () => {
     document.querySelectorAll("[data-token]").forEach((span) => { span.style.color = tokenColour(Number(span.dataset.token)); });
-    Object.keys(state).forEach((name) => changed.add(name));
-    redraw();
+    redrawAll();
+  });
+  let ratio = devicePixelRatio;
+  addEventListener("resize", () => {
+    if (devicePixelRatio === ratio) return;
+    ratio = devicePixelRatio; // the reader zoomed: what is painted is painted anew
+    redrawAll();
   });
   document.addEventListener("keydown", (event) => onKey(event, dialog));
   drawPlay();

@@ -4,15 +4,16 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const RUN = DATA.run;
 
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1; // nearly every machine
 const decodedArrays = new WeakMap();
 
 /* {"shape", "data": base64 of float32} -> {shape, numbers: Float32Array}; decoded once. */
 function decoded(array) {
   if (!decodedArrays.has(array)) {
-    const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    const numbers = new Float32Array(bytes.length / 4);
-    for (let n = 0; n < numbers.length; n++) numbers[n] = view.getFloat32(4 * n, true);
+    const text = atob(array.data), bytes = new Uint8Array(text.length);
+    for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
+    const numbers = LITTLE_ENDIAN ? new Float32Array(bytes.buffer)
+      : Float32Array.from({length: bytes.length / 4}, (_, n) => new DataView(bytes.buffer).getFloat32(4 * n, true));
     decodedArrays.set(array, {shape: array.shape, numbers});
   }
   return decodedArrays.get(array);
@@ -53,7 +54,7 @@ function withoutZeros(text) {
   return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
 }
 
-/* x in at most six characters, for a small cell: "−0.31", "12", "4e−4". */
+/* x in at most six characters, for a small cell: "−0.31", "12", "4e-4" (a hyphen is narrower). */
 function short(x) {
   const size = Math.abs(x);
   if (!Number.isFinite(x)) return number(x);
@@ -63,7 +64,7 @@ function short(x) {
   if (size >= 9.95) return (x < 0 ? "−" : "") + size.toFixed(1);
   if (size >= 0.00995) return (x < 0 ? "−" : "") + size.toFixed(2);
   const [mantissa, power] = size.toExponential(0).split("e");
-  return `${x < 0 ? "−" : ""}${mantissa}e−${-Number(power)}`;
+  return `${x < 0 ? "−" : ""}${mantissa}e${power}`;
 }
 
 /* x with two decimals and a real minus sign, for cells that share a power of ten. */
@@ -71,9 +72,9 @@ function fixed(x) {
   return Number.isFinite(x) ? x.toFixed(2).replace(/^-(?!0\.00$)/, "−").replace("-", "") : number(x);
 }
 
-/* The power of ten that brings numbers of this size between 0.1 and 1; null where they can be written as they are. */
+/* The power of ten that brings numbers of this size between 1 and 10; null where they can be written as they are. */
 function commonPower(size) {
-  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) - 1 : null;
+  return size > 0 && size < 0.095 ? -Math.floor(Math.log10(size)) : null;
 }
 
 /* 10^power as text: "10⁻⁵". */

@@ -76,9 +76,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
                        onpick: (r, t) => { pointed = null; change({tensor: nameOf(part), cell: index(r, t), position: t, direction: of === "value" ? "forward" : "backward"}); }});
     map.node.addEventListener("pointerleave", () => { pointed = null; tell(); });
     const limit = html("span", {class: "note"}), heading = html("p", {class: "strip-title"}, html("span", {}, of === "value" ? title : `d${part}`), limit);
-    const bandOf = svg("rect", {class: "band", width, height: 20 * rows, visibility: "hidden"});
-    map.node.append(bandOf);
-    strips.push({part, of, map, rows, index, limit, bandOf, width, top: letters && width >= 8 ? 16 : 1});
+    strips.push({part, of, map, rows, index, limit});
     return html("div", {class: "strip"}, heading, map.node);
   }
 
@@ -90,7 +88,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
     banner.replaceChildren(...(missing ? [leftOut("trace")] : []));
     body.hidden = missing;
     if (missing) return;
-    for (const {part, of, map, rows, index, limit, bandOf, width, top} of strips) {
+    for (const {part, of, map, rows, index, limit} of strips) {
       const array = current[of](nameOf(part));
       const numbers = new Float32Array(rows * T);
       for (let r = 0; r < rows; r++) for (let t = 0; t < T; t++) numbers[r * T + t] = array.numbers[flat(array.shape, index(r, t))];
@@ -99,7 +97,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
       map.draw({numbers, limit: isShare ? 1 : most, power: power === null && most < 100 ? 0 : power});
       setText(limit, isShare ? say("0 to 1") : power === null ? say("± {x}", {x: number(most, 3)})
         : say("in units of {unit}, ± {x}", {unit: tenTo(-power), x: number(most, 3)}));
-      set(bandOf, {x: map.left + state.position * width, y: top, visibility: "visible"});
+      map.upright(state.position);
       const mine = state.tensor === nameOf(part) && of === (state.direction === "backward" ? "gradient" : "value") && state.cell;
       const r = mine ? state.cell.at(-1) - (part === "state" ? 0 : first) : -1;
       map.select(...(mine && r >= 0 && r < rows && (part !== "state" || state.cell[1] === channel) ? [r, state.cell[0]] : [null]));

@@ -78,7 +78,7 @@
 
   function show() {
     const mistake = chosenMistake();
-    change({tensor: mistake.tensor, cell: null, direction: mistake.of === "gradient" ? "backward" : "forward"});
+    change({tensor: mistake.tensor, cell: null, direction: mistake.of === "value" ? "forward" : "backward"});
     document.getElementById("pipeline").scrollIntoView();
   }
 
@@ -116,11 +116,12 @@
   function drawVerdict(mistake) {
     const {end, digits} = summary(mistake), about = {d: number(digits, 3), all: MOST_DIGITS, end: number(end, 4), right: number(right.end, 4)};
     const {kind} = verdictOf({end, digits});
-    setText(verdict, say("Digits {d} of {all}; loss at the end {end}, with the right code {right}.", about) + " " + ({
+    const untouched = !mistake.tensor && kind !== "wrong"; // a mistake of the optimiser
+    setText(verdict, say("Digits {d} of {all}; loss at the end {end}, with the right code {right}.", about) + " " + (untouched ? say("No value and no gradient is wrong: what is wrong is what is done with them.") : {
       wrong: end <= right.end + NOTABLE ? say("The gradient is wrong, and the loss does not tell.") : say("The gradient is wrong. A lower learning rate will not mend it."),
       steps: say("The gradient is right: it is the derivative of what the forward computes. Look at the learning rate, or at what the forward computes."),
       cheat: say("The gradient is right: it is the derivative of what the forward computes. But the forward sees what it should guess."),
-      right: say("The gradient is right: it is the derivative of what the forward computes. Only a comparison with another forward can show the mistake."),
+      right: say("The gradient is right: it is the derivative of what the forward computes. Neither the digits nor the loss show the mistake; a comparison with other code does."),
     })[kind]);
   }
 
@@ -131,7 +132,7 @@
       tensorBox.replaceChildren(html("p", {}, say("None: every value and every gradient is what the code says.")));
       return;
     }
-    const what = {value: say("its value"), gradient: say("its gradient"), parameter: say("its numbers after the update")}[mistake.of];
+    const what = {value: say("its value"), gradient: say("its gradient"), parameter: say("its gradient on the probe text")}[mistake.of];
     const columns = a.shape.at(-1), C = Math.min(columns, 32), rowCount = a.numbers.length / columns, R = Math.min(rowCount, 32);
     const width = clamped(Math.floor(320 / C), 9, 40), byPosition = rowCount === T;
     const sizes = {rows: byPosition ? positionLabels() : numberLabels(R), width, height: R > 20 ? 12 : 18, numbers: width >= 34,

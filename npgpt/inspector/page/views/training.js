@@ -66,9 +66,7 @@
     setText(facts.digits.why, Number.isNaN(digits[place]) ? "" : right
       ? say("the gradient is right; a high loss is then a matter of the learning rate")
       : say("too few: the gradient is wrong, and no learning rate mends it"));
-    const text = RUN.writes[place];
-    const own = text.startsWith(RUN.prompt) ? text.slice(RUN.prompt.length) : text;
-    writes.replaceChildren(html("span", {class: "prompt"}, visible(text.slice(0, text.length - own.length))), visible(own));
+    writes.replaceChildren(html("span", {class: "prompt"}, visible(RUN.prompt)), visible(RUN.writes[place]));
   }
 
   views.push({
