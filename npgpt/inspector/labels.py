@@ -212,8 +212,7 @@ TURKISH = {
     "no update follows the last step": "son adımdan sonra güncelleme yok",
     "clipped: the gradient was multiplied by {x}": "kırpıldı: gradyan {x} ile çarpıldı",
     "not clipped": "kırpılmadı",
-    "gradient against the complex step": "gradyan, karmaşık adıma karşı",
-    "{n} of {all} digits": "{all} basamaktan {n}",
+    "digits in which the gradient agrees": "gradyanın uyuştuğu basamaklar",
     "the gradient is right; a high loss is then a matter of the learning rate": (
         "gradyan doğru; kayıp yüksekse nedeni öğrenme hızıdır"
     ),
@@ -279,6 +278,7 @@ TURKISH = {
         "Öğrenilen bir sayı. Bu adımda yığının gradyanı {g}; sonra AdamW {u} ekler."
     ),
     "The line that computed it:": "Onu hesaplayan satır:",
+    "{n} more": "{n} terim daha",
     "the function {name}": "{name} fonksiyonu",
     # ---- the paths' names (formulas/)
     # ---- view 3 (page/views/born.js)

@@ -45,7 +45,7 @@
     root.append(
       html("p", {class: "note"}, say("Grey: the loss of each batch. Violet: the mean of the last {n}.", {n: window})), chart.node,
       html("div", {class: "training-now"}, fact("loss", say("loss on the probe text")), fact("rate", say("learning rate")),
-           fact("norm", say("gradient norm, before clipping")), fact("digits", say("gradient against the complex step"))),
+           fact("norm", say("gradient norm, before clipping")), fact("digits", say("digits in which the gradient agrees"))),
       html("div", {class: "panel"}, html("p", {class: "note"}, say("What the model writes at this step, drawn with the same random numbers at every step:")), writes),
       html("h3", {}, say("Digits in which the gradient agrees with the complex step")), agreement.node);
   }
@@ -61,8 +61,7 @@
     setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
     setText(facts.norm.why, clipping(place));
     const right = digits[place] >= ALL_DIGITS / 2;
-    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : say("{n} of {all} digits", {
-      n: number(Math.min(digits[place], ALL_DIGITS), 3), all: ALL_DIGITS}));
+    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : `${number(Math.min(digits[place], ALL_DIGITS), 3)} / ${ALL_DIGITS}`);
     setText(facts.digits.why, Number.isNaN(digits[place]) ? "" : right
       ? say("the gradient is right; a high loss is then a matter of the learning rate")
       : say("too few: the gradient is wrong, and no learning rate mends it"));
