@@ -8,6 +8,241 @@ from collections.abc import Callable
 from ..pictures import labels
 
 TURKISH = {
+    # ---- the page: its bar, its keys, what all views share (page/main.js, drawing.js, numbers.js)
+    "Inspector": "Müfettiş",
+    "{n} parameters": "{n} parametre",
+    "seed {n}": "tohum {n}",
+    "{n} training steps": "{n} eğitim adımı",
+    "{n} of them recorded": "{n} tanesi kayıtlı",
+    "What was left out for size": "Boyut yüzünden yer almayanlar",
+    "timeline": "zaman çizgisi",
+    "step": "adım",
+    "step {s}": "adım {s}",
+    "jump to the step": "adıma git",
+    "position in the text": "metindeki konum",
+    "position {t}": "konum {t}",
+    "direction": "yön",
+    "forward": "ileri",
+    "backward": "geri",
+    "play": "oynat",
+    "pause": "duraklat",
+    "as a table": "tablo olarak",
+    "table": "tablo",
+    "the first {shown} of {all} rows": "{all} satırdan ilk {shown} tanesi",
+    "the mathematics of {title}": "matematiği: {title}",
+    "heat map": "ısı haritası",
+    "{name}, row {row}, column {column}: {value}": "{name}, satır {row}, sütun {column}: {value}",
+    "views": "görünümler",
+    "keys": "tuşlar",
+    "step back, step on": "bir adım geri, bir adım ileri",
+    "position back, on": "bir konum geri, bir konum ileri",
+    "Home, End": "Home, End",
+    "first, last step": "ilk adım, son adım",
+    "space": "boşluk",
+    "play, pause": "oynat, duraklat",
+    "this list": "bu liste",
+    "In a heat map the arrow keys move from cell to cell, Enter chooses one.": (
+        "Bir ısı haritasında ok tuşları hücreden hücreye gider, Enter hücreyi seçer."
+    ),
+    "close": "kapat",
+    # ---- view 1 (page/views/training.js)
+    "Training": "Eğitim",
+    "Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who "
+    "knows how often the tokens come, then which follows which, and so on.": (
+        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynata basın. Kayıp, eşiklerin altına birer birer iner: her eşik bir okurun "
+        "kaybıdır; biri birimlerin ne sıklıkta geldiğini bilir, öteki hangisinin hangisinden sonra geldiğini de bilir, böyle "
+        "gider."
+    ),
+    "The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; "
+    "in nats.": (
+        "Kayıp, −ln p'nin konumlar üzerinden ortalamasıdır; p, modelin sıradaki birime verdiği olasılıktır. Birimi nattır."
+    ),
+    "One directional derivative of the gradient is compared with the complex step, which has no rounding error of its own:": (
+        "Gradyanın bir doğrultudaki türevi, kendi yuvarlama hatası olmayan karmaşık adımla karşılaştırılır:"
+    ),
+    "When the gradient is right, nearly all digits of the dtype agree: about 15 in float64, 7 in float32. So a bad learning "
+    "rate and a wrong gradient can be told apart.": (
+        "Gradyan doğruysa veri türünün hemen hemen bütün basamakları uyuşur: float64'te 15 kadar, float32'de 7. Böylece kötü "
+        "bir öğrenme hızı ile yanlış bir gradyan birbirinden ayrılır."
+    ),
+    "loss at every training step": "her eğitim adımındaki kayıp",
+    "nats": "nat",
+    "Grey: the loss of each batch. Violet: the mean of the last {n}.": (
+        "Gri: her yığının kaybı. Mor: son {n} tanesinin ortalaması."
+    ),
+    "loss on the probe text": "deneme metnindeki kayıp",
+    "as unsure as a guess among {n} tokens": "{n} birim arasından rastgele seçmek kadar kararsız",
+    "learning rate": "öğrenme hızı",
+    "of the update after step {s}": "{s}. adımdan sonraki güncellemenin",
+    "gradient norm, before clipping": "gradyanın normu, kırpılmadan önce",
+    "no update follows the last step": "son adımdan sonra güncelleme yok",
+    "clipped: the gradient was multiplied by {x}": "kırpıldı: gradyan {x} ile çarpıldı",
+    "not clipped": "kırpılmadı",
+    "digits in which the gradient agrees": "gradyanın uyuştuğu basamaklar",
+    "the gradient is right; a high loss is then a matter of the learning rate": (
+        "gradyan doğru; kayıp yüksekse nedeni öğrenme hızıdır"
+    ),
+    "too few: the gradient is wrong, and no learning rate mends it": (
+        "çok az: gradyan yanlış, bunu hiçbir öğrenme hızı düzeltmez"
+    ),
+    "What the model writes at this step, drawn with the same random numbers at every step:": (
+        "Modelin bu adımda yazdığı; her adımda aynı rastgele sayılarla çekildi:"
+    ),
+    "Digits in which the gradient agrees with the complex step": "Gradyanın karmaşık adımla uyuştuğu basamaklar",
+    "digits of agreement with the complex step": "karmaşık adımla uyuşan basamaklar",
+    "digits": "basamak",
+    "what it writes": "yazdığı",
+    # ---- view 2 (page/views/pipeline.js, explanation.js)
+    "Forward and backward": "İleri ve geri",
+    "Every number between the text and the loss. Point at a cell: it is written out in numbers, and the cells that enter "
+    "light up. Switch to backward: each gradient is the sum over the paths by which its value reaches the loss.": (
+        "Metin ile kayıp arasındaki bütün sayılar. Bir hücreyi gösterin: sayılarla açılıp yazılır, ona giren hücreler "
+        "ışıklanır. Geriye geçin: her gradyan, değerinin kayba ulaştığı yolların toplamıdır."
+    ),
+    "Forward, each box is computed from boxes before it and from parameters. Backward, the gradient of a box is what its "
+    "readers send back to it, added up:": (
+        "İleri giderken her kutu, kendinden önceki kutulardan ve parametrelerden hesaplanır. Geri giderken bir kutunun "
+        "gradyanı, onu okuyanların geri gönderdiklerinin toplamıdır:"
+    ),
+    "A value that is read twice, such as the residual stream, has two paths or more. A parameter is read at every position, "
+    "so its gradient is a sum over the positions.": (
+        "Artık akış gibi iki kez okunan bir değerin iki ya da daha çok yolu vardır. Bir parametre her konumda okunur; bu "
+        "yüzden gradyanı konumlar üzerinden bir toplamdır."
+    ),
+    "No traces were kept in this run.": "Bu eğitimde iz tutulmadı.",
+    "orange: below 0": "turuncu: 0'ın altı",
+    "violet: above 0": "mor: 0'ın üstü",
+    "each box to its own scale, whose end stands under it": "her kutunun ölçeği kendine göre, ölçeğin ucu altında yazar",
+    "head": "başlık",
+    "block {n}": "blok {n}",
+    "value": "değer",
+    "gradient": "gradyan",
+    "{name}, value": "{name}, değer",
+    "{name}, gradient": "{name}, gradyan",
+    "{name}, gradient on the probe": "{name}, deneme metnindeki gradyan",
+    "{first} to {last} of {all}": "{first}–{last}, toplam {all}",
+    "earlier columns of {name}": "{name}: önceki sütunlar",
+    "later columns of {name}": "{name}: sonraki sütunlar",
+    "the first {n} of {m}": "{m} taneden ilk {n}",
+    "left out": "yer almıyor",
+    "These numbers were left out for size.": "Bu sayılar boyut yüzünden yer almıyor.",
+    "Left out at this step for size.": "Boyut yüzünden bu adımda yer almıyor.",
+    "to the nearest step that has it: {s}": "yer aldığı en yakın adıma: {s}",
+    "first wrong value: {name}": "ilk yanlış değer: {name}",
+    "first wrong gradient: {name}": "ilk yanlış gradyan: {name}",
+    "letter": "harf",
+    "The gradient is that of the probe text's loss.": "Gradyan, deneme metnindeki kaybın gradyanıdır.",
+    "what this number is made of": "bu sayı neden oluşur",
+    "gradient: how the loss changes with it": "gradyan: kayıp onunla nasıl değişir",
+    "No formula is written down for this number.": "Bu sayı için yazılmış bir formül yok.",
+    "It reaches the loss by {n} paths; the gradient is their sum.": "Kayba {n} yoldan ulaşır; gradyan bunların toplamıdır.",
+    "recorded in the run: {x}": "eğitimde kaydedilen: {x}",
+    "A weight that serves {n} positions collects {n} gradients.": "{n} konuma hizmet eden bir ağırlık {n} gradyan toplar.",
+    "where": "burada",
+    "A learned number. No update of it was recorded at this step.": (
+        "Öğrenilen bir sayı. Bu adımda onun için kaydedilmiş bir güncelleme yok."
+    ),
+    "A learned number. At this step the batch's gradient is {g}; AdamW then adds {u}.": (
+        "Öğrenilen bir sayı. Bu adımda yığının gradyanı {g}; sonra AdamW {u} ekler."
+    ),
+    "The line that computed it:": "Onu hesaplayan satır:",
+    "{n} more": "{n} terim daha",
+    "called from": "çağrıldığı yerler",
+    "the function {name}": "{name} fonksiyonu",
+    # ---- the paths' names (formulas/)
+    "as the factor in front": "öndeki çarpan olarak",
+    "as the head's row": "çıkış katmanının satırı olarak",
+    "handed on by the block below": "alttaki bloktan aktarıldı",
+    "handed on to the first block": "ilk bloğa aktarıldı",
+    "handed on to the next block": "sonraki bloğa aktarıldı",
+    "inside the gate": "kapının içinde",
+    "its own weight": "kendi ağırlığı",
+    "its probability pushes it down": "olasılığı onu aşağı iter",
+    "no FFN: as it is": "FFN yok: olduğu gibi",
+    "no FFN: handed on": "FFN yok: aktarıldı",
+    "past attention": "dikkatin yanından",
+    "past the FFN": "FFN'nin yanından",
+    "past the mixer": "karıştırıcının yanından",
+    "shown to the head": "çıkış katmanına gösterilen",
+    "shown to head {n} of its group": "grubunun {n} numaralı başlığına gösterilen",
+    "shown to the layer above: through its candidate": "üst katmana gösterilen: onun adayı üzerinden",
+    "shown to the layer above: through its forget gate": "üst katmana gösterilen: onun unutma kapısı üzerinden",
+    "shown to the layer above: through its input gate": "üst katmana gösterilen: onun girdi kapısı üzerinden",
+    "shown to the layer above: through its output gate": "üst katmana gösterilen: onun çıktı kapısı üzerinden",
+    "the sum hands it on": "toplam onu aktarır",
+    "the target is pulled up": "hedef yukarı çekilir",
+    "through B": "B üzerinden",
+    "through C": "C üzerinden",
+    "through LayerNorm: by rstd": "LayerNorm üzerinden: rstd yoluyla",
+    "through LayerNorm: by the mean": "LayerNorm üzerinden: ortalama yoluyla",
+    "through LayerNorm: directly": "LayerNorm üzerinden: doğrudan",
+    "through RMSNorm: by rstd": "RMSNorm üzerinden: rstd yoluyla",
+    "through RMSNorm: directly": "RMSNorm üzerinden: doğrudan",
+    "through c[t+1]": "c[t+1] üzerinden",
+    "through delta": "delta üzerinden",
+    "through h[t]": "h[t] üzerinden",
+    "through k": "k üzerinden",
+    "through q": "q üzerinden",
+    "through v": "v üzerinden",
+    "through up": "up üzerinden",
+    "through y[t]": "y[t] üzerinden",
+    "through the candidate": "aday üzerinden",
+    "through the candidate of t+1": "t+1'in adayı üzerinden",
+    "through the convolution": "evrişim üzerinden",
+    "through the decay": "sönüm üzerinden",
+    "through the forget gate": "unutma kapısı üzerinden",
+    "through the forget gate of t+1": "t+1'in unutma kapısı üzerinden",
+    "through the gate": "kapı üzerinden",
+    "through the gate: as the factor in front": "kapı üzerinden: öndeki çarpan olarak",
+    "through the gate: inside the gate": "kapı üzerinden: kapının içinde",
+    "through the input gate": "girdi kapısı üzerinden",
+    "through the input gate of t+1": "t+1'in girdi kapısı üzerinden",
+    "through the intake": "alım üzerinden",
+    "through the output gate": "çıktı kapısı üzerinden",
+    "through the output gate of t+1": "t+1'in çıktı kapısı üzerinden",
+    "through the row's total": "satırın toplamı üzerinden",
+    "through the skip D": "D atlaması üzerinden",
+    "through the state of t+1": "t+1'in durumu üzerinden",
+    "through what is convolved": "evrişime giren üzerinden",
+    "to its own place in the pair": "çiftteki kendi yerine",
+    "to the pair's other place": "çiftin öteki yerine",
+    "where it was looked up": "tablodan okunduğu yerlerde",
+    # ---- view 3 (page/views/born.js)
+    "Where the gradient is born": "Gradyanın doğduğu yer",
+    "The logits' gradient is what the model expected minus what came. The token that came is pulled up; the others are "
+    "pushed down, together by as much. Every other gradient on this page is this one, pushed back.": (
+        "Logitlerin gradyanı, modelin beklediğinden gelenin farkıdır. Gelen birim yukarı çekilir; ötekiler hep birlikte o "
+        "kadar aşağı itilir. Bu sayfadaki bütün öteki gradyanlar bunun geriye itilmiş hâlidir."
+    ),
+    "The loss is the mean over N positions of −ln p of the target. With p = softmax(logits):": (
+        "Kayıp, hedefin −ln p'sinin N konum üzerinden ortalamasıdır. p = softmax(logits) ile:"
+    ),
+    "Both p and the one-hot sum to 1, so each row of the gradient sums to 0.": (
+        "p'nin de one-hot'ın da toplamı 1'dir; bu yüzden gradyanın her satırının toplamı 0'dır."
+    ),
+    "The logits were not traced in this run.": "Bu eğitimde logitler izlenmedi.",
+    "softmax: what the model expects": "softmax: modelin beklediği",
+    "one-hot: what came": "one-hot: gelen",
+    "their difference, divided by N": "farkları, N'ye bölünmüş",
+    "(softmax − one-hot) / N: the gradient of the logits": "(softmax − one-hot) / N: logitlerin gradyanı",
+    "the same for every position, as recorded; each row sums to 0 but for float32's rounding": (
+        "her konum için aynısı, kaydedildiği gibi; her satırın toplamı, float32'nin yuvarlaması dışında 0'dır"
+    ),
+    "gradient of the logits": "logitlerin gradyanı",
+    "sum of each row": "her satırın toplamı",
+    "{n} of {m} tokens are shown, the text's own among them.": "{m} birimden {n} tanesi gösteriliyor; metindekiler de içinde.",
+    "After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.": (
+        "{t} konumundaki “{here}” ardından “{token}” geldi: p = {p}, istenen 1, öyleyse ({p} − 1) / {N} = {x}; kaydedilen "
+        "{recorded}."
+    ),
+    "The likeliest wrong one, “{token}”: p = {p}, wanted 0, so {p} / {N} = {x}; recorded {recorded}.": (
+        "En olası yanlış birim, “{token}”: p = {p}, istenen 0, öyleyse {p} / {N} = {x}; kaydedilen {recorded}."
+    ),
+    "token": "birim",
+    "softmax": "softmax",
+    "one-hot": "one-hot",
+    "difference / N": "fark / N",
+    "recorded": "kaydedilen",
     # ---- floors, axes, what is left out (page.py)
     "knows nothing: ln V": "hiçbir şey bilmeyen: ln V",
     "knows how often each token comes": "her birimin ne sıklıkta geldiğini bilen",

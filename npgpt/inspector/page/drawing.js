@@ -51,14 +51,15 @@ const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 const calmMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* What is painted rather than styled, in both schemes. diverging: matplotlib's PuOr, as in the project's pictures, orange for what
-   is below 0, violet for above; in the dark the middle is dark. paper, sunk and soft are those of style.css. */
+   is below 0, violet for above; in the dark the middle is dark. sunk and soft are those of style.css, ground is
+   where letters are hardest to read: its --accent-soft. */
 const SCHEMES = {
   light: {
-    paper: "#f6f5f2", sunk: "#f3f1ed", soft: "#5c5962", hatch: "#bdb8ae",
+    ground: "#ece6f8", sunk: "#f3f1ed", soft: "#5c5962", hatch: "#bdb8ae",
     diverging: ["#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b"],
   },
   dark: {
-    paper: "#1b1b21", sunk: "#24242b", soft: "#a9a5b3", hatch: "#4c4a56",
+    ground: "#2f2944", sunk: "#24242b", soft: "#a9a5b3", hatch: "#4c4a56",
     diverging: ["#fee0b6", "#fdb863", "#e08214", "#a05a12", "#55330f", "#24242b", "#37305a", "#564a8c", "#8073ac", "#b2abd2", "#d8daeb"],
   },
 };
@@ -86,7 +87,7 @@ function palette(anchors) {
     const place = (n / (2 * LEVELS)) * (colours.length - 1);
     const low = Math.min(Math.floor(place), colours.length - 2);
     const mixed = colours[low].map((c, i) => c + (place - low) * (colours[low + 1][i] - c));
-    return {fill: hex(mixed), ink: luminance(mixed) > 0.3 ? "#111114" : "#ffffff"};
+    return {fill: hex(mixed), ink: contrast(mixed, [0, 0, 0]) > contrast(mixed, [255, 255, 255]) ? "#000000" : "#ffffff"};
   });
 }
 
@@ -113,9 +114,9 @@ function contrast(a, b) {
 function tokenColour(id) {
   const known = (scheme().tokens ||= new Map());
   if (!known.has(id)) {
-    const paper = channels(scheme().paper), end = darkScheme.matches ? 255 : 0;
+    const ground = channels(scheme().ground), end = darkScheme.matches ? 255 : 0;
     let colour = channels(RUN.colours[id]);
-    while (contrast(colour, paper) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
+    while (contrast(colour, ground) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
     known.set(id, hex(colour));
   }
   return known.get(id);

@@ -169,6 +169,7 @@ function onKey(event, dialog) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   if (target.isContentEditable || (target.matches("input, select, textarea") && !isRange)) return;
   if (isRange && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(key)) return;
+  if (target.matches(".table-box, .listing, .explanation") && ["ArrowLeft", "ArrowRight", "Home", "End", " "].includes(key)) return;
   if (key === " " && target.matches("button, summary, a, input")) return;
   const actions = {
     ArrowLeft: () => change({place: state.place - 1}), ArrowRight: () => change({place: state.place + 1}),

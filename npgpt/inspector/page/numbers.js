@@ -29,9 +29,11 @@ function say(english, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/* A text that came with the data, such as a path's name: in the page's language where there is a label for it. */
+/* A text that came with the data, such as a path's name: in the page's language where there is a label for it, which may have {n}
+   for the text's number. */
 function told(text) {
-  return DATA.labels[text] || text;
+  const pattern = text in DATA.labels ? text : text.replace(/\d+/, "{n}");
+  return pattern in DATA.labels ? DATA.labels[pattern].replace("{n}", (text.match(/\d+/) || [""])[0]) : text;
 }
 
 /* x in at most `digits` significant digits, as arithmetic.py's number writes it: "0.3107", "−12", "1.2e−5", "−∞", "nan". */

@@ -74,7 +74,7 @@
     const wrong = p.reduce((best, x, v) => (v !== right && (best < 0 || x > p[best]) ? v : best), -1);
     const about = (v) => ({token: tokenText(v), p: number(p[v]), N: T, x: number((p[v] - (v === right ? 1 : 0)) / T),
                            recorded: number(recorded.numbers[t * V + v])});
-    setText(target, say("After position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.", {t, ...about(right)}));
+    setText(target, say("After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.", {t, here: tokenText(RUN.text.ids[t]), ...about(right)}));
     setText(strongest, wrong < 0 ? "" : say("The likeliest wrong one, “{token}”: p = {p}, wanted 0, so {p} / {N} = {x}; recorded {recorded}.", about(wrong)));
   }
 
@@ -82,7 +82,7 @@
     order: 3,
     id: "born",
     title: say("Where the gradient is born"),
-    notice: say("The logits' gradient is what the model expected minus what came. The letter that came is pulled up, all others are pushed down by as much in all. Every other gradient on this page is this one, pushed back."),
+    notice: say("The logits' gradient is what the model expected minus what came. The token that came is pulled up; the others are pushed down, together by as much. Every other gradient on this page is this one, pushed back."),
     maths: [
       say("The loss is the mean over N positions of −ln p of the target. With p = softmax(logits):"),
       {formula: "L = (1/N) Σ_t (−logits[t, y_t] + ln Σ_v exp(logits[t, v]))"},

@@ -69,7 +69,8 @@ function explanation() {
 
   /* "0.31 × 1.2 + (−0.5) × 0.7 = 0.022"; a number that is handed on alone stands once. */
   function arithmeticLine(text, value) {
-    return html("p", {class: "arithmetic"}, text === number(value) ? "= " : `= ${text} = `, html("b", {}, number(value)));
+    const told = text.replace(/\((\d+) more\)/g, (whole, n) => `(${say("{n} more", {n})})`);
+    return html("p", {class: "arithmetic"}, text === number(value) ? "= " : `= ${told} = `, html("b", {}, number(value)));
   }
 
   /* A parameter is no result of arithmetic: what it was, and what the next update did to it. */

@@ -45,7 +45,7 @@
     root.append(
       html("p", {class: "note"}, say("Grey: the loss of each batch. Violet: the mean of the last {n}.", {n: window})), chart.node,
       html("div", {class: "training-now"}, fact("loss", say("loss on the probe text")), fact("rate", say("learning rate")),
-           fact("norm", say("gradient norm, before clipping")), fact("digits", say("gradient against the complex step"))),
+           fact("norm", say("gradient norm, before clipping")), fact("digits", say("digits in which the gradient agrees"))),
       html("div", {class: "panel"}, html("p", {class: "note"}, say("What the model writes at this step, drawn with the same random numbers at every step:")), writes),
       html("h3", {}, say("Digits in which the gradient agrees with the complex step")), agreement.node);
   }
@@ -55,14 +55,13 @@
     chart.mark(step);
     agreement.mark(step);
     setText(facts.loss.much, number(probe[place]));
-    setText(facts.loss.why, say("as sure as a guess among {n} letters", {n: number(Math.exp(probe[place]), 3)}));
+    setText(facts.loss.why, say("as unsure as a guess among {n} tokens", {n: number(Math.exp(probe[place]), 3)}));
     setText(facts.rate.much, number(rates[place]));
     setText(facts.rate.why, say("of the update after step {s}", {s: step}));
     setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
     setText(facts.norm.why, clipping(place));
     const right = digits[place] >= ALL_DIGITS / 2;
-    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : say("{n} of {all} digits", {
-      n: number(Math.min(digits[place], ALL_DIGITS), 3), all: ALL_DIGITS}));
+    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : `${number(Math.min(digits[place], ALL_DIGITS), 3)} / ${ALL_DIGITS}`);
     setText(facts.digits.why, Number.isNaN(digits[place]) ? "" : right
       ? say("the gradient is right; a high loss is then a matter of the learning rate")
       : say("too few: the gradient is wrong, and no learning rate mends it"));
@@ -73,7 +72,7 @@
     order: 1,
     id: "training",
     title: say("Training"),
-    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is what a reader knows who counts letters, pairs of letters and so on."),
+    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who knows how often the tokens come, then which follows which, and so on."),
     maths: [
       say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; in nats."),
       {formula: "L = −(1/N) Σ_t ln softmax(logits[t])[target[t]]"},
