@@ -127,7 +127,7 @@ if (ATTENTIVE) {
 
   function fill(panel, numbers, options, limitText) {
     const limit = options.limit || largest(numbers.filter(Number.isFinite)), power = commonPower(limit);
-    panel.map.draw({numbers, limit, power, ...options});
+    panel.map.draw({numbers, limit, power: power === null && limit < 100 ? 0 : power, ...options});
     panel.map.band(state.position);
     const mine = state.tensor === nameOf(panel.name) && panel.of === (state.direction === "backward" ? "gradient" : "value");
     panel.map.select(...(mine && state.cell && state.cell[0] === head ? state.cell.slice(1) : [null]));
@@ -201,7 +201,7 @@ if (ATTENTIVE) {
       html("div", {class: "buttons", role: "group", "aria-label": say("pair of features")}, say("pair"), ...Array.from({length: half}, (_, i) => html("button", {type: "button",
         "data-pair": i, onclick: () => { pair = i; drawTurns(); }}, String(i)))));
     const node = html("div", {}, html("h3", {}, say("RoPE: each pair of features is turned by its position")), 
-      html("p", {class: "notice"}, say("Before the turn the same letter has the same arrow wherever it stands. After it, each position has its own.")), buttons,
+      html("p", {class: "notice"}, say("In block 0 the same letter has the same arrow wherever it stands. After the turn each position has its own.")), buttons,
       html("div", {class: "planes"}, figure("before", say("before the turn")), figure("after", say("after the turn"))), sentence);
 
     function points(name) {

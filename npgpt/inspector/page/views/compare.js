@@ -31,7 +31,7 @@
     root.append(
       html("p", {class: "two-names"}, lineSample("main"), name(RUN), lineSample("second"), name(DATA.other), html("span", {class: "note"}, say("mean of the last {n} losses", {n: window}))),
       chart.node, parting, html("h3", {}, say("Largest difference of each tensor, relative to its largest number")),
-      html("div", {class: "choosers"}, legend.node, html("span", {class: "note"}, say("Lightest: equal to the last bit. Hatched: not in both runs."))), map.node,
+      html("div", {class: "choosers"}, legend.node, html("span", {class: "note"}, say("No colour: equal to the last bit. Hatched: not in both runs."))), map.node,
       html("h3", {}, say("The chosen tensor in both runs")), sameAs, pair);
   }
 

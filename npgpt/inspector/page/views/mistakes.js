@@ -68,9 +68,9 @@
     const bar = (share, kind) => html("span", {class: `mistake-bar ${kind}`, style: `width: ${(100 * clamped(share || 0, 0, 1)).toFixed(1)}%`});
     const node = html("button", {type: "button", role: "radio", class: "mistake-row", onclick: () => change({mistake: name})},
       html("span", {class: "mistake-name"}, mistake ? title(mistake) : say("right code")),
-      html("span", {class: "mistake-measure"}, html("span", {class: "mistake-track"}, bar(digits / MOST_DIGITS, digits >= ENOUGH ? "good" : "bad")), number(digits, 3)),
+      html("span", {class: "mistake-measure"}, html("span", {class: "mistake-track"}, bar(digits / MOST_DIGITS, digits >= ENOUGH ? "good" : "bad")), number(Math.min(digits, MOST_DIGITS), 3)),
       html("span", {class: "mistake-measure"}, html("span", {class: "mistake-track"}, bar(end / worst, end <= right.end + NOTABLE ? "good" : "bad")), number(end, 3)),
-      mistake ? html("span", {class: `so ${so.kind}`}, so.text) : html("span"));
+      mistake ? html("span", {class: `so ${so.kind}`}, so.text) : html("span", {class: "so"}));
     return {name, node};
   }
 
@@ -114,15 +114,15 @@
   }
 
   function drawVerdict(mistake) {
-    const {end, digits} = summary(mistake), about = {d: number(digits, 3), all: MOST_DIGITS, end: number(end, 4), right: number(right.end, 4)};
+    const {end, digits} = summary(mistake), about = {d: number(Math.min(digits, MOST_DIGITS), 3), all: MOST_DIGITS, end: number(end, 4), right: number(right.end, 4)};
     const {kind} = verdictOf({end, digits});
     const untouched = !mistake.tensor && kind !== "wrong"; // a mistake of the optimiser
-    setText(verdict, say("Digits {d} of {all}; loss at the end {end}, with the right code {right}.", about) + " " + (untouched ? say("No value and no gradient is wrong: what is wrong is what is done with them.") : {
+    setText(verdict, say("Digits {d} of {all}; loss at the end {end}, with the right code {right}.", about) + " " + (untouched ? say("No value and no gradient is wrong: what is wrong is what is done with them.") : ({
       wrong: end <= right.end + NOTABLE ? say("The gradient is wrong, and the loss does not tell.") : say("The gradient is wrong. A lower learning rate will not mend it."),
       steps: say("The gradient is right: it is the derivative of what the forward computes. Look at the learning rate, or at what the forward computes."),
       cheat: say("The gradient is right: it is the derivative of what the forward computes. But the forward sees what it should guess."),
       right: say("The gradient is right: it is the derivative of what the forward computes. Neither the digits nor the loss show the mistake; a comparison with other code does."),
-    })[kind]);
+    })[kind]));
   }
 
   /* Right and wrong numbers of the first wrong tensor, and their difference. */
