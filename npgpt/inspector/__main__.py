@@ -150,7 +150,6 @@ def looked(model: LanguageModel, tokenizer: Tokenizer, text: str, backward: bool
     arrays = {("value", name): value[0] for name, (value, _) in trace.items()} | {("ids", ""): ids}
     if targets is not None:
         arrays |= {("gradient", name): gradient[0] for name, (_, gradient) in trace.items()} | {("targets", ""): targets}
-        model.zero_grad()
         model.loss_and_grad(ids[None], targets[None])
         arrays |= {("gradient", name): parameter.grad for name, parameter in model.named_parameters()}
     arrays |= {("value", name): tensor for name, tensor in model.state_dict().items()}
