@@ -703,7 +703,7 @@ def test_the_page_speaks_both_languages(frame, article):
     losses = [math.log(32), *(article.floors[n] for n in (1, 2, 3))]
     assert [floor["loss"] for floor in english["run"]["floors"]] == losses and losses == sorted(losses, reverse=True)
     assert turkish["run"]["letters"]["axes"][0] == "özellik 0"
-    assert len(turkish["run"]["left_out"]) == len(english["run"]["left_out"]) > 0
+    assert turkish["run"]["left_out"] and english["run"]["left_out"]  # not as much: the labels take room too
     assert not set(turkish["run"]["left_out"]) & set(english["run"]["left_out"])
     with pytest.raises(ValueError, match="lang must be one of en, tr"):
         page.page_data(article, lang="de")
