@@ -161,13 +161,13 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, band, cellAt, left, numbers}:
+   Gives {node, draw, select, light, band, upright, cellAt, left, numbers}:
      draw({numbers, limit, masked, power})    numbers: row after row; limit: the scale's end (the largest size unless told);
                                       masked(r, c): true for cells that are hatched; power: cells are written times 10^power,
                                       with two decimals
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
-     band(r) or band(null)            the row of the chosen position, with a thin frame
+     band(r) or band(null)            the row of the chosen position, with a thin frame; upright(c): the column
      cellAt(event)                    the [r, c] under a pointer event, or null
      left, numbers                    where the first column begins, in pixels; whether numbers are written in
    One stop for the tab key; arrow keys, Home and End move within. The cells are painted on a canvas, since there are thousands
@@ -233,6 +233,10 @@ function cells(options) {
     set(rowBand, r === null ? {visibility: "hidden"} : {y: top + r * height, visibility: "visible"});
   }
 
+  function upright(c) {
+    set(rowBand, {x: left + c * width, y: top, width, height: R * height, visibility: "visible"});
+  }
+
   function cellAt(event) {
     const box = node.getBoundingClientRect();
     const c = Math.floor((event.clientX - box.left - left) / width), r = Math.floor((event.clientY - box.top - top) / height);
@@ -283,7 +287,7 @@ function cells(options) {
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, band, cellAt, left, numbers: written};
+  return {node, draw, select, light, band, upright, cellAt, left, numbers: written};
 }
 
 const GAP = 1; // pixels between cells
@@ -398,6 +402,11 @@ function lineChart(options) {
   return {node, draw, mark};
 }
 
+/* A piece of a chart's line, for the words beside it. */
+function lineSample(kind) {
+  return svg("svg", {class: "chart line-sample", width: 40, height: 12, "aria-hidden": "true"}, svg("path", {class: kind, d: "M0 6L40 6"}));
+}
+
 function range(lists, log) {
   let low = Infinity, high = -Infinity;
   for (const list of lists) {
@@ -455,6 +464,100 @@ function bars(options) {
       set(rects[n], {y: (numbers[n] < 0 ? zero : zero - size).toFixed(2), height: size.toFixed(2),
                      class: `${numbers[n] < 0 ? "below" : "above"}${isLit ? " lit" : ""}`});
     });
+  }
+  return {node, draw};
+}
+
+/* ---- tensors over the steps */
+
+/* A heat map of many rows (tensors) over the recorded steps, as wide as its column; one pixel of a canvas a cell. options: rows
+   (texts), steps, name, tell(r, c): the sentence about a cell, onpick(r, c).
+   Gives {node, draw, mark, select}:
+     draw(colour)     colour(r, c): "#rrggbb", or null for a cell that is hatched
+     mark(r, c)       the upright frame at a step, and the name of row r in bold (-1: none)
+     select(r, c)     the cell with the frame
+   One stop for the tab key; arrow keys, Home and End move within, Enter chooses. */
+function stepMap(options) {
+  const {rows, steps, name, tell, onpick} = options;
+  const R = rows.length, S = steps.length, rowHeight = 18;
+  const canvas = html("canvas", {width: S, height: R, "aria-hidden": "true"});
+  const now = html("div", {class: "step-now"}), frame = html("div", {class: "step-frame", hidden: true});
+  const plot = html("div", {class: "step-plot", tabindex: 0, role: "group", "aria-label": name, "aria-roledescription": say("heat map"),
+                            style: `height: ${R * rowHeight}px`}, canvas, now, frame);
+  const labels = html("div", {class: "step-rows", "aria-hidden": "true"}, ...rows.map((text) => html("span", {title: text}, text)));
+  const shown = [...new Set([0, Math.floor((S - 1) / 2), S - 1])];
+  const ticks = html("div", {class: "step-ticks", "aria-hidden": "true"}, ...shown.map((c) => html("span", {
+    style: `left: ${(100 * (c + 0.5)) / S}%`, class: c === 0 ? "first" : c === S - 1 ? "last" : ""}, String(steps[c]))));
+  const told = html("p", {class: "step-told note"}, say("Point at a cell, or move with the arrow keys. A click, or Enter, goes to the step."));
+  const node = html("div", {class: "step-map"}, labels, plot, html("span", {class: "step-axis note"}, say("step")), ticks, told);
+  let focus = null;
+
+  function draw(colour) {
+    const brush = canvas.getContext("2d");
+    brush.clearRect(0, 0, S, R);
+    for (let r = 0; r < R; r++) {
+      for (let c = 0; c < S; c++) {
+        const fill = colour(r, c);
+        if (fill === null) continue;
+        brush.fillStyle = fill;
+        brush.fillRect(c, r, 1, 1);
+      }
+    }
+    if (focus) setText(told, tell(...focus));
+  }
+
+  function mark(r, c) {
+    [...labels.children].forEach((label, n) => label.classList.toggle("chosen", n === r));
+    now.style.cssText = `left: ${(100 * c) / S}%; width: ${100 / S}%`;
+  }
+
+  function select(r, c) {
+    focus = [r, c];
+    frame.hidden = false;
+    frame.style.cssText = `left: ${(100 * c) / S}%; width: ${100 / S}%; top: ${r * rowHeight}px; height: ${rowHeight}px`;
+    setText(told, tell(r, c));
+  }
+
+  function cellAt(event) {
+    const box = plot.getBoundingClientRect();
+    return [clamped(Math.floor((event.clientY - box.top) / rowHeight), 0, R - 1),
+            clamped(Math.floor(((event.clientX - box.left) / box.width) * S), 0, S - 1)];
+  }
+
+  plot.addEventListener("pointermove", (event) => select(...cellAt(event)));
+  plot.addEventListener("click", (event) => onpick(...cellAt(event)));
+  plot.addEventListener("focus", () => { if (!focus) select(0, state.place < S ? state.place : 0); });
+  plot.addEventListener("keydown", (event) => {
+    const [r, c] = focus || [0, 0];
+    const to = {ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], Home: [r, 0],
+                End: [r, S - 1]}[event.key];
+    if (event.key === "Enter" || event.key === " ") onpick(r, c);
+    else if (to) {
+      select(clamped(to[0], 0, R - 1), clamped(to[1], 0, S - 1));
+      announce(told.textContent);
+    } else return;
+    event.preventDefault();
+  });
+  return {node, draw, mark, select};
+}
+
+/* What a colour means: a strip from `low` to `high` with labelled places. colour(x): "#rrggbb"; marks: [{x, text}].
+   Gives {node, draw}. */
+function colourLegend() {
+  const strip = html("div", {class: "legend-strip"}), marks = html("div", {class: "legend-marks"});
+  const node = html("div", {class: "colour-legend"}, strip, marks);
+
+  function draw({low, high, colour, marks: wanted}) {
+    const pieces = 40;
+    strip.replaceChildren(...Array.from({length: pieces}, (_, n) => {
+      const piece = html("span");
+      piece.style.background = colour(low + ((n + 0.5) / pieces) * (high - low));
+      return piece;
+    }));
+    marks.replaceChildren(...wanted.map(({x, text}) => {
+      const share = (x - low) / (high - low || 1);
+      return html("span", {class: share < 0.05 ? "first" : share > 0.95 ? "last" : "", style: `left: ${100 * share}%`}, text);
+    }));
   }
   return {node, draw};
 }

@@ -112,3 +112,19 @@ function largest(numbers) {
   }
   return most;
 }
+
+/* The mean of the last `window` numbers at each place: of the finite ones that are there, where there are fewer. */
+function runningMean(numbers, window) {
+  let total = 0, count = 0;
+  const enters = (x, sign) => { if (Number.isFinite(x)) { total += sign * x; count += sign; } };
+  return numbers.map((x, n) => {
+    enters(x, 1);
+    if (n >= window) enters(numbers[n - window], -1);
+    return count ? total / count : NaN;
+  });
+}
+
+function median(numbers) {
+  const sorted = Array.from(numbers).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b), middle = sorted.length / 2;
+  return sorted.length === 0 ? NaN : Number.isInteger(middle) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[Math.floor(middle)];
+}

@@ -8,17 +8,6 @@
   let chart, agreement, writes;
   const facts = {};
 
-  /* The mean of the last `window` losses at each step: of those that are there, where there are fewer. */
-  function runningMean(numbers, window) {
-    let total = 0, count = 0;
-    const enters = (x, sign) => { if (Number.isFinite(x)) { total += sign * x; count += sign; } };
-    return numbers.map((x, n) => {
-      enters(x, 1);
-      if (n >= window) enters(numbers[n - window], -1);
-      return count ? total / count : NaN;
-    });
-  }
-
   /* The norm of the batch's gradient as AdamW got it, after clipping, from the recorded root mean squares: sqrt(Σ size rms²). nan
      where a tensor's size is not known. */
   function normAfterClipping(place) {
