@@ -14,10 +14,11 @@ from common import SENTENCES, windows
 
 import numpy as np
 import pytest
-from seeded_mistakes import mistake
+from seeded_mistakes import CHOSEN, caught_by, mistake
 
 import npgpt
 from npgpt.inspector.explained import explained
+from npgpt.inspector.labels import TURKISH
 from npgpt.inspector.page import page_data, write_page
 from npgpt.inspector.recorder import Recorder, probe_of
 from npgpt.inspector.recording import Recording
@@ -239,6 +240,38 @@ def test_nothing_is_wider_than_the_screen(page, pages, width, dark):
         page.see(view)
         assert page.do("return document.documentElement.scrollWidth - innerWidth") <= 0, view
     assert console(page.browser) == []
+
+
+LOW_CONTRAST = """
+    const colour = (text) => text.match(/[\\d.]+/g).map(Number);
+    const ground = (node) => {
+      for (let n = node; n; n = n.parentElement) {
+        const c = colour(getComputedStyle(n).backgroundColor);
+        if (c.length === 3 || c[3] > 0.99) return c.slice(0, 3);
+      }
+      return [255, 255, 255];
+    };
+    const low = [], walker = document.createTreeWalker(document.getElementById(arguments[0]), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const text = walker.currentNode.textContent.trim(), node = walker.currentNode.parentElement;
+      if (!text || node.closest("title, [hidden]")) continue;
+      const style = getComputedStyle(node), isSvg = node instanceof SVGElement, isMark = node.matches(".letter-mark");
+      const ink = colour(isSvg ? style.fill : style.color).slice(0, 3);
+      const behind = isMark ? colour(getComputedStyle(node.previousElementSibling).fill) : ground(node);
+      const ratio = contrast(ink, behind);
+      if (ratio < 4.5) low.push([text.slice(0, 30), ratio]);
+    }
+    return low"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_can_be_read(page, pages, dark):
+    """Contrast of every text against what is behind it, 4.5 : 1 at least (WCAG AA): a letter against its mark, all others
+    against the page. Catches a colour that was chosen for one scheme only."""
+    page.open(pages["full"], dark=dark).change(mistake=BUGS[0], tensor="blocks.0.scores", direction="backward")
+    for view in page.do("return views.slice(3).map(({id}) => id)"):
+        page.see(view)
+        assert page.do(LOW_CONTRAST, view) == [], view
 
 
 # ---------------------------------------------------------------------------------------------------------------- attention
@@ -674,10 +707,17 @@ def test_a_mistake_is_switched_on_by_click_and_by_key(full, mistakes):
     assert page.state("tensor") == "blocks.0.k" and page.state("direction") == "backward"
     page.press("#mistakes button.mistake-row[aria-checked=true]", "ArrowDown")
     assert page.state("mistake") == BUGS[1]
-    assert "None: every value and every gradient" in page.text("#mistakes .mistake-detail")
+    assert "None: every value and every gradient is right" in page.text("#mistakes .mistake-detail")
     page.press("#mistakes button.mistake-row[aria-checked=true]", "ArrowUp", "ArrowUp")
     assert page.state("mistake") is None and page.do("return document.querySelector('#mistakes .mistake-detail').hidden")
 
 
 def test_a_page_without_mistakes_says_how_to_make_one(page, pages):
     assert "--bugs" in page.open(pages["gpt"]).text("#mistakes .absent")
+
+
+def test_every_mistake_has_a_turkish_name_story_and_checks():
+    """They come with the data, so the page would show the English ones. Catches a new mistake, and a story that was changed."""
+    bugs = [CATALOGUE[name] for names in CHOSEN.values() for name in names]
+    told = {text for bug in bugs for text in (bug.name.replace("_", " "), bug.story, *caught_by(bug.name))}
+    assert {text for text in told if text not in TURKISH} == set()
