@@ -451,12 +451,12 @@ def test_what_was_left_out_is_said_and_the_nearest_place_offered(browser, record
 def test_every_text_of_the_page_has_a_turkish_one():
     """Of all scripts, and of all formulas' paths; no text is made up where it cannot be listed. Catches a forgotten label."""
     scripts = {path.name: path.read_text(encoding="utf-8") for path in script_paths()}
-    said = {text for script in scripts.values() for text in re.findall(r'\bsay\("((?:[^"\\]|\\.)*)"', script)}
+    said = {text for script in scripts.values() for text in re.findall(r'\bsay\(\s*"((?:[^"\\]|\\.)*)"', script)}
     assert len(said) > 50
     formulas = [each for config in CONFIGS.values() for of in formulas_of(config, 5).values() for each in of.values() if each]
     said |= {re.sub("head [0-9]+", "head {n}", path) for formula in formulas for path in formula.paths if path}
     assert {text for text in said if text not in TURKISH} == set()
-    unlisted = {name: re.findall(r'\bsay\((?!")(.{0,40})', script) for name, script in scripts.items()}
+    unlisted = {name: re.findall(r'\bsay\((?!\s*")(.{0,40})', script) for name, script in scripts.items()}
     assert {name: calls for name, calls in unlisted.items() if calls} == {"numbers.js": ["english, values = {}) {"]}
     for text in said:
         assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", TURKISH[text])), text
