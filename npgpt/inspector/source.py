@@ -17,7 +17,7 @@ line of one step. Four things need a word:
 
 - 0, 1, -1, infinities and nan are made everywhere, and tell nothing. So scores lead to the line of q k^T / sqrt(D), whose
   numbers they are, and not to the next one, which sets the future to -inf.
-- np.empty holds what the memory held before: an allocation makes nothing, the statement that fills it does.
+- np.empty gives numbers that nobody made: they are set to nan, and the statement that fills them makes the array.
 - A parameter's numbers were not made by a line: a table's looked up rows are made where they are looked up. An array that is
   nothing but a part of a parameter (learned positions) has the line that takes it from there and shows it.
 - Where several lines made an array, its place is the one that made more than half of it, or else the line that put it together;
@@ -260,14 +260,14 @@ class Watcher:
     def look_at(self, owner: Array, frame: FrameType, statement: "Statement") -> None:
         if id(owner) in self.own:
             return
-        numbers = owner.ravel(order="K")
+        if id(owner) not in self.contents and allocates(statement):
+            owner.fill(np.nan)  # in place of what the memory held before, which may even be what will be written there
+        new = numbers = owner.ravel(order="K")
         if id(owner) in self.contents:
             changed = numbers != self.contents[id(owner)][1]
             if not changed.any():
                 return
             new = numbers[changed]
-        else:
-            new = numbers[:0] if allocates(statement) else numbers
         self.contents[id(owner)] = owner, numbers.copy()  # holding it, so that no other array gets its id
         making = Making(statement, callers_of(frame))
         self.history.append((making, numbers.copy()))
@@ -389,7 +389,7 @@ def statement_of(frame: FrameType) -> Statement:
 
 
 def allocates(statement: Statement) -> bool:
-    return re.search(r"\bempty(_like)?\(", statement.text) is not None
+    return re.match(r"[\w, ]+ = np\.empty", statement.text) is not None
 
 
 @cache
