@@ -299,7 +299,7 @@ def from_x(x, note):
     ],
 )
 def test_the_rules_on_functions_of_a_few_lines(monkeypatch, function, text, callers, also):
-    """An argument made in the call; an allocation whose memory holds the very numbers; two halves; a sum that adds 0 at first."""
+    """An argument of the call; an allocation whose memory holds the very numbers; two halves; a sum that at first adds 0."""
     filename = str(ROOT / "npgpt" / "toy.py")
     monkeypatch.setitem(linecache.cache, filename, (len(TOY), None, TOY.splitlines(keepends=True), filename))
     space = {"__name__": "npgpt.toy", "np": np}

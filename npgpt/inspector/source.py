@@ -233,8 +233,12 @@ class Watcher:
     def on_call(self, frame: FrameType, event: str, arg) -> Callable | None:
         if not in_book(frame):
             return None
-        if frame.f_back is not None and in_book(frame.f_back):
-            self.look(frame.f_locals.values(), frame.f_back, statement_of(frame.f_back))  # arguments made in the call itself
+        caller = frame.f_back
+        if caller is not None and in_book(caller):
+            self.look(frame.f_locals.values(), caller, statement_of(caller))  # arguments made in the call itself
+        else:
+            for array in floats_in(frame.f_locals.values()):
+                self.contents[id(owner_of(array))] = owner_of(array), owner_of(array).ravel(order="K").copy()
         running = None
 
         def on_line(frame: FrameType, event: str, arg) -> Callable:
@@ -251,9 +255,8 @@ class Watcher:
 
     def look(self, values: Iterable, frame: FrameType, statement: "Statement") -> None:
         """At what is there after a statement."""
-        for array in arrays_in(values):
-            if array.dtype.kind == "f":
-                self.look_at(owner_of(array), frame, statement)
+        for array in floats_in(values):
+            self.look_at(owner_of(array), frame, statement)
         if self.model is not None and self.model.store.grad.any():
             self.take_gradients(Making(statement, callers_of(frame)))
 
@@ -264,7 +267,8 @@ class Watcher:
             owner.fill(np.nan)  # in place of what the memory held before, which may even be what will be written there
         new = numbers = owner.ravel(order="K")
         if id(owner) in self.contents:
-            changed = numbers != self.contents[id(owner)][1]
+            known = self.contents[id(owner)][1]
+            changed = (numbers != known) & ~(np.isnan(numbers) & np.isnan(known))
             if not changed.any():
                 return
             new = numbers[changed]
@@ -323,13 +327,13 @@ def telling(numbers: Array) -> list[float]:
     return numbers[np.isfinite(numbers) & (numbers != 0) & (abs(numbers) != 1)].tolist()
 
 
-def arrays_in(values: Iterable) -> Iterator[Array]:
-    """The arrays among the values, and in the tuples and lists among them."""
+def floats_in(values: Iterable) -> Iterator[Array]:
+    """The arrays of floating-point numbers among the values, and in the tuples and lists among them."""
     for value in values:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             yield value
         elif isinstance(value, (tuple, list)):
-            yield from arrays_in(value)
+            yield from floats_in(value)
 
 
 def owner_of(array: Array) -> Array:
