@@ -20,15 +20,10 @@ from npgpt.inspector.labels import translator
 from npgpt.inspector.page import page_data, write_page
 from npgpt.inspector.recorder import Recorder, probe_of
 from npgpt.inspector.recording import read_recording
+from npgpt.inspector.small import CONFIGS
 
 from command_line import check_above_0, check_at_least, told_errors
 
-CONFIGS = {  # each small enough that every number of it can be looked at
-    "gpt": npgpt.GPTConfig.article(train_qkv=True),
-    "lstm": npgpt.LSTMConfig.article(),
-    "mamba": npgpt.MambaConfig(32, n_layer=1, n_embd=3, seq_len=12, d_state=2, d_conv=3),
-    "llama": npgpt.LlamaConfig(32, n_layer=1, n_head=2, n_embd=4, seq_len=12, n_kv_head=1, ffn_hidden=8),
-}
 SNAPSHOTS = 75  # recorded steps, where --every is not given: with them the default run's page stays below 2 MB
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig, make_model
 from npgpt.inspector import source
-from npgpt.inspector.source import Place, Sources, functions_of, sources_of
+from npgpt.inspector.source import Place, Sources, Watcher, functions_of, sources_of
 from npgpt.ops.attention import TILE
 from npgpt.ops.cross_entropy import cross_entropy, cross_entropy_backward
 
@@ -250,6 +250,69 @@ def test_what_a_learner_is_shown():
         "normed, ln1_cache = self.ln1.forward(x)",
     ]
     assert [place.text for place in tied["token_embedding.weight"].gradient.also] == ["dweight = rows_dy.T @ rows_x"]
+
+
+TOY = """
+def passed_on(x, note):
+    shown(2 * x, note)
+
+def shown(y, note):
+    note("y", y)
+
+def filled(x, empty, note):
+    z = empty(x.shape)
+    for t in range(len(x)):
+        z[t] = 2 * x[t]
+    note("y", z[::-1])
+
+def put_together(x, note):
+    first = 2 * x
+    second = 3 * x
+    y = np.concatenate([
+        first,
+        second,
+    ])
+    note("y", y)
+
+def adds_nothing_at_first(x, note):
+    steps, last = [], np.zeros(2)
+    for t in range(len(x)):
+        y = x[t] + last
+        last = 2 * x[t]
+        steps.append(y)
+    note("y", np.stack(steps))
+
+def from_x(x, note):
+    x = 3 * x
+    adds_nothing_at_first(x, note)
+"""
+
+
+@pytest.mark.parametrize(
+    "function, text, callers, also",
+    [
+        ("passed_on", "shown(2 * x, note)", [], []),
+        ("filled", "z[t] = 2 * x[t]", [], []),
+        ("put_together", "y = np.concatenate([\n    first,\n    second,\n])", [], ["first = 2 * x", "second = 3 * x"]),
+        ("from_x", "y = x[t] + last", ["adds_nothing_at_first(x, note)"], []),
+    ],
+)
+def test_the_rules_on_functions_of_a_few_lines(monkeypatch, function, text, callers, also):
+    """An argument made in the call; an allocation that happens to hold the very numbers; two halves; a sum that at first adds 0."""
+    filename = str(ROOT / "npgpt" / "toy.py")
+    monkeypatch.setitem(linecache.cache, filename, (len(TOY), None, TOY.splitlines(keepends=True), filename))
+    space = {"__name__": "npgpt.toy", "np": np}
+    exec(compile(TOY, filename, "exec"), space)
+    x = np.random.default_rng(0).standard_normal((5, 2))
+    arguments = [x, lambda shape: 2 * x[::-1]] if function == "filled" else [x]
+    watcher = Watcher()
+    for _ in range(2):
+        watcher = Watcher(watcher.computing)
+        with watcher:
+            space[function](*arguments, watcher.note_value)
+    place = watcher.values["y"]
+    assert (place.text, [call.text for call in place.via], [each.text for each in place.also]) == (text, callers, also)
+    assert TOY.splitlines()[place.line - 1].strip() == text.splitlines()[0]
 
 
 @pytest.mark.parametrize("n_layer", [1, 2, 4, 6])

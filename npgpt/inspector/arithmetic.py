@@ -19,7 +19,7 @@ JSON (`as_json`) each expression is a tree of lists; the page evaluates the same
 
 import ast
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -253,8 +253,24 @@ def reached(expressions: Iterable[Expression], helpers: Mapping[str, Helper]) ->
 # ---------------------------------------------------------------------------------------------------------- from tree to number
 
 
+class Remembering(dict):
+    """The arrays that one formula is evaluated on, and its helpers' numbers, each of which is then computed once.
+
+    The functions here make one of plain arrays; whoever asks for many cells of one formula hands in the same one each time.
+    """
+
+    def __init__(self, arrays: Arrays):
+        super().__init__(arrays)
+        self.helpers: dict[tuple, float] = {}  # (name, *index) -> number
+
+
+def remembering(arrays: Arrays) -> Remembering:
+    return arrays if isinstance(arrays, Remembering) else Remembering(arrays)
+
+
 def evaluated(formula: Formula, cell: tuple[int, ...], arrays: Arrays, path: str | None = None) -> float:
     """The number of a cell by the formula: the sum of its paths, or one path's share."""
+    arrays = remembering(arrays)
     place = dict(zip(formula.index, cell, strict=True))
     names = formula.paths if path is None else [path]
     return added(value_of(formula.paths[name].tree, place, formula, arrays) for name in names)
@@ -290,8 +306,12 @@ def value_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arr
 
 def looked_up(name: str, index: list[int], formula: Formula, arrays: Arrays) -> float:
     if name in formula.helpers:
-        helper = formula.helpers[name]
-        return value_of(helper.expression.tree, dict(zip(helper.index, index, strict=True)), formula, arrays)
+        arrays, key = remembering(arrays), (name, *index)
+        if key not in arrays.helpers:
+            helper = formula.helpers[name]
+            place = dict(zip(helper.index, index, strict=True))
+            arrays.helpers[key] = value_of(helper.expression.tree, place, formula, arrays)
+        return arrays.helpers[key]
     return float(arrays[formula.operands[name]][tuple(index)])
 
 
@@ -352,14 +372,19 @@ def number(x: float, digits: int = 4) -> str:
 
 def written(formula: Formula, path: str, cell: tuple[int, ...], arrays: Arrays, digits: int = 4) -> str:
     """A path's share in a cell, written out in numbers."""
+    arrays = remembering(arrays)
     place = dict(zip(formula.index, cell, strict=True))
     return numbers_of(formula.paths[path].tree, place, formula, arrays, digits)[0]
 
 
 def helpers_written(
-    formula: Formula, path: str, cell: tuple[int, ...], arrays: Arrays, digits: int = 4
+    formula: Formula, path: str, cell: tuple[int, ...], arrays: Arrays, digits: int = 4, but: Container[str] = ()
 ) -> list[tuple[str, str, float]]:
-    """For each helper's number that the path uses directly, and each that those use: ("mean[3]", its arithmetic, its value)."""
+    """For each helper's number that the path uses directly, and each that those use: ("mean[3]", its arithmetic, its value).
+
+    but : the names of those that are known already, with all that they use.
+    """
+    arrays = remembering(arrays)
     found: dict[str, tuple[str, str, float]] = {}
 
     def walk(tree: Tree, place: Mapping[str, int]) -> None:
@@ -367,7 +392,7 @@ def helpers_written(
             case ["at", name, parts] if name in formula.helpers:
                 index = [int(value_of(part, place, formula, arrays)) for part in parts]
                 label = f"{name}[{', '.join(map(str, index))}]"
-                if label not in found:
+                if label not in found and label not in but:
                     helper = formula.helpers[name]
                     its_place = dict(zip(helper.index, index, strict=True))
                     text = numbers_of(helper.expression.tree, its_place, formula, arrays, digits)[0]
