@@ -183,7 +183,9 @@ function cells(options) {
   const canvas = html("canvas", {"aria-hidden": "true"});
   const lights = svg("g", {class: "lights"}), frame = svg("rect", {class: "frame", width, height, visibility: "hidden"});
   const rowBand = svg("rect", {class: "band", x: left, width: C * width, height, visibility: "hidden"});
-  const rowTexts = rows[0] ? rows.map((_, r) => svg("text", {x: left - 6, y: top + (r + 0.5) * height, "text-anchor": "end"})) : [];
+  const every = Math.ceil(11 / height); // labels of low rows would cover each other: every second, third, ... has one
+  const rowTexts = rows.filter((label, r) => label && r % every === 0)
+    .map((_, n) => svg("text", {x: left - 6, y: top + (n * every + 0.5) * height, "text-anchor": "end"}));
   const columnTexts = columns[0] && columnNames
     ? columns.map((_, c) => svg("text", {x: left + (c + 0.5) * width, y: top - 8, "text-anchor": "middle"})) : [];
   const node = html("div", {class: "cells", role: "group", "aria-label": name, "aria-roledescription": say("heat map"),
@@ -197,9 +199,10 @@ function cells(options) {
     const colours = heatColours();
     if (labelled !== colours) { // the first time, or in another scheme
       labelled = colours;
-      rowTexts.forEach((text, r) => paintLabel(text, rows[r]));
+      rowTexts.forEach((text, n) => paintLabel(text, rows[n * every]));
       columnTexts.forEach((text, c) => paintLabel(text, columns[c]));
     }
+    const roomy = width >= 8 && height >= 8; // for the dash that tells those who see no colours what is below 0
     const pen = penOf(canvas, C * width, R * height), hatch = hatching(pen);
     for (let n = 0; n < R * C; n++) {
       const r = Math.floor(n / C), c = n % C, x = numbers[n];
@@ -208,7 +211,7 @@ function cells(options) {
       pen.fillStyle = hidden || Number.isNaN(x) ? hatch : fill;
       pen.fillRect(c * width + GAP / 2, r * height + GAP / 2, width - GAP, height - GAP);
       if (hidden) continue;
-      const text = written ? (power === null ? short(x) : fixed(x * 10 ** power)) : x < -0.15 * limit ? "–" : ""; // a dash for those who see no colours
+      const text = written ? (power === null ? short(x) : fixed(x * 10 ** power)) : roomy && x < -0.15 * limit ? "–" : "";
       if (!text) continue;
       pen.fillStyle = Number.isNaN(x) ? scheme().soft : ink;
       pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5, width - 2 * GAP);
@@ -463,6 +466,19 @@ function bars(options) {
     });
   }
   return {node, draw};
+}
+
+/* ---- arrows */
+
+/* An arrow of a kind ("gradient", "update") from (x0, y0), `rim` pixels away from it, to (x2, y2): [line, head], or [] where there
+   is no room for it. */
+function arrowBetween([x0, y0], [x2, y2], kind, rim, head = 9) {
+  const length = Math.hypot(x2 - x0, y2 - y0);
+  if (length < rim + 3) return [];
+  const ux = (x2 - x0) / length, uy = (y2 - y0) / length, tip = Math.min(head, length - rim), half = tip / 2;
+  const bx = x2 - tip * ux, by = y2 - tip * uy; // where the head begins
+  return [svg("line", {class: `arrow ${kind}`, x1: x0 + rim * ux, y1: y0 + rim * uy, x2: bx + 0.2 * tip * ux, y2: by + 0.2 * tip * uy}),
+          svg("path", {class: `arrow-head ${kind}`, d: `M${x2} ${y2}L${bx + half * uy} ${by - half * ux}L${bx - half * uy} ${by + half * ux}Z`})];
 }
 
 /* ---- tensors over the steps */

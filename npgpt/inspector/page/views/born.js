@@ -22,7 +22,7 @@
     shown = shownTokens();
     const labels = shown.map((id) => ({text: tokenText(id), id}));
     const pick = (n) => change({tensor: "logits", cell: [state.position, shown[n]]});
-    const width = 22;
+    const width = 20;
     map = cells({rows: positionLabels(), columns: labels, width, height: 18, numbers: false, name: say("gradient of the logits"),
                  onpick: (r, c) => change({position: r, tensor: "logits", cell: [r, shown[c]]}), onhover: () => {}});
     sums = cells({rows: T, columns: [{text: "Σ"}], width: 46, height: 18, name: say("sum of each row"), onhover: () => {}});
@@ -89,7 +89,7 @@
       {formula: "dL/dlogits[t, v] = (p[t, v] − [v = y_t]) / N"},
       say("Both p and the one-hot sum to 1, so each row of the gradient sums to 0."),
     ],
-    available: () => current.isTraced("logits") || say("The logits were not traced in this run."),
+    available: () => current.isTraced("logits") || say("The logits are not among the numbers of this page."),
     build,
     draw,
     table() {

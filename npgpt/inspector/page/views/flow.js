@@ -72,7 +72,7 @@
     legend.draw(ratio ? {low: RULE - 2, high: RULE + 2, colour, marks: [{x: RULE - 2, text: "≤ 1e−5"}, {x: RULE, text: say("1e−3: rule of thumb")}, {x: RULE + 2, text: "≥ 0.1"}]}
       : {low, high, colour, marks: [{x: low, text: `≤ ${power(low)}`}, {x: (low + high) / 2, text: power((low + high) / 2)}, {x: high, text: `≥ ${power(high)}`}]});
     setText(explained, ratio ? say("How far a step moves the weights, relative to their size. Orange: below a thousandth, slow. Violet: above, fast. Hatched: no update follows, or the weights are 0.")
-      : say("The root mean square of each tensor, on a logarithmic scale. Hatched: 0, or no update follows."));
+      : say("The root mean square of each tensor, on a logarithmic scale. Hatched: 0, not trained, or no update follows."));
   }
 
   let drawnScheme = null;

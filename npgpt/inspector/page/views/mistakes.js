@@ -129,7 +129,7 @@
   function drawTensor(mistake) {
     const a = decoded(mistake.right), b = decoded(mistake.wrong);
     if (!mistake.tensor || !a.numbers.length) {
-      tensorBox.replaceChildren(html("p", {}, say("None: every value and every gradient is what the code says.")));
+      tensorBox.replaceChildren(html("p", {}, say("None: every value and every gradient is right.")));
       return;
     }
     const what = {value: say("its value"), gradient: say("its gradient"), parameter: say("its gradient on the probe text")}[mistake.of];

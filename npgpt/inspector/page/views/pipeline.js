@@ -305,9 +305,13 @@ function parametersOf(name) {
     return scores && ((r, c) => scores.numbers[flat(scores.shape, box.layout.toIndex(r, c))] === -Infinity);
   }
 
+  /* What is not in the page: all traces at this step, or some arrays at every step. */
   function drawBanner() {
-    const missing = current.value(names[0]) === null;
-    banner.replaceChildren(...(missing ? [leftOut("trace")] : []));
+    const dropped = Object.keys(DATA.formulas).filter((name) => current.shape(name) === null);
+    banner.replaceChildren(...[
+      current.value(names[0]) === null ? leftOut("trace") : null,
+      dropped.length ? html("p", {class: "note"}, say("Left out at every step for size: {names}", {names: dropped.join(", ")})) : null,
+    ].filter(Boolean));
   }
 
   /* Writes the panel, frames the cell and lights up the numbers that enter. */

@@ -33,7 +33,7 @@
   }
 
   function build(root) {
-    const window = Math.max(1, Math.round(losses.length / 50));
+    const window = Math.max(5, Math.round(losses.length / 50));
     chart = lineChart({name: say("loss at every training step"), x: [0, losses.length], height: 300, xName: say("step"),
                        yName: say("nats"), onpick: (step) => change({place: placeOfStep(step)})});
     chart.draw([{xs: steps, ys: losses, kind: "faint"}, {xs: steps, ys: runningMean(losses, window), kind: "main"}],
