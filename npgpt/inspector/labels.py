@@ -358,6 +358,9 @@ TURKISH = {
     "hatched: − ∞, the future. Not 0: a score of 0 would still be looked at.": (
         "taralı: − ∞, gelecek. 0 değil: skoru 0 olana yine de bakılırdı."
     ),
+    "Above the diagonal lies the future: computed here, never used by the model.": (
+        "Köşegenin üstü gelecektir: burada hesaplandı, model onu hiç kullanmaz."
+    ),
     "Shares: each row sums to 1.": "Paylar: her satırın toplamı 1.",
     "Each row sums to 0 but for float32's rounding.": "float32 yuvarlaması dışında her satırın toplamı 0.",
     "in units of {unit}; the colours end at ± {x}": "birim {unit}; renklerin ucu ± {x}",
@@ -784,12 +787,12 @@ TURKISH = {
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
     ),
     # ---- view 10: the checks (parity_tests/checks.py)
-    "forward parity": "ileri yayılımın eşliği",
-    "gradient parity": "gradyanların eşliği",
+    "forward parity": "ileri yayılımın karşılaştırması",
+    "gradient parity": "gradyanların karşılaştırması",
     "complex step": "karmaşık adım",
     "finite differences": "sonlu farklar",
     "property": "özellik",
-    "optimiser parity": "eniyileyicinin eşliği",
+    "optimiser parity": "eniyileyicinin karşılaştırması",
     # ---- view 10: names and stories of the mistakes (examples/seeded_mistakes.py, from parity_tests/bugs)
     "attention dk not transposed": "dikkat: dK devriği alınmadan",
     "dK has the right shape and size; the keys learn from the wrong positions, and the values make up for it.": (
@@ -805,7 +808,7 @@ TURKISH = {
     ),
     "softmax sum term dropped": "softmax: toplam terimi atılmış",
     "With a cotangent of ones the truth is 0, and few tests take another; the diagonal's sign is right.": (
-        "Hepsi 1 olan bir kotanjantla doğru sonuç 0'dır, başkasını deneyen test azdır; köşegenin işareti doğrudur."
+        "Hepsi 1 olan bir üst gradyanla doğru sonuç 0'dır, başkasını deneyen test azdır; köşegenin işareti doğrudur."
     ),
     "layer norm statistics taken as constants": "LayerNorm: istatistikler sabit sayılmış",
     "The gradient points roughly the right way: this is a linear layer's.": (
@@ -821,11 +824,11 @@ TURKISH = {
     "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.": (
         "Olası olanı aşağı itmek, çıkış katmanının sık birimler için eğilimini düşürür; kayıp kımıldar."
     ),
-    "embedding repeated ids not added": "gömme: yinelenen birimler toplanmamış",
+    "embedding repeated ids not added": "birim tablosu: yinelenen birimler toplanmamış",
     "Every token that occurs still gets a gradient, from its last place.": (
         "Geçen her birim yine de bir gradyan alır, son yerinden."
     ),
-    "residual branch dropped at attention": "dikkatte artık dal atılmış",
+    "residual branch dropped at attention": "dikkat: artık akışın yolu atılmış",
     "What comes through attention still trains the layers below, more slowly.": (
         "Dikkatten gelen, alttaki katmanları yine de eğitir, daha yavaş."
     ),
@@ -847,7 +850,7 @@ TURKISH = {
     "The memory's own path is left, the main one at the start, when the forget gate is open.": (
         "Belleğin kendi yolu kalır; unutma kapısı açıkken, başta ana yol odur."
     ),
-    "lstm only the last steps cotangent": "LSTM: yalnız son adımın kotanjantı",
+    "lstm only the last steps cotangent": "LSTM: yalnız son adımın üst gradyanı",
     "Right for a classifier, which reads the last output alone; a language model still learns from one letter in T.": (
         "Yalnız son çıktıyı okuyan bir sınıflandırıcı için doğrudur; bir dil modeli yine de T harften birinden öğrenir."
     ),
@@ -901,7 +904,7 @@ TURKISH = {
     ),
     "mamba gate and y exchanged": "Mamba: kapı ile y yer değiştirmiş",
     "Both factors have one shape and one scale.": "İki çarpanın da biçimi ve ölçeği aynıdır.",
-    "mamba residual branch dropped": "Mamba: artık dal atılmış",
+    "mamba residual branch dropped": "Mamba: artık akışın yolu atılmış",
     "What comes through the mixer still trains the layers below, more slowly.": (
         "Karıştırıcıdan gelen, alttaki katmanları yine de eğitir, daha yavaş."
     ),
@@ -956,7 +959,7 @@ TURKISH = {
     "All three matrices are trained; what is below learns to ask, and not to answer.": (
         "Üç matris de eğitilir; alttakiler sormayı öğrenir, yanıtlamayı öğrenmez."
     ),
-    "llama residual branch dropped": "Llama: artık dal atılmış",
+    "llama residual branch dropped": "Llama: artık akışın yolu atılmış",
     # ---- floors, axes, what is left out (page.py)
     "knows nothing: ln V": "hiçbir şey bilmeyen: ln V",
     "knows how often each token comes": "her birimin ne sıklıkta geldiğini bilen",

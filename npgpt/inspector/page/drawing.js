@@ -468,6 +468,19 @@ function bars(options) {
   return {node, draw};
 }
 
+/* ---- arrows */
+
+/* An arrow of a kind ("gradient", "update") from (x0, y0), `rim` pixels away from it, to (x2, y2): [line, head], or [] where there
+   is no room for it. */
+function arrowBetween([x0, y0], [x2, y2], kind, rim, head = 9) {
+  const length = Math.hypot(x2 - x0, y2 - y0);
+  if (length < rim + 3) return [];
+  const ux = (x2 - x0) / length, uy = (y2 - y0) / length, tip = Math.min(head, length - rim), half = tip / 2;
+  const bx = x2 - tip * ux, by = y2 - tip * uy; // where the head begins
+  return [svg("line", {class: `arrow ${kind}`, x1: x0 + rim * ux, y1: y0 + rim * uy, x2: bx + 0.2 * tip * ux, y2: by + 0.2 * tip * uy}),
+          svg("path", {class: `arrow-head ${kind}`, d: `M${x2} ${y2}L${bx + half * uy} ${by - half * ux}L${bx - half * uy} ${by + half * ux}Z`})];
+}
+
 /* ---- tensors over the steps */
 
 /* A heat map of many rows (tensors) over the recorded steps, as wide as its column; one pixel of a canvas a cell. options: rows

@@ -115,11 +115,12 @@ if (ATTENTIVE) {
     if (missing) return;
     const hidden = {masked: isFuture};
     fill(maps.scores, numbers.scores, {}, "");
-    fill(maps.mask, numbers.scores.map((_, n) => (isFuture(Math.floor(n / T), n % T) ? -Infinity : 0)), {limit: 1},
+    addTo(maps.scores, say("Above the diagonal lies the future: computed here, never used by the model."));
+    fill(maps.mask, numbers.scores.map((_, n) => (isFuture(Math.floor(n / T), n % T) ? -Infinity : 0)), {limit: 1, power: null},
          say("hatched: − ∞, the future. Not 0: a score of 0 would still be looked at."));
     fill(maps.pattern, numbers.pattern, {limit: 1, power: 0, ...hidden}, say("Shares: each row sums to 1."));
     fill(maps.dscores, numbers.dscores, hidden, "");
-    setText(maps.dscores.limit, `${maps.dscores.limit.textContent}. ${say("Each row sums to 0 but for float32's rounding.")}`);
+    addTo(maps.dscores, say("Each row sums to 0 but for float32's rounding."));
     fill(maps.dpattern, numbers.dpattern, hidden, "");
     tell();
     if (turns) turns.draw();
@@ -127,13 +128,17 @@ if (ATTENTIVE) {
 
   function fill(panel, numbers, options, limitText) {
     const limit = options.limit || largest(numbers.filter(Number.isFinite)), power = commonPower(limit);
-    panel.map.draw({numbers, limit, power: power === null && limit < 100 ? 0 : power, ...options});
+    panel.map.draw({numbers, limit, power: power === null && limit < 9.95 ? 0 : power, ...options});
     panel.map.band(state.position);
     const mine = state.tensor === nameOf(panel.name) && panel.of === (state.direction === "backward" ? "gradient" : "value");
     panel.map.select(...(mine && state.cell && state.cell[0] === head ? state.cell.slice(1) : [null]));
     setText(panel.limit, limitText || (power ? say("in units of {unit}; the colours end at ± {x}", {unit: tenTo(-power), x: number(limit, 3)})
       : say("the colours end at ± {x}", {x: number(limit, 3)})));
     if (panel.edge) panel.edge.draw({numbers: rowSums(numbers), limit: Infinity}); // no colour
+  }
+
+  function addTo(panel, sentence) {
+    setText(panel.limit, `${panel.limit.textContent}. ${sentence}`);
   }
 
   /* A tensor of another block or head that was chosen elsewhere brings this view there. */

@@ -94,7 +94,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
       for (let r = 0; r < rows; r++) for (let t = 0; t < T; t++) numbers[r * T + t] = array.numbers[flat(array.shape, index(r, t))];
       const most = largest(numbers), isShare = of === "value" && lstm && "ifo".includes(part);
       const power = commonPower(most);
-      map.draw({numbers, limit: isShare ? 1 : most, power: power === null && most < 100 ? 0 : power});
+      map.draw({numbers, limit: isShare ? 1 : most, power: power === null && most < 9.95 ? 0 : power});
       setText(limit, isShare ? say("0 to 1") : power === null ? say("± {x}", {x: number(most, 3)})
         : say("in units of {unit}, ± {x}", {unit: tenTo(-power), x: number(most, 3)}));
       map.upright(state.position);

@@ -22,16 +22,19 @@
     return row.map((each) => each - mean);
   }
 
-  /* xhat at position t, by the formula's own helper. */
+  /* xhat at position t; 1 / √(var + eps) by the formula's own helper. */
   function normed(t, lookup) {
-    const formula = DATA.formulas[layer].value, {index, expr} = formula.helpers.xhat;
-    return [0, 1, 2].map((c) => valueOf(expr, placeOf(index, [t, c]), formula, lookup));
+    const formula = DATA.formulas[layer].value, {index, expr} = formula.helpers.rstd;
+    const rstd = valueOf(expr, placeOf(index, [t]), formula, lookup);
+    return centred(t).map((x) => x * rstd);
   }
 
-  /* What comes back out of the LayerNorm to x at position t: the gradient's paths through it, added. */
+  /* What comes back out of the LayerNorm to x at position t: all of its gradient where it has no other way to the loss; else the
+     gradient's paths through the LayerNorm, added. */
   function comesBack(t, lookup) {
     const formula = DATA.formulas[input()].gradient;
     const through = formula.paths.map((path, n) => [path, n]).filter(([path]) => path.name.startsWith("through LayerNorm"));
+    if (through.length === formula.paths.length) return Array.from(current.gradient(input()).numbers.subarray(3 * t, 3 * t + 3));
     return [0, 1, 2].map((c) => added(through.map(([, n]) => evaluated(formula, [t, c], lookup, n))));
   }
 
@@ -135,14 +138,8 @@
   function drawArrows(list, at) {
     const longest = Math.max(...list.map(({gradient}) => lengthOf(gradient))), factor = longest > 0 ? (0.6 * ROOT) / longest : 0;
     const backward = state.direction === "backward";
-    arrows.replaceChildren(...(backward ? list : []).flatMap(({t, xhat, gradient}) => {
-      const [x1, y1] = at(xhat), [x2, y2] = at(xhat.map((each, i) => each + factor * gradient[i]));
-      const length = Math.hypot(x2 - x1, y2 - y1), rim = t === state.position ? 13 : 10;
-      if (length < rim + 2) return [];
-      const [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length], tip = Math.min(8, length - rim);
-      return [svg("line", {class: "arrow gradient", x1: x1 + rim * ux, y1: y1 + rim * uy, x2: x2 - 0.8 * tip * ux, y2: y2 - 0.8 * tip * uy}),
-              svg("path", {class: "arrow-head gradient", d: `M${x2} ${y2}L${x2 - tip * ux + 0.5 * tip * uy} ${y2 - tip * uy - 0.5 * tip * ux}L${x2 - tip * ux - 0.5 * tip * uy} ${y2 - tip * uy + 0.5 * tip * ux}Z`})];
-    }));
+    arrows.replaceChildren(...(backward ? list : []).flatMap(({t, xhat, gradient}) => arrowBetween(
+      at(xhat), at(xhat.map((each, i) => each + factor * gradient[i])), "gradient", t === state.position ? 13 : 10, 8)));
     setText(scaleNote, backward ? say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: the gradient that comes out to x, {x} times as long as it is.", {x: number(factor, 3)})
       : say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Switch to backward to see the gradient."));
   }

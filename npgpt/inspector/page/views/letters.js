@@ -53,7 +53,7 @@
   function picture({name, project, axesShown, big, onpick}) {
     const ground = svg("g", {class: "axes"}), trails = svg("g"), marks = svg("g"), arrows = svg("g");
     const node = svg("svg", {class: "space", role: "img", "aria-label": name}, ground, trails, marks, arrows);
-    let size = 0;
+    let size = 0, drawnOrder = "";
     const items = shown.map((id, k) => {
       const shape = isVowel(RUN.tokens[id]) ? svg("circle") : svg("rect");
       const text = svg("text", {class: "letter-mark"});
@@ -77,7 +77,9 @@
       const points = shown.map((_, j) => at(vector("points", j)));
       const order = shown.map((_, j) => j).sort((a, b) => points[a][2] - points[b][2] || a - b);
       order.push(...order.splice(order.indexOf(k), 1)); // the chosen one lies on top
-      marks.replaceChildren(...order.map((j) => mark(items[j], points[j], j === k)));
+      order.forEach((j) => mark(items[j], points[j], j === k));
+      if (String(order) !== drawnOrder) marks.replaceChildren(...order.map((j) => items[j].item));
+      drawnOrder = String(order);
       arrows.replaceChildren(...(isKnown(vector("updates", k)) ? [...arrow("gradient", k, at), ...arrow("update", k, at)] : []));
     }
 
@@ -116,7 +118,6 @@
       set(item, {opacity: big && !isChosen ? (0.85 + 0.15 * clamped(depth, -1, 1)).toFixed(2) : 1});
       set(text, {x, y, "font-size": (1.25 * r).toFixed(1), class: isVowel(RUN.tokens[id]) ? "letter-mark vowel" : "letter-mark"});
       setText(text, dots ? "" : tokenText(id).slice(0, 3));
-      return item;
     }
 
     /* An arrow from the letter's rim. */
@@ -124,12 +125,7 @@
       const start = vector("points", k), along = whatOf(what, k), long = lengthOf(along);
       if (!long) return [];
       const end = start.map((x, i) => x + (arrowLength() * along[i]) / long);
-      const [x0, y0] = at(start), [x2, y2] = at(end), length = Math.hypot(x2 - x0, y2 - y0);
-      const rim = big ? 13 : size < 200 ? 6 : 9.5;
-      if (length < rim + 3) return []; // it points at the reader, or away
-      const [ux, uy] = [(x2 - x0) / length, (y2 - y0) / length], tip = Math.min(big ? 9 : 6, length - rim), x1 = x0 + rim * ux, y1 = y0 + rim * uy;
-      const head = `M${x2} ${y2}L${x2 - tip * ux + 0.5 * tip * uy} ${y2 - tip * uy - 0.5 * tip * ux}L${x2 - tip * ux - 0.5 * tip * uy} ${y2 - tip * uy + 0.5 * tip * ux}Z`;
-      return [svg("line", {class: `arrow ${what}`, x1, y1, x2: x2 - 0.8 * tip * ux, y2: y2 - 0.8 * tip * uy}), svg("path", {class: `arrow-head ${what}`, d: head})];
+      return arrowBetween(at(start), at(end), what, big ? 13 : size < 200 ? 6 : 9.5, big ? 9 : 6);
     }
     return {node, draw};
   }
@@ -159,7 +155,7 @@
     const line = (what, title) => {
       facts[what] = html("p", {class: "in-numbers"});
       return html("div", {class: "arrow-fact"}, html("p", {class: "arrow-name"},
-        svg("svg", {width: 44, height: 12, "aria-hidden": "true"}, svg("line", {class: `arrow ${what}`, x1: 0, y1: 6, x2: 36, y2: 6}), svg("path", {class: `arrow-head ${what}`, d: "M44 6L35 1.5L35 10.5Z"})), title), facts[what]);
+        svg("svg", {width: 44, height: 12, "aria-hidden": "true"}, ...arrowBetween([0, 6], [44, 6], what, 0)), title), facts[what]);
     };
     facts.where = html("p", {class: "letter-where"});
     facts.angle = html("p", {class: "in-numbers"});
