@@ -273,7 +273,7 @@ def evaluated(formula: Formula, cell: tuple[int, ...], arrays: Arrays, path: str
     arrays = remembering(arrays)
     place = dict(zip(formula.index, cell, strict=True))
     names = formula.paths if path is None else [path]
-    return sum(value_of(formula.paths[name].tree, place, formula, arrays) for name in names)
+    return added(value_of(formula.paths[name].tree, place, formula, arrays) for name in names)
 
 
 def value_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arrays) -> float:
@@ -298,7 +298,7 @@ def value_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arr
         case ["sum" | "mean" | "max" as kind, over, body]:
             size = formula.sizes[over]
             terms = [value_of(body, {**place, over: n}, formula, arrays) for n in range(size)]
-            return max(terms) if kind == "max" else sum(terms) / (size if kind == "mean" else 1)
+            return max(terms) if kind == "max" else added(terms) / (size if kind == "mean" else 1)
         case [operator, a, b]:
             return combined(operator, value(a), value(b))
     raise AssertionError(tree)
@@ -332,6 +332,14 @@ def combined(operator: str, a: float, b: float) -> float:
         case "%":
             return a % b
     raise AssertionError(operator)
+
+
+def added(terms: Iterable[float]) -> float:
+    """The sum from the first to the last, as the page adds. Python's own sum rounds in another way since 3.12."""
+    total = 0.0
+    for term in terms:
+        total += term
+    return total
 
 
 def compared(comparison: str, a: float, b: float) -> bool:
@@ -463,7 +471,7 @@ def sum_of(body: Tree, places: list[dict], formula: Formula, arrays: Arrays, dig
         return terms[0]
     texts = [text if level >= 2 or n == 0 else f"({text})" for n, (text, level) in enumerate(terms)]
     if len(places) > len(texts):
-        rest = sum(value for n, value in enumerate(values) if n not in shown)
+        rest = added(value for n, value in enumerate(values) if n not in shown)
         others = number(rest, digits)
         texts.append(f"{f'({others})' if rest < 0 else others} ({len(places) - len(texts)} more)")
     return " + ".join(texts), 1

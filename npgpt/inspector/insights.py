@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .labels import translator
 from .recording import Recording, rms
@@ -157,11 +158,12 @@ def large_or_small_updates(recording: Recording, say: Say) -> Iterator[Insight]:
         places = np.flatnonzero(usable & np.isfinite(ratios))
         if len(places) < TOGETHER:
             continue
-        medians = np.median(np.lib.stride_tricks.sliding_window_view(ratios[places], TOGETHER), axis=1)
+        medians = np.median(sliding_window_view(ratios[places], TOGETHER), axis=1)
+        steps = recording.steps[places][TOGETHER // 2 :]  # each median is that of the step in the middle
         if (medians > TOO_LARGE).any():
             place = int(np.argmax(medians > TOO_LARGE))
             yield Insight(
-                int(recording.steps[places[place]]),
+                int(steps[place]),
                 name,
                 say("the updates of {tensor} are large: {ratio:.2g} of its weights", tensor=name, ratio=medians[place]),
                 say("a rule of thumb is 0.001; at 0.1 ten updates write the tensor anew, and what it had learned is lost"),
@@ -171,7 +173,7 @@ def large_or_small_updates(recording: Recording, say: Say) -> Iterator[Insight]:
         if at_rest.any():
             place = int(np.argmax(at_rest))
             yield Insight(
-                int(recording.steps[places[place]]),
+                int(steps[place]),
                 name,
                 say("the updates of {tensor} are small: {ratio:.1e} of its weights", tensor=name, ratio=medians[place]),
                 say("a rule of thumb is 0.001; at 0.00001 it takes 100,000 updates to change by its own size"),

@@ -48,7 +48,8 @@ class Recorder:
 
     Parameters
     ----------
-    model : the one that is trained, of any kind in npgpt, of either backend.
+    model : the one that is trained, of any kind in npgpt, of either backend. One that computes in bfloat16 is looked at in
+        float32, the dtype of its weights.
     probe : (ids, targets), both (T,) integers: the text that the model is looked at with. See `probe_of`.
     tokenizer : the model's.
     training_steps : up to which step the run goes.
@@ -56,7 +57,7 @@ class Recorder:
         or those for which a function is true. None: about 100, evenly.
     start : how many updates have been made before, as for `train`.
     prompt : a text that the model goes on from at each of these steps, by `new_tokens` tokens, drawn from its own probabilities
-        with the same random numbers each time.
+        with the same random numbers each time. None: the probe's first token.
     learning_rate : the one given to `train`, a number or a function; None: it is not told, and recorded as nan.
     text : the ids of the training text, for its entropies and to tell which tokens occur; None: they stay unknown.
     name, seed : how the run is called; the seed is that of its weights and batches.
@@ -75,7 +76,7 @@ class Recorder:
         training_steps: int,
         steps: int | Iterable[int] | Callable[[int], bool] | None = None,
         start: int = 0,
-        prompt: str = "a",
+        prompt: str | None = None,
         new_tokens: int = 24,
         learning_rate: float | Callable[[int], float] | None = None,
         text: Array | None = None,
@@ -86,13 +87,16 @@ class Recorder:
         config = model.config
         if config.kind not in KINDS:
             raise ValueError(f"the model's kind must be one of {', '.join(KINDS)}; got {config.kind!r}")
+        if getattr(model, "sharded", False):
+            raise ValueError("a model whose weights are split over several processes cannot be recorded")
         check_tokenizer(tokenizer, config)
         self.model, self.tokenizer, self.max_mb = model, tokenizer, max_mb
         self.backend = next(short for short, package in BACKENDS.items() if package == model.backend)
         self.name = name or ", ".join([KIND_NAMES[config.kind], self.backend, *([] if seed is None else [f"seed {seed}"])])
-        self.seed, self.prompt, self.new_tokens = seed, prompt, new_tokens
+        self.seed, self.new_tokens = seed, new_tokens
         self.ids, self.targets = checked_probe(probe, config.vocab_size, model.context)
-        self.prompt_ids = checked_prompt(np.array(tokenizer.encode(prompt), dtype=np.int64), config.vocab_size)[0]
+        self.prompt = tokenizer.decode(self.ids[:1]) if prompt is None else prompt
+        self.prompt_ids = checked_prompt(np.array(tokenizer.encode(self.prompt), dtype=np.int64), config.vocab_size)[0]
         self.counts, self.floors = statistics_of(text, config.vocab_size)
         self.start, self.end = start, training_steps
         self.wanted = chosen_steps(steps, start, training_steps)

@@ -12,7 +12,7 @@ const SHOWN = 8; // a longer sum shows its SHOWN - 2 largest terms
 
 const FUNCTIONS = {
   exp: Math.exp, log: Math.log, sqrt: Math.sqrt, tanh: Math.tanh, sin: Math.sin, cos: Math.cos,
-  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  sigmoid: (x) => 1 / (1 + Math.exp(-x)), softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
 };
 
 /* An index list with each name at its place: ["t", "c"], [3, 1] -> {t: 3, c: 1}. */

@@ -50,21 +50,35 @@ function freshId(prefix) {
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 const calmMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/* matplotlib's PuOr, as the project's pictures: orange for what is below 0, violet for above. In the dark the middle is dark. */
-const DIVERGING = {
-  light: ["#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b"],
-  dark: ["#fee0b6", "#fdb863", "#e08214", "#a05a12", "#55330f", "#24242b", "#37305a", "#564a8c", "#8073ac", "#b2abd2", "#d8daeb"],
+/* What is painted rather than styled, in both schemes. diverging: matplotlib's PuOr, as in the project's pictures, orange for what
+   is below 0, violet for above; in the dark the middle is dark. sunk and soft are those of style.css, ground is
+   where letters are hardest to read: its --accent-soft. */
+const SCHEMES = {
+  light: {
+    ground: "#ece6f8", sunk: "#f3f1ed", soft: "#5c5962", hatch: "#bdb8ae",
+    diverging: ["#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b"],
+  },
+  dark: {
+    ground: "#2f2944", sunk: "#24242b", soft: "#a9a5b3", hatch: "#4c4a56",
+    diverging: ["#fee0b6", "#fdb863", "#e08214", "#a05a12", "#55330f", "#24242b", "#37305a", "#564a8c", "#8073ac", "#b2abd2", "#d8daeb"],
+  },
 };
 
+function scheme() {
+  return darkScheme.matches ? SCHEMES.dark : SCHEMES.light;
+}
+
 const LEVELS = 200; // on each side of 0
-const palettes = {};
 
 /* The colour of x on a scale that ends at ±limit, and the ink that can be read on it: {fill, ink}. */
-function heat(x, limit) {
-  const scheme = darkScheme.matches ? "dark" : "light";
-  palettes[scheme] ||= palette(DIVERGING[scheme]);
+function heat(x, limit, colours = heatColours()) {
   const share = limit > 0 ? clamped(x / limit, -1, 1) : 0;
-  return palettes[scheme][Math.round((Number.isNaN(share) ? 0 : share) * LEVELS) + LEVELS];
+  return colours[Math.round((Number.isNaN(share) ? 0 : share) * LEVELS) + LEVELS];
+}
+
+/* All colours of the scale, from −limit to limit; for who asks `heat` often. */
+function heatColours() {
+  return (scheme().palette ||= palette(scheme().diverging));
 }
 
 function palette(anchors) {
@@ -73,7 +87,7 @@ function palette(anchors) {
     const place = (n / (2 * LEVELS)) * (colours.length - 1);
     const low = Math.min(Math.floor(place), colours.length - 2);
     const mixed = colours[low].map((c, i) => c + (place - low) * (colours[low + 1][i] - c));
-    return {fill: hex(mixed), ink: luminance(mixed) > 0.3 ? "#111114" : "#ffffff"};
+    return {fill: hex(mixed), ink: contrast(mixed, [0, 0, 0]) > contrast(mixed, [255, 255, 255]) ? "#000000" : "#ffffff"};
   });
 }
 
@@ -96,16 +110,13 @@ function contrast(a, b) {
   return (high + 0.05) / (low + 0.05);
 }
 
-const tokenColours = {light: new Map(), dark: new Map()};
-
 /* The colour of a token, moved towards black or white until it can be read on the page (4.5 : 1). */
 function tokenColour(id) {
-  const scheme = darkScheme.matches ? "dark" : "light";
-  const known = tokenColours[scheme];
+  const known = (scheme().tokens ||= new Map());
   if (!known.has(id)) {
-    const paper = channels(scheme === "dark" ? "#1b1b21" : "#f6f5f2"), end = scheme === "dark" ? 255 : 0;
+    const ground = channels(scheme().ground), end = darkScheme.matches ? 255 : 0;
     let colour = channels(RUN.colours[id]);
-    while (contrast(colour, paper) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
+    while (contrast(colour, ground) < 4.6) colour = colour.map((c) => c + 0.08 * (end - c));
     known.set(id, hex(colour));
   }
   return known.get(id);
@@ -150,59 +161,60 @@ function paintLabel(text, label) {
      numbers          write each number into its cell (true)
      onhover(r, c)    the pointer or the focus came upon a cell; onpick(r, c): a click, Enter or space
      columnNames      false leaves the column labels away
-   Gives {node, draw, select, light, band, cellAt, left}:
-     draw({numbers, limit, masked})   numbers: row after row; limit: the scale's end (the largest size unless told);
-                                      masked(r, c): true for cells that are hatched
+   Gives {node, draw, select, light, band, upright, cellAt, left, numbers}:
+     draw({numbers, limit, masked, power})    numbers: row after row; limit: the scale's end (the largest size unless told);
+                                      masked(r, c): true for cells that are hatched; power: cells are written times 10^power,
+                                      with two decimals
      select(r, c) or select(null)     the cell with the frame
      light(cells)                     cells ([[r, c], ...]) with the dashed frame: "these enter"
-     band(r) or band(null)            the row of the chosen position, with a thin frame
-     left                             where the first column begins, in pixels
-   One stop for the tab key; arrow keys, Home and End move within. */
+     band(r) or band(null)            the row of the chosen position, with a thin frame; upright(c): the column
+     cellAt(event)                    the [r, c] under a pointer event, or null
+     left, numbers                    where the first column begins, in pixels; whether numbers are written in
+   One stop for the tab key; arrow keys, Home and End move within. The cells are painted on a canvas, since there are thousands
+   and a step must be drawn at once; what is around them is SVG. */
 function cells(options) {
   const {name, width = 36, height = 18, numbers: written = true, onhover, onpick, columnNames = true} = options;
   const rows = typeof options.rows === "number" ? Array(options.rows).fill(null) : options.rows;
   const columns = typeof options.columns === "number" ? Array(options.columns).fill(null) : options.columns;
+  const R = rows.length, C = columns.length;
   const left = rows[0] ? 8 + 8 * Math.min(8, Math.max(...rows.map((label) => label.text.length))) : 1;
   const top = columns[0] && columnNames ? 16 : 1;
-  const W = left + columns.length * width + 1, H = top + rows.length * height + 1;
-  const node = svg("svg", {class: "cells", width: W, height: H, viewBox: `0 0 ${W} ${H}`, role: "group", "aria-label": name,
-                           "aria-roledescription": say("heat map"), tabindex: onhover || onpick ? 0 : false});
-  const grounds = svg("g"), inks = svg("g", {class: "inks", "aria-hidden": "true"});
+  const W = left + C * width + 1, H = top + R * height + 1;
+  const canvas = html("canvas", {"aria-hidden": "true"});
   const lights = svg("g", {class: "lights"}), frame = svg("rect", {class: "frame", width, height, visibility: "hidden"});
-  const rowBand = svg("rect", {class: "band", x: left, width: columns.length * width, height, visibility: "hidden"});
-  const hatch = freshId("hatch");
-  node.append(hatching(hatch), grounds, inks, rowBand, lights, frame);
-  const rects = [], texts = [], drawnFills = [], drawnTexts = [], drawnInks = [];
-  for (let r = 0; r < rows.length; r++) {
-    for (let c = 0; c < columns.length; c++) {
-      const x = left + c * width, y = top + r * height;
-      rects.push(svg("rect", {x, y, width, height}));
-      texts.push(svg("text", {x: x + width / 2, y: y + height / 2}));
-    }
-  }
-  grounds.append(...rects);
-  inks.append(...texts);
-  const labels = svg("g", {"aria-hidden": "true"});
-  const rowTexts = rows[0] ? rows.map((_, r) => svg("text", {x: left - 6, y: top + (r + 0.5) * height, "text-anchor": "end"})) : [];
+  const rowBand = svg("rect", {class: "band", x: left, width: C * width, height, visibility: "hidden"});
+  const every = Math.ceil(11 / height); // labels of low rows would cover each other: every second, third, ... has one
+  const rowTexts = rows.filter((label, r) => label && r % every === 0)
+    .map((_, n) => svg("text", {x: left - 6, y: top + (n * every + 0.5) * height, "text-anchor": "end"}));
   const columnTexts = columns[0] && columnNames
     ? columns.map((_, c) => svg("text", {x: left + (c + 0.5) * width, y: top - 8, "text-anchor": "middle"})) : [];
-  labels.append(...rowTexts, ...columnTexts);
-  node.append(labels);
-  let now = null, focus = null;
+  const node = html("div", {class: "cells", role: "group", "aria-label": name, "aria-roledescription": say("heat map"),
+                            tabindex: onhover || onpick ? 0 : false}, canvas,
+    svg("svg", {width: W, height: H, "aria-hidden": "true"}, ...rowTexts, ...columnTexts, rowBand, lights, frame));
+  Object.assign(canvas.style, {left: `${left}px`, top: `${top}px`, width: `${C * width}px`, height: `${R * height}px`});
+  let now = null, focus = null, labelled = null;
 
-  function draw({numbers, limit = largest(numbers), masked = null}) {
+  function draw({numbers, limit = largest(numbers), masked = null, power = null}) {
     now = numbers;
-    rowTexts.forEach((text, r) => paintLabel(text, rows[r]));
-    columnTexts.forEach((text, c) => paintLabel(text, columns[c]));
-    for (let n = 0; n < rects.length; n++) {
-      const x = numbers[n];
-      const hidden = x === -Infinity || (masked && masked(Math.floor(n / columns.length), n % columns.length));
-      const {fill, ink} = heat(x, limit);
-      const ground = hidden || Number.isNaN(x) ? `url(#${hatch})` : fill;
-      const text = hidden ? "" : written ? short(x) : x < -0.15 * limit ? "–" : "";
-      if (drawnFills[n] !== ground) rects[n].style.fill = drawnFills[n] = ground;
-      if (drawnTexts[n] !== text) texts[n].textContent = drawnTexts[n] = text;
-      if (text && drawnInks[n] !== ink) texts[n].style.fill = drawnInks[n] = Number.isNaN(x) ? "" : ink;
+    const colours = heatColours();
+    if (labelled !== colours) { // the first time, or in another scheme
+      labelled = colours;
+      rowTexts.forEach((text, n) => paintLabel(text, rows[n * every]));
+      columnTexts.forEach((text, c) => paintLabel(text, columns[c]));
+    }
+    const roomy = width >= 8 && height >= 8; // for the dash that tells those who see no colours what is below 0
+    const pen = penOf(canvas, C * width, R * height), hatch = hatching(pen);
+    for (let n = 0; n < R * C; n++) {
+      const r = Math.floor(n / C), c = n % C, x = numbers[n];
+      const hidden = x === -Infinity || (masked !== null && masked(r, c));
+      const {fill, ink} = heat(x, limit, colours);
+      pen.fillStyle = hidden || Number.isNaN(x) ? hatch : fill;
+      pen.fillRect(c * width + GAP / 2, r * height + GAP / 2, width - GAP, height - GAP);
+      if (hidden) continue;
+      const text = written ? (power === null ? short(x) : fixed(x * 10 ** power)) : roomy && x < -0.15 * limit ? "–" : "";
+      if (!text) continue;
+      pen.fillStyle = Number.isNaN(x) ? scheme().soft : ink;
+      pen.fillText(text, (c + 0.5) * width, (r + 0.5) * height + 0.5, width - 2 * GAP);
     }
   }
 
@@ -221,17 +233,19 @@ function cells(options) {
     set(rowBand, r === null ? {visibility: "hidden"} : {y: top + r * height, visibility: "visible"});
   }
 
+  function upright(c) {
+    set(rowBand, {x: left + c * width, y: top, width, height: R * height, visibility: "visible"});
+  }
+
   function cellAt(event) {
     const box = node.getBoundingClientRect();
-    const c = Math.floor(((event.clientX - box.left) * (W / box.width) - left) / width);
-    const r = Math.floor(((event.clientY - box.top) * (H / box.height) - top) / height);
-    return r >= 0 && r < rows.length && c >= 0 && c < columns.length ? [r, c] : null;
+    const c = Math.floor((event.clientX - box.left - left) / width), r = Math.floor((event.clientY - box.top - top) / height);
+    return r >= 0 && r < R && c >= 0 && c < C ? [r, c] : null;
   }
 
   function cellName(r, c) {
     const row = rows[r] ? `${r} ${rows[r].text}` : r, column = columns[c] ? columns[c].text : c;
-    return say("{name}, row {row}, column {column}: {value}",
-               {name, row, column, value: now ? number(now[r * columns.length + c]) : ""});
+    return say("{name}, row {row}, column {column}: {value}", {name, row, column, value: now ? number(now[r * C + c]) : ""});
   }
 
   function came(cell) {
@@ -253,27 +267,62 @@ function cells(options) {
       select(...cell);
       (onpick || onhover)(...cell);
     });
-    node.addEventListener("focus", () => { if (!focus && node.matches(":focus-visible")) { select(0, 0); came([0, 0]); } });
+    node.addEventListener("focus", () => {
+      if (!node.matches(":focus-visible")) return;
+      const cell = focus || [0, 0];
+      select(...cell);
+      came(cell);
+    });
     node.addEventListener("keydown", (event) => {
-      const [r, c] = focus || [0, 0], last = columns.length - 1;
+      const [r, c] = focus || [0, 0];
       const to = {ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], Home: [r, 0],
-                  End: [r, last]}[event.key];
+                  End: [r, C - 1]}[event.key];
       if (event.key === "Enter" || event.key === " ") {
         if (onpick) onpick(r, c);
       } else if (to) {
-        const cell = [clamped(to[0], 0, rows.length - 1), clamped(to[1], 0, last)];
+        const cell = [clamped(to[0], 0, R - 1), clamped(to[1], 0, C - 1)];
         select(...cell);
         came(cell);
       } else return;
       event.preventDefault(); // and so the page's own keys stay away
     });
   }
-  return {node, draw, select, light, band, cellAt, left};
+  return {node, draw, select, light, band, upright, cellAt, left, numbers: written};
 }
 
-function hatching(id) {
-  return svg("defs", {}, svg("pattern", {id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"},
-    svg("rect", {class: "hatch-ground", width: 6, height: 6}), svg("line", {class: "hatch-line", x1: 0, y1: 0, x2: 0, y2: 6})));
+const GAP = 1; // pixels between cells
+
+/* The pen of a canvas of so many CSS pixels, empty, for the screen's resolution. */
+function penOf(canvas, width, height) {
+  const ratio = Math.max(1, devicePixelRatio);
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  pen.font = CELL_FONT;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  return pen;
+}
+
+const CELL_FONT = '10px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Ubuntu, sans-serif';
+
+/* The pattern of cells that have no number, or are masked. */
+function hatching(pen) {
+  if (scheme().hatching) return scheme().hatching;
+  const tile = html("canvas", {width: 6, height: 6}), lines = tile.getContext("2d");
+  lines.fillStyle = scheme().sunk;
+  lines.fillRect(0, 0, 6, 6);
+  lines.strokeStyle = scheme().hatch;
+  for (const x of [-6, 0, 6]) {
+    lines.moveTo(x, 6);
+    lines.lineTo(x + 6, 0);
+  }
+  lines.stroke();
+  return (scheme().hatching = pen.createPattern(tile, "repeat"));
 }
 
 /* ---- lines */
@@ -353,6 +402,11 @@ function lineChart(options) {
   return {node, draw, mark};
 }
 
+/* A piece of a chart's line, for the words beside it. */
+function lineSample(kind) {
+  return svg("svg", {class: "chart line-sample", width: 40, height: 12, "aria-hidden": "true"}, svg("path", {class: kind, d: "M0 6L40 6"}));
+}
+
 function range(lists, log) {
   let low = Infinity, high = -Infinity;
   for (const list of lists) {
@@ -410,6 +464,113 @@ function bars(options) {
       set(rects[n], {y: (numbers[n] < 0 ? zero : zero - size).toFixed(2), height: size.toFixed(2),
                      class: `${numbers[n] < 0 ? "below" : "above"}${isLit ? " lit" : ""}`});
     });
+  }
+  return {node, draw};
+}
+
+/* ---- arrows */
+
+/* An arrow of a kind ("gradient", "update") from (x0, y0), `rim` pixels away from it, to (x2, y2): [line, head], or [] where there
+   is no room for it. */
+function arrowBetween([x0, y0], [x2, y2], kind, rim, head = 9) {
+  const length = Math.hypot(x2 - x0, y2 - y0);
+  if (length < rim + 3) return [];
+  const ux = (x2 - x0) / length, uy = (y2 - y0) / length, tip = Math.min(head, length - rim), half = tip / 2;
+  const bx = x2 - tip * ux, by = y2 - tip * uy; // where the head begins
+  return [svg("line", {class: `arrow ${kind}`, x1: x0 + rim * ux, y1: y0 + rim * uy, x2: bx + 0.2 * tip * ux, y2: by + 0.2 * tip * uy}),
+          svg("path", {class: `arrow-head ${kind}`, d: `M${x2} ${y2}L${bx + half * uy} ${by - half * ux}L${bx - half * uy} ${by + half * ux}Z`})];
+}
+
+/* ---- tensors over the steps */
+
+/* A heat map of many rows (tensors) over the recorded steps, as wide as its column; one pixel of a canvas a cell. options: rows
+   (texts), steps, name, tell(r, c): the sentence about a cell, onpick(r, c).
+   Gives {node, draw, mark, select}:
+     draw(colour)     colour(r, c): "#rrggbb", or null for a cell that is hatched
+     mark(r, c)       the upright frame at a step, and the name of row r in bold (-1: none)
+     select(r, c)     the cell with the frame
+   One stop for the tab key; arrow keys, Home and End move within, Enter chooses. */
+function stepMap(options) {
+  const {rows, steps, name, tell, onpick} = options;
+  const R = rows.length, S = steps.length, rowHeight = 18;
+  const canvas = html("canvas", {width: S, height: R, "aria-hidden": "true"});
+  const now = html("div", {class: "step-now"}), frame = html("div", {class: "step-frame", hidden: true});
+  const plot = html("div", {class: "step-plot", tabindex: 0, role: "group", "aria-label": name, "aria-roledescription": say("heat map"),
+                            style: `height: ${R * rowHeight}px`}, canvas, now, frame);
+  const labels = html("div", {class: "step-rows", "aria-hidden": "true"}, ...rows.map((text) => html("span", {title: text}, text)));
+  const shown = [...new Set([0, Math.floor((S - 1) / 2), S - 1])];
+  const ticks = html("div", {class: "step-ticks", "aria-hidden": "true"}, ...shown.map((c) => html("span", {
+    style: `left: ${(100 * (c + 0.5)) / S}%`, class: c === 0 ? "first" : c === S - 1 ? "last" : ""}, String(steps[c]))));
+  const told = html("p", {class: "step-told note"}, say("Point at a cell, or move with the arrow keys. A click, or Enter, goes to the step."));
+  const node = html("div", {class: "step-map"}, labels, plot, html("span", {class: "step-axis note"}, say("step")), ticks, told);
+  let focus = null;
+
+  function draw(colour) {
+    const brush = canvas.getContext("2d");
+    brush.clearRect(0, 0, S, R);
+    for (let r = 0; r < R; r++) {
+      for (let c = 0; c < S; c++) {
+        const fill = colour(r, c);
+        if (fill === null) continue;
+        brush.fillStyle = fill;
+        brush.fillRect(c, r, 1, 1);
+      }
+    }
+    if (focus) setText(told, tell(...focus));
+  }
+
+  function mark(r, c) {
+    [...labels.children].forEach((label, n) => label.classList.toggle("chosen", n === r));
+    now.style.cssText = `left: ${(100 * c) / S}%; width: ${100 / S}%`;
+  }
+
+  function select(r, c) {
+    focus = [r, c];
+    frame.hidden = false;
+    frame.style.cssText = `left: ${(100 * c) / S}%; width: ${100 / S}%; top: ${r * rowHeight}px; height: ${rowHeight}px`;
+    setText(told, tell(r, c));
+  }
+
+  function cellAt(event) {
+    const box = plot.getBoundingClientRect();
+    return [clamped(Math.floor((event.clientY - box.top) / rowHeight), 0, R - 1),
+            clamped(Math.floor(((event.clientX - box.left) / box.width) * S), 0, S - 1)];
+  }
+
+  plot.addEventListener("pointermove", (event) => select(...cellAt(event)));
+  plot.addEventListener("click", (event) => onpick(...cellAt(event)));
+  plot.addEventListener("focus", () => { if (!focus) select(0, state.place < S ? state.place : 0); });
+  plot.addEventListener("keydown", (event) => {
+    const [r, c] = focus || [0, 0];
+    const to = {ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], Home: [r, 0],
+                End: [r, S - 1]}[event.key];
+    if (event.key === "Enter" || event.key === " ") onpick(r, c);
+    else if (to) {
+      select(clamped(to[0], 0, R - 1), clamped(to[1], 0, S - 1));
+      announce(told.textContent);
+    } else return;
+    event.preventDefault();
+  });
+  return {node, draw, mark, select};
+}
+
+/* What a colour means: a strip from `low` to `high` with labelled places. colour(x): "#rrggbb"; marks: [{x, text}].
+   Gives {node, draw}. */
+function colourLegend() {
+  const strip = html("div", {class: "legend-strip"}), marks = html("div", {class: "legend-marks"});
+  const node = html("div", {class: "colour-legend"}, strip, marks);
+
+  function draw({low, high, colour, marks: wanted}) {
+    const pieces = 40;
+    strip.replaceChildren(...Array.from({length: pieces}, (_, n) => {
+      const piece = html("span");
+      piece.style.background = colour(low + ((n + 0.5) / pieces) * (high - low));
+      return piece;
+    }));
+    marks.replaceChildren(...wanted.map(({x, text}) => {
+      const share = (x - low) / (high - low || 1);
+      return html("span", {class: share < 0.05 ? "first" : share > 0.95 ? "last" : "", style: `left: ${100 * share}%`}, text);
+    }));
   }
   return {node, draw};
 }

@@ -15,7 +15,7 @@ const shownViews = [];
 
 function header() {
   const facts = [
-    say("{n} parameters", {n: RUN.parameters}), RUN.backend, RUN.dtype, say("seed {n}", {n: RUN.seed}),
+    say("{n} parameters", {n: RUN.parameters}), RUN.backend, RUN.dtype, RUN.seed === null ? null : say("seed {n}", {n: RUN.seed}),
     say("{n} training steps", {n: decoded(RUN.losses).numbers.length}), say("{n} of them recorded", {n: RUN.steps.length}),
   ];
   const leftOut = RUN.left_out.length
@@ -23,7 +23,7 @@ function header() {
            html("ul", {}, ...RUN.left_out.map((text) => html("li", {}, text))))
     : null;
   return html("header", {class: "head"}, html("p", {class: "kicker"}, say("Inspector")), html("h1", {}, RUN.name),
-              html("p", {class: "facts"}, ...facts.map((text) => html("span", {}, text))), leftOut);
+              html("p", {class: "facts"}, ...facts.filter(Boolean).map((text) => html("span", {}, text))), leftOut);
 }
 
 /* ---- the bar: the timeline, the text, the direction */
@@ -48,8 +48,8 @@ function timeline() {
     bar.letters.children[state.position].focus();
   });
   bar.directions = ["forward", "backward"].map((direction) => html("button", {
-    type: "button", class: "direction", "data-direction": direction, onclick: () => change({direction})},
-    direction === "forward" ? say("forward →") : say("← backward")));
+    type: "button", class: "direction", "data-direction": direction, "aria-label": direction === "forward" ? say("forward") : say("backward"), onclick: () => change({direction})},
+    ...(direction === "forward" ? [html("span", {}, say("forward")), " →"] : ["← ", html("span", {}, say("backward"))])));
   return html("div", {class: "bar", role: "region", "aria-label": say("timeline")},
     html("div", {class: "time"}, bar.play, bar.slider, html("label", {class: "jump"}, say("step"), bar.step)),
     html("div", {class: "choice"}, bar.letters,
@@ -62,8 +62,15 @@ function drawBar() {
   if (document.activeElement !== bar.step || Number(bar.step.value) !== RUN.steps[state.place]) bar.step.value = RUN.steps[state.place];
   [...bar.letters.children].forEach((button, t) => set(button, {"aria-checked": t === state.position,
                                                                tabindex: t === state.position ? 0 : -1}));
+  showLetter(bar.letters.children[state.position]);
   bar.directions.forEach((button) => set(button, {"aria-pressed": button.dataset.direction === state.direction}));
   set(document.body, {"data-direction": state.direction});
+}
+
+/* Scrolls the row of letters, where it is longer than the screen, to the chosen one. */
+function showLetter(button) {
+  const {scrollLeft, clientWidth} = bar.letters, left = button.offsetLeft - bar.letters.offsetLeft;
+  if (left < scrollLeft || left + button.offsetWidth > scrollLeft + clientWidth) bar.letters.scrollLeft = left - clientWidth / 2;
 }
 
 let playing = null;
@@ -136,6 +143,11 @@ function redraw() {
   shownViews.forEach(drawView);
 }
 
+function redrawAll() {
+  Object.keys(state).forEach((name) => changed.add(name));
+  redraw();
+}
+
 /* ---- keys */
 
 const KEYS = [
@@ -157,6 +169,7 @@ function onKey(event, dialog) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   if (target.isContentEditable || (target.matches("input, select, textarea") && !isRange)) return;
   if (isRange && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(key)) return;
+  if (target.matches(".table-box, .listing, .explanation") && ["ArrowLeft", "ArrowRight", "Home", "End", " "].includes(key)) return;
   if (key === " " && target.matches("button, summary, a, input")) return;
   const actions = {
     ArrowLeft: () => change({place: state.place - 1}), ArrowRight: () => change({place: state.place + 1}),
@@ -195,8 +208,13 @@ function start() {
   shownViews.forEach(({node}) => observer.observe(node));
   darkScheme.addEventListener("change", () => {
     document.querySelectorAll("[data-token]").forEach((span) => { span.style.color = tokenColour(Number(span.dataset.token)); });
-    Object.keys(state).forEach((name) => changed.add(name));
-    redraw();
+    redrawAll();
+  });
+  let ratio = devicePixelRatio;
+  addEventListener("resize", () => {
+    if (devicePixelRatio === ratio) return;
+    ratio = devicePixelRatio; // the reader zoomed: what is painted is painted anew
+    redrawAll();
   });
   document.addEventListener("keydown", (event) => onKey(event, dialog));
   drawPlay();

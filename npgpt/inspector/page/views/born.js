@@ -22,7 +22,7 @@
     shown = shownTokens();
     const labels = shown.map((id) => ({text: tokenText(id), id}));
     const pick = (n) => change({tensor: "logits", cell: [state.position, shown[n]]});
-    const width = 22;
+    const width = 20;
     map = cells({rows: positionLabels(), columns: labels, width, height: 18, numbers: false, name: say("gradient of the logits"),
                  onpick: (r, c) => change({position: r, tensor: "logits", cell: [r, shown[c]]}), onhover: () => {}});
     sums = cells({rows: T, columns: [{text: "Σ"}], width: 46, height: 18, name: say("sum of each row"), onhover: () => {}});
@@ -74,7 +74,7 @@
     const wrong = p.reduce((best, x, v) => (v !== right && (best < 0 || x > p[best]) ? v : best), -1);
     const about = (v) => ({token: tokenText(v), p: number(p[v]), N: T, x: number((p[v] - (v === right ? 1 : 0)) / T),
                            recorded: number(recorded.numbers[t * V + v])});
-    setText(target, say("After position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.", {t, ...about(right)}));
+    setText(target, say("After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.", {t, here: tokenText(RUN.text.ids[t]), ...about(right)}));
     setText(strongest, wrong < 0 ? "" : say("The likeliest wrong one, “{token}”: p = {p}, wanted 0, so {p} / {N} = {x}; recorded {recorded}.", about(wrong)));
   }
 
@@ -82,14 +82,14 @@
     order: 3,
     id: "born",
     title: say("Where the gradient is born"),
-    notice: say("The logits' gradient is what the model expected minus what came. The letter that came is pulled up, all others are pushed down by as much in all. Every other gradient on this page is this one, pushed back."),
+    notice: say("The logits' gradient is what the model expected minus what came. The token that came is pulled up; the others are pushed down, together by as much. Every other gradient on this page is this one, pushed back."),
     maths: [
       say("The loss is the mean over N positions of −ln p of the target. With p = softmax(logits):"),
       {formula: "L = (1/N) Σ_t (−logits[t, y_t] + ln Σ_v exp(logits[t, v]))"},
       {formula: "dL/dlogits[t, v] = (p[t, v] − [v = y_t]) / N"},
       say("Both p and the one-hot sum to 1, so each row of the gradient sums to 0."),
     ],
-    available: () => current.isTraced("logits") || say("The logits were not traced in this run."),
+    available: () => current.isTraced("logits") || say("The logits are not among the numbers of this page."),
     build,
     draw,
     table() {

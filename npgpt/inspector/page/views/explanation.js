@@ -39,7 +39,7 @@ function explanation() {
     const blocks = formula.paths.map((path, n) => html("div", {class: "path"},
       path.name ? html("p", {class: "path-name"}, html("span", {}, told(path.name)), shareBar(shares[n], most)) : null,
       equationLine(path.name ? path.equation : `${formula.cell} = ${path.equation}`),
-      html("p", {class: "arithmetic"}, `${written(formula, n, cell, lookup)} = `, html("b", {}, number(shares[n])))));
+      arithmeticLine(written(formula, n, cell, lookup), shares[n])));
     const total = evaluated(formula, cell, lookup);
     const several = formula.paths.length > 1;
     const sum = shares.map((x, n) => (x < 0 && n > 0 ? `(${number(x)})` : number(x))).join(" + ");
@@ -64,7 +64,13 @@ function explanation() {
     return [html("p", {class: "note helpers-title"}, say("where")), html("dl", {class: "helpers"}, ...[...lines.values()].flatMap(
       ({label, text, value, equation}) => [
         html("dt", {}, label), html("dd", {}, equationLine(`= ${equation}`),
-                                    html("p", {class: "arithmetic"}, `= ${text} = `, html("b", {}, number(value))))]))];
+                                    arithmeticLine(text, value))]))];
+  }
+
+  /* "0.31 × 1.2 + (−0.5) × 0.7 = 0.022"; a number that is handed on alone stands once. */
+  function arithmeticLine(text, value) {
+    const told = text.replace(/\((\d+) more\)/g, (whole, n) => `(${say("{n} more", {n})})`);
+    return html("p", {class: "arithmetic"}, text === number(value) ? "= " : `= ${told} = `, html("b", {}, number(value)));
   }
 
   /* A parameter is no result of arithmetic: what it was, and what the next update did to it. */
@@ -115,7 +121,7 @@ function shortName(name) {
 /* The sentence that numbers were left out at this step, and the way to the nearest step that has them. */
 function leftOut(group) {
   const nearest = nearestPlace(group);
-  if (nearest === null) return html("p", {class: "note"}, say("These numbers were left out for size."));
+  if (nearest === null || nearest === state.place) return html("p", {class: "note"}, say("These numbers were left out for size."));
   return html("p", {class: "note"}, say("Left out at this step for size."), " ",
               html("button", {type: "button", onclick: () => change({place: nearest})},
                    say("to the nearest step that has it: {s}", {s: RUN.steps[nearest]})));
@@ -123,7 +129,7 @@ function leftOut(group) {
 
 /* An equation as the formulas write it, "sum_c x[t, c]^2": with Σ, small indices and exponents, real minus signs. */
 function equationLine(text) {
-  const parts = text.replaceAll("-", "−").split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
+  const parts = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥").split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
   return html("p", {class: "equation"}, ...parts.map((part) => {
     const [, over, index] = part.match(/^(sum|mean|max)_(\w)$/) || [];
     if (over) return html("span", {}, over === "sum" ? "Σ" : over, html("sub", {}, index));

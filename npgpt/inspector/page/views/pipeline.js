@@ -1,9 +1,18 @@
 /* View 2: every traced value in the order of computation, each a box of coloured cells; the parameters that it uses beneath it. */
 
-/* How an array lies in a box: {rows, columns, toIndex, fromIndex, cut}. rows and columns are labels; toIndex(r, c) is the index
-   in the array, fromIndex(index) the [r, c] or null where it is not shown. head: of (H, T, D) arrays. first: the first column of
-   the window, where not all fit (MOST at a time). */
+/* How an array lies in a box: rows and columns are labels; toIndex(r, c) is the index in the array, fromIndex(index) the [r, c] or
+   null where it is not shown. head: of (H, T, D) arrays; where keys and values have fewer heads, the one that this head reads.
+   first: the first column of the window, where not all fit (MOST at a time). */
 const MOST = 32;
+
+/* How many heads the traced array with the most of them has. */
+const HEADS = Math.max(1, ...RUN.trace.tensors.map(({name}) => headsOf(name)));
+
+/* The heads of a traced (H, T, D) array; 1 for others. */
+function headsOf(name) {
+  const shape = current.shape(name);
+  return shape.length === 3 && positionAxis(name) === 1 ? shape[0] : 1;
+}
 
 /* Which axis of a traced array is the position: the formula's index says it, else the axis that is T long. */
 function positionAxis(name) {
@@ -21,6 +30,7 @@ function positionOf(name, cell) {
 function tracedLayout(name, head, first) {
   const shape = current.shape(name);
   const byHead = positionAxis(name) === 1 && shape.length === 3;
+  const own = Math.floor((head * headsOf(name)) / HEADS);
   const inner = byHead ? shape.slice(2) : shape.slice(1);
   const width = inner.reduce((product, n) => product * n, 1);
   const overPositions = byHead && width === T && /(scores|pattern)$/.test(name);
@@ -30,11 +40,11 @@ function tracedLayout(name, head, first) {
   const shown = overPositions ? width : Math.min(width, MOST);
   return {
     rows: positionLabels(), columns: all.slice(first, first + shown), width, shown, overPositions,
-    heads: byHead ? shape[0] : 1,
-    toIndex: (r, c) => [...(byHead ? [head] : []), r, ...(inner.length === 2 ? [Math.floor((c + first) / inner[1]), (c + first) % inner[1]]
+    byHead,
+    toIndex: (r, c) => [...(byHead ? [own] : []), r, ...(inner.length === 2 ? [Math.floor((c + first) / inner[1]), (c + first) % inner[1]]
                                                                           : [c + first])],
     fromIndex: (index) => {
-      if (byHead && index[0] !== head) return null;
+      if (byHead && index[0] !== own) return null;
       const rest = byHead ? index.slice(1) : index;
       const c = (inner.length === 2 ? rest[1] * inner[1] + rest[2] : rest[1]) - first;
       return c >= 0 && c < shown ? [rest[0], c] : null;
@@ -104,9 +114,8 @@ function parametersOf(name) {
   function build(root) {
     panel = explanation();
     banner = html("div", {class: "banner", role: "status"});
-    const most = Math.max(...names.map((name) => tracedLayout(name, 0, 0).heads));
-    const heads = most < 2 ? null : html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
-      ...Array.from({length: most}, (_, h) => html("button", {type: "button", "data-head": h, onclick: () => chooseHead(h)}, String(h))));
+    const heads = HEADS < 2 ? null : html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
+      ...Array.from({length: HEADS}, (_, h) => html("button", {type: "button", "data-head": h, onclick: () => chooseHead(h)}, String(h))));
     flow = html("div", {class: "flow"});
     for (const [block, members] of byBlock(names)) {
       const group = html("div", {class: "group-boxes"});
@@ -120,6 +129,14 @@ function parametersOf(name) {
     root.append(html("div", {class: "flow-head"}, html("p", {class: "note legend"}, say("orange: below 0"), ramp(), say("violet: above 0"), " · ",
                                                   say("each box to its own scale, whose end stands under it")), heads),
                 banner, html("div", {class: "pipeline"}, flow, panel.node));
+    const observer = new IntersectionObserver((entries) => {
+      for (const {target, isIntersecting} of entries) {
+        const box = boxes.find(({node}) => node === target);
+        box.visible = isIntersecting;
+        drawBox(box);
+      }
+    }, {rootMargin: "300px"});
+    boxes.forEach(({node}) => observer.observe(node));
     flow.addEventListener("pointerleave", () => { if (state.cell && hovered) { hovered = null; explain(); } });
   }
 
@@ -129,19 +146,19 @@ function parametersOf(name) {
   }
 
   function tracedBox(name) {
-    const box = {name, first: 0, node: html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name})};
+    const box = {name, first: 0, visible: false, stale: true, node: html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name})};
     box.rebuild = () => {
       box.layout = tracedLayout(name, head, box.first);
       const layout = box.layout, cut = layout.shown < layout.width;
       const dense = layout.shown > 12;
-      const height = clamp18(T), width = dense ? (layout.overPositions ? height : 12) : 34;
+      const height = rowHeight(T), width = dense ? (layout.overPositions ? height : 12) : 34;
       const wide = {numbers: !dense && height >= 14, width, height, columnNames: layout.columns.every(({text}) => text.length <= (dense ? 1 : 4))};
       box.value = heatMap(box, "value", wide);
       box.gradient = heatMap(box, "gradient", wide);
-      box.limits = {value: html("p", {class: "limit"}), gradient: html("p", {class: "limit"})};
+      box.texts = {value: scaleTexts(), gradient: scaleTexts()};
       box.sign = html("span", {class: "wrong-sign"});
-      const half = (of) => html("div", {class: `half ${of}`}, html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient")),
-                                box[of].node, box.limits[of]);
+      const half = (of) => html("div", {class: `half ${of}`},
+        html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient"), box.texts[of].unit), box[of].node, box.texts[of].limit);
       box.parameters = parametersOf(name).map((parameter) => parameterBox(parameter, layout.shown * width));
       box.node.replaceChildren(
         html("p", {class: "box-head"}, html("b", {}, shortName(name)), html("span", {class: "shape"}, shapeText(current.shape(name))), box.sign),
@@ -152,7 +169,12 @@ function parametersOf(name) {
     return box;
   }
 
-  function clamp18(n) {
+  function scaleTexts() {
+    return {unit: html("span"), limit: html("p", {class: "limit"})};
+  }
+
+  /* Low enough that a long text stays on the screen. */
+  function rowHeight(n) {
     return clamped(Math.floor(460 / n), 5, 18);
   }
 
@@ -163,6 +185,7 @@ function parametersOf(name) {
       box.first = clamped(box.first + by, 0, layout.width - layout.shown);
       box.rebuild();
       draw(new Set(Object.keys(state)));
+      box.node.querySelector(by < 0 ? ".pager button" : ".pager button:last-child").focus();
     };
     return html("p", {class: "pager note"},
       html("button", {type: "button", "aria-label": say("earlier columns of {name}", {name: box.name}), onclick: () => go(-MOST)}, "‹"),
@@ -209,7 +232,7 @@ function parametersOf(name) {
 
   function chooseHead(h) {
     head = h;
-    boxes.forEach((box) => { if (box.layout.heads > 1) box.rebuild(); });
+    boxes.forEach((box) => { if (box.layout.byHead) box.rebuild(); });
     draw(new Set(Object.keys(state)));
   }
 
@@ -220,9 +243,12 @@ function parametersOf(name) {
       if (hovered) hovered.of = backward ? "gradient" : "value";
       pickedOf = backward ? "gradient" : "value";
     }
-    if (changed.has("cell") || changed.has("tensor")) hovered = null;
+    if (changed.has("cell") || changed.has("tensor")) {
+      hovered = null;
+      if (showHeadOf(state.tensor, state.cell)) return;
+    }
     if (all) {
-      drawBoxes(backward);
+      drawBoxes();
       drawBanner();
     }
     boxes.forEach(({value, gradient}) => [value, gradient].forEach((map) => map.band(state.position)));
@@ -231,28 +257,45 @@ function parametersOf(name) {
     explain();
   }
 
-  function drawBoxes(backward) {
-    const mistake = chosenMistake();
-    for (const box of boxes) {
-      const value = current.value(box.name), masked = maskOf(box);
-      drawMap(box.value, value, box.layout, masked, box.limits.value);
-      if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.limits.gradient);
-      for (const parameter of box.parameters) {
-        drawMap(parameter.value, current.weight(parameter.name), parameter.layout);
-        if (backward) drawMap(parameter.gradient, current.probeGradient(parameter.name), parameter.layout);
-        parameter.node.classList.toggle("mistaken", mistake !== null && mistake.tensor === parameter.name);
-      }
-      const wrong = mistake !== null && mistake.tensor === box.name;
-      box.node.classList.toggle("mistaken", wrong);
-      setText(box.sign, wrong ? (mistake.of === "value" ? say("first wrong value: {name}", {name: mistake.name})
-                                                      : say("first wrong gradient: {name}", {name: mistake.name})) : "");
-    }
+  /* Turns to the head of a cell that was chosen elsewhere; true where all was drawn anew for it. */
+  function showHeadOf(name, cell) {
+    if (!cell || !current.isTraced(name) || headsOf(name) < 2) return false;
+    const [own, heads] = [cell[0], headsOf(name)];
+    if (Math.floor((head * heads) / HEADS) === own) return false;
+    chooseHead((own * HEADS) / heads);
+    return true;
   }
 
-  function drawMap(map, array, layout, masked = null, limitText = null) {
-    const numbers = laidOut(array, layout);
-    map.draw({numbers, masked});
-    if (limitText) setText(limitText, array ? `± ${number(largest(numbers), 3)}` : say("left out"));
+  /* Draws the boxes on the screen; the others when they come on. */
+  function drawBoxes() {
+    boxes.forEach((box) => { box.stale = true; });
+    boxes.forEach(drawBox);
+  }
+
+  function drawBox(box) {
+    if (!box.stale || !box.visible) return;
+    box.stale = false;
+    const mistake = chosenMistake(), backward = state.direction === "backward", masked = maskOf(box);
+    drawMap(box.value, current.value(box.name), box.layout, masked, box.texts.value);
+    if (backward) drawMap(box.gradient, current.gradient(box.name), box.layout, masked, box.texts.gradient);
+    for (const parameter of box.parameters) {
+      drawMap(parameter.value, current.weight(parameter.name), parameter.layout);
+      if (backward) drawMap(parameter.gradient, current.probeGradient(parameter.name), parameter.layout);
+      parameter.node.classList.toggle("mistaken", mistake !== null && mistake.tensor === parameter.name);
+    }
+    const wrong = mistake !== null && mistake.tensor === box.name;
+    box.node.classList.toggle("mistaken", wrong);
+    setText(box.sign, !wrong ? "" : mistake.of === "value" ? say("first wrong value: {name}", {name: mistake.name})
+      : say("first wrong gradient: {name}", {name: mistake.name}));
+  }
+
+  /* texts: {unit, limit}, the elements that tell the common power of ten and the scale's end. */
+  function drawMap(map, array, layout, masked = null, texts = null) {
+    const numbers = laidOut(array, layout), limit = array ? largest(array.numbers) : 0, power = commonPower(limit);
+    map.draw({numbers, masked, limit, power});
+    if (!texts) return;
+    setText(texts.unit, power === null || !map.numbers ? "" : ` × ${tenTo(-power)}`);
+    setText(texts.limit, array ? `± ${number(limit, 3)}` : say("left out"));
   }
 
   /* Scores and weights are hatched where the mask is: where the score is −∞. */
@@ -262,9 +305,13 @@ function parametersOf(name) {
     return scores && ((r, c) => scores.numbers[flat(scores.shape, box.layout.toIndex(r, c))] === -Infinity);
   }
 
+  /* What is not in the page: all traces at this step, or some arrays at every step. */
   function drawBanner() {
-    const missing = current.value(names[0]) === null;
-    banner.replaceChildren(...(missing ? [leftOut("trace")] : []));
+    const dropped = Object.keys(DATA.formulas).filter((name) => current.shape(name) === null);
+    banner.replaceChildren(...[
+      current.value(names[0]) === null ? leftOut("trace") : null,
+      dropped.length ? html("p", {class: "note"}, say("Left out at every step for size: {names}", {names: dropped.join(", ")})) : null,
+    ].filter(Boolean));
   }
 
   /* Writes the panel, frames the cell and lights up the numbers that enter. */
