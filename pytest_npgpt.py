@@ -11,6 +11,8 @@ Pytest imports this at every start, before any conftest.py; so NumPy and npgpt a
 
 import pytest
 
+GRADED = pytest.StashKey[list[bool]]()  # for each pair that was tried, whether it could be graded
+
 
 def pytest_addoption(parser):
     text = "test each pair of a forward and a backward in the given files (npgpt)"
@@ -20,7 +22,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.option.check_backward and "s" not in config.option.reportchars:
         config.option.reportchars += "s"  # say why a pair could not be graded
-    config.stash[COUNTS] = []
+    config.stash[GRADED] = []
 
 
 def pytest_pycollect_makemodule(module_path, parent):
@@ -29,12 +31,9 @@ def pytest_pycollect_makemodule(module_path, parent):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    graded = session.config.stash[COUNTS]
+    graded = session.config.stash[GRADED]
     if exitstatus == pytest.ExitCode.OK and graded and not any(graded):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-
-
-COUNTS = pytest.StashKey[list[bool]]()  # for each pair that was tried, whether it could be graded
 
 
 class ModuleWithPairs(pytest.Module):
@@ -66,7 +65,7 @@ class BackwardTest(pytest.Item):
             found = graded(self.pair, self.cases, seed=0)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        self.config.stash[COUNTS].append(found.verdict is not None)
+        self.config.stash[GRADED].append(found.verdict is not None)
         if found.verdict is None:
             pytest.skip(str(found))
         if not found.verdict:

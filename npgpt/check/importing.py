@@ -30,8 +30,8 @@ def namespace_of(source: "str | Path | ModuleType | Mapping[str, object]") -> It
 def imported(path: Path) -> Iterator[ModuleType]:
     """The file as a module of its own, which finds the modules beside it, and those of its package.
 
-    Its name is not the one under which it may have been imported before, so nothing else meets it. And no compiled copy is kept,
-    which would pass for a file that was saved within the same second.
+    Its name is not the one under which it may have been imported before, so nothing else meets it. And no compiled copy is
+    kept, which would pass for a file that was saved within the same second.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")

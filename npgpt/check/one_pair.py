@@ -62,7 +62,7 @@ def on_cases(pair: NamedPair, cases: list[tuple], seed: int) -> Graded:
 
 
 def on_drawn_inputs(pair: NamedPair, seed: int) -> Graded:
-    """Raises Unknown where the signature says too little, and where the verdict would speak of the inputs, not of the backward."""
+    """Raises Unknown where the signature says too little, and where the verdict would be one on the inputs, not the backward."""
     found = []
     for inputs, reading in readings(pair, seed):
         with contextlib.suppress(ValueError):  # no floats among them

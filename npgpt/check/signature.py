@@ -140,7 +140,7 @@ NOT_SIZES = {"optional", "float", "int", "bool", "str", "default", "array", "nda
 
 
 def shapes_in(text: str) -> Iterator[tuple[int, int, Shape]]:
-    """Begin, end and axes of each group in round or square brackets that reads as a shape. A call or an index does not: f(x, y)."""
+    """Begin, end and axes of each group in round or square brackets that reads as a shape. A call does not, f(x, y), nor x[n]."""
     for group in re.finditer(r"(?<![\w)\]])(?:\(([^()\[\]]*)\)|\[([^()\[\]]*)\])", text):
         inside = group[1] if group[1] is not None else group[2]
         shape = shape_of(inside.split(","))
