@@ -24,6 +24,7 @@ from .verdict import Verdict
 
 Cases = Mapping[str, list[tuple]]  # the name of either function -> inputs to grade the pair on
 
+MISREAD = ("forward runs", "output", "number of gradients")  # what fails first where the signature was read wrongly
 NO_GRADIENT = re.compile(r"cos|sin|y_true|gold|(.*_)?(targets?|labels?)")
 NO_GRADIENT_IN_A_LOSS = re.compile(r"y|t")
 
@@ -62,23 +63,23 @@ def on_cases(pair: NamedPair, cases: list[tuple], seed: int) -> Graded:
 
 
 def on_drawn_inputs(pair: NamedPair, seed: int) -> Graded:
-    """Raises Unknown where the signature says too little, and where the verdict would be one on the inputs, not the backward."""
+    """Raises Unknown where the signature says too little, and where the verdict would be on the inputs, not on the backward."""
     found = []
     for inputs, reading in readings(pair, seed):
         with contextlib.suppress(ValueError):  # no floats among them
             verdict, remark = on_inputs(pair, inputs, seed)
-            found.append((verdict, "; ".join(filter(None, [reading, remark]))))
+            found.append(Graded(pair.name, verdict, "; ".join(filter(None, [reading, remark])), drawn=True))
             if verdict.first_failure != "number of gradients":
                 break
     if not found:
         raise Unknown("none of its inputs seems to hold floats; write cases()")
-    verdict, remark = next((each for each in found if each[0].first_failure != "number of gradients"), found[0])
-    last = verdict.checks[-1]
+    best = next((each for each in found if each.verdict.first_failure not in MISREAD), found[0])
+    verdict, last = best.verdict, best.verdict.checks[-1]
     if not last.passed and last.name in ("forward runs", "output"):
         raise Unknown(f"{last.message.splitlines()[0]}; or write cases()")
     if verdict.first_failure == "derivative" and not verdict.worst.place:
         raise Unknown("no gradient can be measured: the forward is not smooth at the inputs that were drawn; write cases()")
-    return Graded(pair.name, verdict, remark, drawn=True)
+    return best
 
 
 def readings(pair: NamedPair, seed: int) -> Iterator[tuple[list, str]]:

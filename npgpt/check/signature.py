@@ -103,7 +103,7 @@ def annotated(annotation) -> tuple[Shape | None, str]:
     if hasattr(annotation, "dim_str"):  # jaxtyping's, evaluated
         return spaced_shape(annotation.dim_str), annotation.__name__.split("[")[0]
     if typing.get_origin(annotation) is typing.Annotated:
-        texts = [str(each) for each in annotation.__metadata__]
+        texts = [", ".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in annotation.__metadata__]
         return next((shape for shape in map(shape_alone, texts) if shape is not None), None), ""
     if isinstance(annotation, type):
         return None, annotation.__name__
@@ -140,7 +140,7 @@ NOT_SIZES = {"optional", "float", "int", "bool", "str", "default", "array", "nda
 
 
 def shapes_in(text: str) -> Iterator[tuple[int, int, Shape]]:
-    """Begin, end and axes of each group in round or square brackets that reads as a shape. A call does not, f(x, y), nor x[n]."""
+    """Begin, end and axes of each group in round or square brackets that reads as a shape. Neither f(x, y) does nor x[n]."""
     for group in re.finditer(r"(?<![\w)\]])(?:\(([^()\[\]]*)\)|\[([^()\[\]]*)\])", text):
         inside = group[1] if group[1] is not None else group[2]
         shape = shape_of(inside.split(","))
