@@ -6,6 +6,7 @@ of sizes normal numbers first, then numbers between 0 and 1.
 """
 
 import ast
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from .returned import first_of
 from .signature import Parameter, Shape, parameters_of
 
 TRIES = 8  # of each kind of sizes and numbers
+LARGEST = 20_000  # elements of an array: a literal shape may be a real model's
 ALONE = ("N", "C")  # the shape of a single input of which nothing says one
 
 
@@ -33,10 +35,10 @@ def drawn_inputs(forward: Callable, rng: np.random.Generator, *, labels_are_ids:
     """Inputs on which the forward runs. Raises Unknown where the signature does not say enough, and where none is found."""
     try:
         parameters = passed(parameters_of(forward))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # a function that Python cannot look into
         raise Unknown(f"{error}; write cases()") from None
     parameters = [settled(each, parameters, forward, labels_are_ids) for each in parameters]
-    problem = "no sizes make these shapes"
+    problem = "no small sizes make these shapes"
     for values in attempts(parameters, rng):
         problem = problem_on(forward, values)
         if not problem:
@@ -65,8 +67,8 @@ def settled(parameter: Parameter, parameters: list[Parameter], forward: Callable
     if len(parameter.shape) < len(scores):
         return parameter._replace(kind="ids" if labels_are_ids else "floats")
     name = getattr(forward, "__name__", "")
-    one_hot = parameter.one_hot or (len(scores) > 1 and re.search("cross_?entropy|xent|nll|softmax", name, re.IGNORECASE))
-    return parameter._replace(kind="one-hot" if one_hot else "floats")
+    one_hot = parameter.one_hot or re.search("cross_?entropy|xent|nll|softmax", name, re.IGNORECASE)
+    return parameter._replace(kind="one-hot" if one_hot and len(parameter.shape) > 1 else "floats")
 
 
 # ------------------------------------------------------------------------------------------------------------------ attempts
@@ -74,28 +76,30 @@ def settled(parameter: Parameter, parameters: list[Parameter], forward: Callable
 
 def attempts(parameters: list[Parameter], rng: np.random.Generator) -> Iterator[list]:
     """Values for all parameters, again and again. Sizes that make no shape are left out."""
-    letters = sorted({name for each in parameters for name in letters_of(each.shape or ())})
+    letters = sorted({letter for each in parameters for axis in each.shape or () for letter in letters_of(axis)})
     different = np.arange(2, 2 + max(4, len(letters)))
     for pool, repeated in ((different, False), (different[:3], True), (different[:3:2], True)):
         for positive in (False, True):
-            for _ in range(TRIES):
+            for attempt in range(TRIES):
                 sizes = dict(zip(letters, map(int, rng.choice(pool, len(letters), repeated)), strict=True))
-                leading = (3, 2)[: int(rng.integers(1, 3))]
+                leading = 2 if attempt < TRIES // 2 else 1
                 shapes = [shape_with(each.shape or (), sizes, leading) for each in parameters]
                 if None not in shapes:
                     yield values_of(parameters, shapes, sizes, positive, rng)
 
 
-def letters_of(shape: Shape) -> set[str]:
-    return {node.id for axis in shape if axis != "..." for node in ast.walk(ast.parse(axis)) if isinstance(node, ast.Name)}
+def letters_of(axis: str) -> list[str]:
+    """What needs a size: "4*H" -> "H"; for any number of axes there are two."""
+    return ["...1", "...2"] if axis == "..." else [node.id for node in ast.walk(ast.parse(axis)) if isinstance(node, ast.Name)]
 
 
-def shape_with(shape: Shape, sizes: dict[str, int], leading: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The axes as numbers; None where one of them is no whole number of at least 1."""
+def shape_with(shape: Shape, sizes: dict[str, int], leading: int) -> tuple[int, ...] | None:
+    """The axes as numbers, `leading` of them for "..."; None where one is no whole number above 0, or all are too many."""
     axes = []
     for axis in shape:  # signature.py lets nothing through but letters, numbers and + - * /
-        axes += leading if axis == "..." else [eval(axis, {"__builtins__": {}}, sizes)]
-    return tuple(map(int, axes)) if all(axis == int(axis) >= 1 for axis in axes) else None
+        axes += [sizes[each] for each in letters_of(axis)[:leading]] if axis == "..." else [eval(axis, {}, sizes)]
+    fits = all(axis == int(axis) >= 1 for axis in axes) and math.prod(axes) <= LARGEST
+    return tuple(map(int, axes)) if fits else None
 
 
 def values_of(
@@ -114,7 +118,7 @@ def values_of(
             case "floats":
                 value = rng.uniform(0.1, 0.9, shape) if positive else rng.standard_normal(shape)
             case "ids":
-                value = rng.integers(sizes.get(parameter.below) or sizes.get("V") or smallest, size=shape)
+                value = np.array(rng.integers(sizes.get(parameter.below) or sizes.get("V") or smallest, size=shape))
                 value.flat[-1:] = value.flat[0]  # one id comes twice: a gradient that is assigned, not added, shows
             case "one-hot":
                 value = np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]

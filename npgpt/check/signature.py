@@ -161,7 +161,9 @@ def axis_of(text: str) -> str | None:
     """ "4H" -> "4*H", "K-1+T" as it is; None where it is no size."""
     if text == "...":
         return text
-    text = re.sub(r"(\d)\s*(?=[A-Za-z_])", r"\1*", text) if re.match(r"\d", text) else text
+    if not re.fullmatch(r"[\w\s+*/-]+", text):
+        return None
+    text = re.sub(r"^(\d+)\s*(?=[A-Za-z])", r"\1*", text)
     try:
         parts = list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, ValueError):
@@ -227,7 +229,9 @@ def behind(function: ast.FunctionDef, comments: dict[int, str]) -> Iterator[tupl
 
 def in_text(text: str, names: list[str]) -> Iterator[tuple[str, Said]]:
     """Every input whose shape the text gives, with the words around it."""
-    called = {name: [name] for name in names} | plurals(names)
+    if not names:
+        return
+    called = plurals(names) | {name: [name] for name in names}
     one = "|".join(sorted(called, key=len, reverse=True))
     several = rf"(?<![\w.])(?:{one})(?:\.shape)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:{one})(?:\.shape)?)*(?!\w)"
     just_before = re.compile(rf"({several})\s*(?:[:=]+|each|is|of)?\s*$")
