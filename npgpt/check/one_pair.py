@@ -6,7 +6,6 @@ taken to be so where the backward gives one gradient less for it, and said.
 
 import contextlib
 import functools
-import inspect
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -66,26 +65,37 @@ def on_drawn_inputs(pair: NamedPair, seed: int) -> Graded:
     """Raises Unknown where the signature says too little, and where the verdict would be on the inputs, not on the backward."""
     found = []
     for inputs, reading in readings(pair, seed):
-        with contextlib.suppress(ValueError):  # no floats among them
+        try:
             verdict, remark = on_inputs(pair, inputs, seed)
-            found.append(Graded(pair.name, verdict, "; ".join(filter(None, [reading, remark])), drawn=True))
-            if verdict.first_failure != "number of gradients":
-                break
+        except ValueError:  # no floats among them
+            continue
+        except TypeError as error:  # functions that check_backward does not take
+            raise Unknown(str(error)) from None
+        found.append(Graded(pair.name, verdict, "; ".join(filter(None, [reading, remark])), drawn=True))
+        if verdict.first_failure != "number of gradients":
+            break
     if not found:
         raise Unknown("none of its inputs seems to hold floats; write cases()")
     best = next((each for each in found if each.verdict.first_failure not in MISREAD), found[0])
-    verdict, last = best.verdict, best.verdict.checks[-1]
-    if not last.passed and last.name in ("forward runs", "output"):
-        raise Unknown(f"{last.message.splitlines()[0]}; or write cases()")
-    if verdict.first_failure == "derivative" and not verdict.worst.place:
-        raise Unknown("no gradient can be measured: the forward is not smooth at the inputs that were drawn; write cases()")
+    refuse_what_says_nothing(best.verdict)
     return best
+
+
+def refuse_what_says_nothing(verdict: Verdict) -> None:
+    """Raises Unknown where what failed, on drawn inputs, is the forward, or the call of the backward, or the measuring."""
+    failed = verdict.first_failure
+    message = " ".join(verdict.checks[-1].message.split())
+    if failed in ("forward runs", "output") and failed == verdict.checks[-1].name:  # no other check was possible
+        raise Unknown(f"{message}; or write cases()")
+    if failed == "backward runs" and "TypeError" in message and " in line " not in message:
+        raise Unknown(message)
+    if failed == "derivative" and not verdict.worst.place:
+        raise Unknown("no gradient can be measured: the forward is not smooth at the inputs that were drawn; write cases()")
 
 
 def readings(pair: NamedPair, seed: int) -> Iterator[tuple[list, str]]:
     """Inputs as the signature says; then without those that may be left out, which is said; then with floats for labels."""
     drawn = drawn_inputs(pair.forward, np.random.default_rng(seed))
-    check_call(pair, drawn.values)
     yield drawn.values, ""
     required = len(drawn.values) - drawn.optional
     if drawn.optional:
@@ -93,22 +103,6 @@ def readings(pair: NamedPair, seed: int) -> Iterator[tuple[list, str]]:
         yield drawn.values[:required], f"{', '.join(left_out)} left at None"
     with contextlib.suppress(Unknown):
         yield drawn_inputs(pair.forward, np.random.default_rng(seed), labels_are_ids=False).values, ""
-
-
-def check_call(pair: NamedPair, inputs: list) -> None:
-    """Raises Unknown where the backward cannot be called as backward(dy, cache), or backward(dy, *inputs) without a cache."""
-    result = pair.forward(*copies(inputs))
-    names = ["cache"] if isinstance(result, tuple) else input_names(pair.forward, len(inputs))
-    try:
-        signature = inspect.signature(pair.backward)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind("dy", *names)
-    except TypeError:
-        raise Unknown(
-            f"it would be called with (dy, {', '.join(names)}), and takes ({', '.join(signature.parameters)})"
-        ) from None
 
 
 def copies(inputs: Sequence) -> list:
