@@ -91,6 +91,27 @@ def test_the_worst_element_is_the_one_that_is_furthest_off(tmp_path):
     assert place == "db[1, 2]" and 3 / (3 + 10 * np.abs(dy_a).max()) < error < 3 / np.abs(dy_a).max() * 10
 
 
+def test_the_error_is_a_part_of_the_gradients_size(tmp_path):
+    """Catches: an absolute error, and a nan that counts as no error."""
+    text = "def f(x):\n    return 1e6 * x  # x (N, C)\n\n\ndef f_backward(dy, x):\n    return 2e6 * dy\n"
+    (found,) = check_pairs(written(tmp_path, text)).pairs
+    assert found.verdict.worst.error == pytest.approx(1, rel=1e-6)  # twice the size is as wrong as none
+    (found,) = check_pairs(written(tmp_path, text.replace("2e6 * dy", "np.where(dy == dy.max(), np.nan, 1e6 * dy)"))).pairs
+    assert found.word == "WRONG" and found.verdict.worst.error == np.inf
+
+
+def test_of_several_right_cases_the_one_with_the_largest_error_is_told(tmp_path):
+    cases = "[(np.eye(1), np.eye(1)), (np.full((9, 9), 1 / 3), np.full((9, 9), 0.7)), (np.eye(2), np.eye(2))]"
+    report = check_pairs(written(tmp_path, f"{PRODUCT}\ndef cases():\n    return {{'product': {cases}}}\n"))
+    assert report and "a (9, 9)" in report.pairs[0].verdict.checks[0].message and report.pairs[0].verdict.worst.error > 0
+
+
+def test_how_far_a_right_verdict_reaches_is_said_in_the_table(tmp_path):
+    """Catches: a gradient that is 0 at these inputs, which any backward may get right, called right without a word."""
+    report = check_pairs(written(tmp_path, SOFTMAX + "\ndef cases():\n    return {'softmax': (np.ones((4, 1)),)}\n"))
+    assert report and "Note: dx is all but zero at these inputs" in str(report).splitlines()[1]
+
+
 def test_cases_give_the_inputs_one_or_many(tmp_path):
     """Catches: cases that are ignored, all but the first of them ignored, a wrong one hidden behind a right one."""
     cases = """
@@ -151,7 +172,7 @@ SHAPES = {  # how a and b of a @ b may be described; every one must be read as (
     "dtypes": ('a: "float64[N, C]", b: "float[C, O]"', ""),
     "jaxtyping": ("a: 'Float[Array, \"N C\"]', b: 'Float[np.ndarray, \"C O\"]'", ""),
     "Annotated": ('a: Annotated[np.ndarray, "N C"], b: Annotated[np.ndarray, ("C", "O")]', ""),
-    "unpacked": ("a, b", "N, C = a.shape; C, O = b.shape"),
+    "unpacked": ("a, b", "N, C = a.shape; C, _ = b.shape"),
     "expressions": ("a, b", '"""a (N, C), b (C, 2O)"""'),
     "numbers": ("a, b", '"""a (4, 3), b (3, 2)"""'),
 }  # fmt: skip
@@ -168,12 +189,15 @@ def test_a_shape_is_read_wherever_readers_write_it(parameters, said, tmp_path):
 
 
 def test_what_is_no_shape_is_not_read():
-    def f(a, b):
-        """Computes f(a, b), the sum of a and b (a cheap one), in a (see below); a[n, o] is (b). Returns b (N, O, O)."""
+    def f(a, b):  # (N, O)
+        """Computes f(a, b), the sum of a and b (a cheap one), in a (see below); a[n, o] is (b) -> a (N, N).
+
+        b (N, O, O), which is later made one of b (N, O)
+        """
         a = a.sum((0, 1))  # (N, N, N)
         return a  # (a, b)
 
-    assert [each.shape for each in parameters_of(f)] == [None, ("N", "O", "O")]  # it says that b is
+    assert [each.shape for each in parameters_of(f)] == [None, ("N", "O", "O")]  # the first that is said of b
 
 
 def test_kinds_follow_from_words_names_and_defaults():
@@ -332,6 +356,19 @@ def test_an_optional_input_is_passed_where_its_shape_is_said(tmp_path):
     assert without and "bias left at None" in str(without)  # said: nobody may take it for graded
 
 
+def test_a_gradient_forgotten_of_an_input_that_cannot_be_left_out_is_wrong(tmp_path):
+    """Catches: a wrong backward called not graded, since the forward fails without that input."""
+    text = """
+    def shifted(x, bias=None):
+        "x (N, C), bias (C,)"
+        return x + 1.0 * bias
+
+    def shifted_backward(dy, *inputs):
+        return dy
+    """
+    assert words(check_pairs(written(tmp_path, text))) == {"shifted_backward": "WRONG"}
+
+
 # --------------------------------------------------------------------------------------------------- what cannot be graded
 
 
@@ -414,6 +451,7 @@ def test_a_module_and_a_namespace_are_taken_too(tmp_path, monkeypatch):
 def test_a_file_is_read_afresh_and_leaves_nothing_behind(tmp_path):
     """Catches: a compiled copy of a file that was saved twice in a second (of one size: a sign differs), a path that stays."""
     path = written(tmp_path, SOFTMAX.replace("return p * (", "return +p * ("))
+    path = path.rename(tmp_path / "read_afresh.py")  # a name that no other test has
     before = list(sys.path), set(sys.modules)
     for sign, word in [("+", "right"), ("-", "WRONG"), ("+", "right")]:
         path.write_text(path.read_text().replace("return +p", f"return {sign}p").replace("return -p", f"return {sign}p"))

@@ -272,5 +272,5 @@ def unpacked(function: ast.FunctionDef) -> Iterator[tuple[str, Shape]]:
             continue
         found = re.fullmatch(r"(\w+)\.shape(\[-\d:\])?", ast.unparse(node.value))
         shape = shape_of([ast.unparse(axis) for axis in node.targets[0].elts])
-        if found and shape is not None and "_" not in shape:
+        if found and shape is not None:
             yield found[1], ("...", *shape) if found[2] else shape
