@@ -285,7 +285,7 @@ FILES = {  # what readers write -> a right one; a line of it and that line made 
     "probabilities": (
         """
         def fwd(p, y):
-            return -(y * np.log(p) + (1 - y) * np.log(1 - p)).sum()  # p (N,), y (N,)
+            return -(y * np.log(p) + (1 - y) * np.log(1 - p)).sum()  # p, y (N, C)
 
         bce_fwd = fwd
 
@@ -306,6 +306,17 @@ FILES = {  # what readers write -> a right one; a line of it and that line made 
             return dy.swapaxes(1, 2).reshape(B, T, H * D)
         """,
         "dy.swapaxes(1, 2)", "dy",
+    ),
+    "a square matrix": (
+        """
+        def squared(x):
+            "x (N, M)"
+            return x @ x
+
+        def squared_backward(dy, x):
+            return dy @ x.T + x.T @ dy
+        """,
+        " + x.T @ dy", "",
     ),
     "a slope without a default": (
         """
@@ -378,6 +389,7 @@ UNGRADED = {
     "shapes that do not fit": (PRODUCT.replace("a, b):", "a, b):  # a (2, 3), b (2, 3)", 1), "takes no inputs of the shapes"),
     "a derivative": ("def f(x):\n    return x * x\n\ndef f_grad(x):\n    return 2 * x\n", r"but 2 were given \(called as"),
     "another call": (SOFTMAX.replace("(dp, p)", "(dp, p, lr)"), "missing 1 required positional argument: 'lr'"),
+    "a real model's size": (PRODUCT.replace("a, b):", "a, b):  # a (9, 768), b (768, 50257)", 1), "no small sizes make these"),
     "any inputs": (PRODUCT.replace("(a, b):", "(*a):", 1), r"\*a may be anything"),
     "a keyword": (PRODUCT.replace("(a, b):", "(a, *, b):", 1), "b is passed by its keyword alone"),
     "random": (SOFTMAX.replace("p = ", "p = np.random.rand() * "), "another y when it runs again"),
@@ -545,11 +557,12 @@ def test_modules_beside_the_file_and_of_its_package_are_found(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_watch_grades_again_on_save_survives_a_syntax_error_and_ends_without_a_traceback(tmp_path):
-    path = written(tmp_path, "from beside import factor\n" + SOFTMAX.replace("return p * (", "return factor * p * ("))
+    text = "from beside import factor\n" + SOFTMAX.replace("return p * (", "return factor * p * (")
+    path = written(tmp_path, text + WRONG_SOFTMAX.replace("softmax", "not_asked"))
     written(tmp_path, "factor = 1\n", "beside.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with open(tmp_path / "out", "w+") as out:
-        line = [sys.executable, "-m", "npgpt.check", str(path), "--watch"]
+        line = [sys.executable, "-m", "npgpt.check", str(path), "--watch", "--only", "softmax"]
         process = subprocess.Popen(line, stdout=out, stderr=subprocess.STDOUT, env=environment)
 
         def next_grading(number: int) -> str:
@@ -561,6 +574,10 @@ def test_watch_grades_again_on_save_survives_a_syntax_error_and_ends_without_a_t
 
         try:
             assert "1 right" in next_grading(1)
+            time.sleep(0.6)
+            assert (
+                next_grading(1).count("1 right") == 1 and (tmp_path / "out").read_text().count("----") == 2
+            )  # waits for a save
             path.write_text(path.read_text() + "def (:\n")
             assert "error: mine.py cannot be imported: SyntaxError" in next_grading(2)
             (tmp_path / "beside.py").write_text("factor = -1\n# read afresh too\n")
