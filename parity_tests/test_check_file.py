@@ -388,7 +388,7 @@ UNGRADED = {
     "no shape of one of two": (PRODUCT.replace("a, b):", "a, b):  # b (N, C)", 1), "no shape of a is said"),
     "shapes that do not fit": (PRODUCT.replace("a, b):", "a, b):  # a (2, 3), b (2, 3)", 1), "takes no inputs of the shapes"),
     "a derivative": ("def f(x):\n    return x * x\n\ndef f_grad(x):\n    return 2 * x\n", r"but 2 were given \(called as"),
-    "another call": (SOFTMAX.replace("(dp, p)", "(dp, p, lr)"), "missing 1 required positional argument: 'lr'"),
+    "another call": (SOFTMAX.replace("(dp, p)", "(dp, p, more)"), "missing 1 required positional argument: 'more'"),
     "a real model's size": (PRODUCT.replace("a, b):", "a, b):  # a (9, 768), b (768, 50257)", 1), "no small sizes make these"),
     "any inputs": (PRODUCT.replace("(a, b):", "(*a):", 1), r"\*a may be anything"),
     "a keyword": (PRODUCT.replace("(a, b):", "(a, *, b):", 1), "b is passed by its keyword alone"),
