@@ -66,10 +66,11 @@ def first_difference(pairs: Iterable[Compared], tolerance: float = 0.0) -> tuple
 
 
 def first_parting(a: Recording, b: Recording, tolerance: float = 0.0) -> Parting | None:
-    """Where the two recordings part first; None where they do not, at the steps that both have.
+    """Where the two recordings part first; None where they do not, at the steps and in the tensors that both have.
 
     tolerance : how far apart two tensors may be, see `apart`; 0 asks for the same numbers.
-    Raises ValueError where the recordings cannot be compared: another config, another probe, no step in common.
+    The configs, and the kinds of model, may differ: what both have is compared. Raises ValueError where the recordings cannot
+    be compared: another vocabulary, another probe, no step in common.
     """
     for step in common_steps(a, b):
         found = first_difference(in_order(a, b, step), tolerance)
@@ -81,7 +82,8 @@ def first_parting(a: Recording, b: Recording, tolerance: float = 0.0) -> Parting
 def in_order(a: Recording, b: Recording, step: int) -> Iterator[Compared]:
     """All that both have of a step, in the order of computation."""
     i, j = (int(np.searchsorted(recording.steps, step)) for recording in (a, b))
-    weights, traced, trained = list(a.weights), list(a.values), a.trained
+    weights, traced = shared(a.weights, b.weights), shared(a.values, b.values)
+    trained = [name for name in weights if name in a.trained and name in b.trained]
     for of, group, names in (
         ("parameter", "weights", weights),
         ("value", "values", traced),
@@ -98,10 +100,15 @@ def in_order(a: Recording, b: Recording, step: int) -> Iterator[Compared]:
                 yield name, of, x, y
 
 
+def shared(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> list[str]:
+    """The names that stand for arrays of one shape in both, in our order."""
+    return [name for name in ours if name in theirs and ours[name].shape[1:] == theirs[name].shape[1:]]
+
+
 def common_steps(a: Recording, b: Recording) -> list[int]:
     """The steps that both recorded. Raises what first_parting raises."""
-    if a.config != b.config:
-        raise ValueError(f"runs of two configs cannot be compared: {a.name} has {a.config}, {b.name} {b.config}")
+    if a.tokens != b.tokens:
+        raise ValueError(f"runs with two vocabularies cannot be compared: {a.name} has {len(a.tokens)} tokens, {b.name} others")
     if not (np.array_equal(a.ids, b.ids) and np.array_equal(a.targets, b.targets)):
         raise ValueError(f"runs with two probes cannot be compared: {a.name} has {a.ids.tolist()}, {b.name} {b.ids.tolist()}")
     steps = sorted(set(a.steps.tolist()) & set(b.steps.tolist()))
@@ -115,7 +122,7 @@ def differences(a: Recording, b: Recording) -> Table:
 
     Raises what first_parting raises.
     """
-    steps, tensors = common_steps(a, b), [*a.weights, *a.values]
+    steps, tensors = common_steps(a, b), [*shared(a.weights, b.weights), *shared(a.values, b.values)]
     places = [np.searchsorted(recording.steps, steps) for recording in (a, b)]
     ours, theirs = a.weights | a.values, b.weights | b.values
     rows = [[apart(ours[name][i], theirs[name][j]) for name in tensors] for i, j in zip(*places, strict=True)]
