@@ -9,17 +9,19 @@ another number is another number, and what was read has to be what an independen
 else may come out: no other error, no wait of more than SECONDS, no more memory than 4 times the file and ROOM.
 
 Each kind of file has a process of its own (where there is fork), which the system stops where it wants more memory than that,
-and a watchdog where it takes too long. Damage n of a kind depends on the seed and n alone.
+and an alarm where it takes too long. Damage n of a kind depends on the seed and n alone.
 """
 
 import argparse
 import dataclasses
 import faulthandler
+import gc
 import itertools
 import json
 import os
 import re
 import shutil
+import signal
 import struct
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from pathlib import Path
 import numpy as np
 
 import npgpt
+import npgpt.pretrained
 from npgpt.inspector.recording import Recording, read_recording
 from npgpt.models import layout_of
 from npgpt.pretrained import gguf as our_gguf
@@ -177,6 +180,7 @@ class Kind:
     read: Callable[[Path], object]
     lie: Callable
     says: Callable[[Path], object] | None = None
+    room: int = ROOM  # bytes of memory beside 4 times the file
     one_of_several: bool = False  # an error may name the folder: which of its files is wrong cannot be known
 
 
@@ -293,7 +297,7 @@ def read_metrics(folder: Path) -> object:
     from npgpt.runs.run import losses_picture
 
     shutil.copy(folder / "metrics.jsonl", folder / "copy.jsonl")
-    with MetricsFile(folder / "metrics.jsonl", after=10 * STEPS) as metrics:
+    with MetricsFile(folder / "metrics.jsonl", after=10**40) as metrics:
         records = metrics.records
     shutil.copy(folder / "copy.jsonl", folder / "metrics.jsonl")
     if records:
@@ -313,9 +317,10 @@ def metrics_say(folder: Path) -> object:
 # Their fields -> ours, for the configs below.
 GPT2_FIELDS = {"vocab_size": "vocab_size", "n_positions": "seq_len", "n_embd": "n_embd", "n_layer": "n_layer"}
 GPT2_FIELDS |= {"n_head": "n_head", "initializer_range": "init_std", "tie_word_embeddings": "tie_weights"}
-LLAMA_FIELDS = {"vocab_size": "vocab_size", "hidden_size": "n_embd", "intermediate_size": "ffn_hidden", "head_dim": "head_size"}
-LLAMA_FIELDS |= {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "num_key_value_heads": "n_kv_head"}
+LLAMA_FIELDS = {"vocab_size": "vocab_size", "hidden_size": "n_embd", "intermediate_size": "ffn_size", "head_dim": "head_width"}
+LLAMA_FIELDS |= {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "num_key_value_heads": "kv_heads"}
 LLAMA_FIELDS |= {"max_position_embeddings": "seq_len", "rms_norm_eps": "norm_eps", "tie_word_embeddings": "tie_weights"}
+LLAMAS_ROOM = ROOM + npgpt.pretrained.ROOM  # of a Llama's angles: how long its context is, no weight's shape says
 FAMILIES = {"gpt2": (gpt2, GPT2_FIELDS, GPT2), "llama": (llama, LLAMA_FIELDS, LLAMA)}
 # What transformers takes for a field whose name is damaged, where the weights' shapes do not tell the two apart.
 ABSENT = {"n_head": 12, "initializer_range": 0.02, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6, "rope_theta": 1e4}
@@ -336,7 +341,7 @@ def pretrained_folder(name: str, damaged: str, lie: Callable) -> Kind:
     def read(folder: Path) -> object:
         model = npgpt.load_pretrained(folder)
         options = model.config.to_dict()
-        own = {theirs: options[ours] for theirs, ours in fields.items()}
+        own = {theirs: getattr(model.config, ours) for theirs, ours in fields.items()}
         if name == "llama":
             own |= {"rope_theta": options["rope_theta"], **dict(zip(llama.LLAMA3, options["rope_scaling"] or (), strict=False))}
         tokenizer = tokenizer_says(npgpt.pretrained_tokenizer(folder).tokenizer) if damaged == "tokenizer.json" else None
@@ -362,7 +367,7 @@ def pretrained_folder(name: str, damaged: str, lie: Callable) -> Kind:
         tokenizer = tokenizer_says(Tokenizer.from_file(str(folder / damaged))) if damaged == "tokenizer.json" else None
         return floats(own), weights, tokenizer
 
-    return Kind(make, read, lie, says, one_of_several=True)
+    return Kind(make, read, lie, says, LLAMAS_ROOM if name == "llama" else ROOM, one_of_several=True)
 
 
 def floats(fields: dict) -> dict:
@@ -462,7 +467,7 @@ KINDS = {
     "llama: tokenizer.json": pretrained_folder("llama", "tokenizer.json", lying_json),
     "gpt2: vocab.json": older_tokenizer("vocab.json", lying_json),
     "gpt2: merges.txt": older_tokenizer("merges.txt", swapped_blocks),
-    "gguf": Kind(make_gguf, read_gguf, lying_gguf, gguf_says),
+    "gguf": Kind(make_gguf, read_gguf, lying_gguf, gguf_says, LLAMAS_ROOM),
 }
 
 # ----------------------------------------------------------------------------------------------------------------- the harness
@@ -481,7 +486,7 @@ def damages(kind: Kind, content: bytes, count: int, seed: int) -> Iterator[tuple
 
 def fire(name: str, count: int, seed: int) -> dict:
     """Damages one kind of file, and says what happened: how often it was refused, read as what it was, and read as what the
-    damaged file says; the most memory, in bytes and for each byte of the file; the longest time.
+    damaged file says; the file's bytes, the most memory, and the longest time.
 
     Raises AssertionError for anything else.
     """
@@ -494,20 +499,22 @@ def fire(name: str, count: int, seed: int) -> dict:
         content = path.read_bytes()
         original = kind.read(folder)
         limit_memory(4 * len(content) + NATIVE_ROOM)
+        gc.freeze()  # so that what is collected below is what a damage has left
+        tracemalloc.start()
         for number, (damage, damaged) in enumerate(damages(kind, content, count, seed)):
             path.write_bytes(damaged)
-            os.utime(path, ns=(number, number))  # files of one size, written at once, would be of one time
             what = f"{name}, damage {number} ({damage}) of seed {seed}"
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
-            tracemalloc.start()
+            gc.collect()
+            tracemalloc.reset_peak()
+            held = tracemalloc.get_traced_memory()[0]
+            alarm(SECONDS)
             start = time.perf_counter()
             try:
                 found, error = kind.read(folder), None
             except Exception as raised:
                 found, error = None, raised
-            seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-            faulthandler.cancel_dump_traceback_later()
+            seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1] - held
+            alarm(0)
             if error is not None:
                 known = isinstance(error, ValueError | OSError) and not isinstance(error, UnicodeError)
                 if not known or str(folder if kind.one_of_several else path) not in str(error):
@@ -519,10 +526,17 @@ def fire(name: str, count: int, seed: int) -> dict:
                 if kind.says is None or found != kind.says(folder):
                     raise AssertionError(f"{what}: read as something else than it was")
                 outcomes["as it says"] += 1
-            if peak > 4 * len(damaged) + ROOM:
+            if peak > 4 * len(damaged) + kind.room:
                 raise AssertionError(f"{what}: {peak:,} bytes of memory for a file of {len(damaged):,}")
             most, longest = max(most, peak), max(longest, seconds)
     return outcomes | {"bytes": len(content), "peak": most, "seconds": round(longest, 3)}
+
+
+def alarm(seconds: float) -> None:
+    """Ends this process after so many seconds, saying where it was; 0: not any more."""
+    if hasattr(signal, "setitimer"):
+        faulthandler.register(signal.SIGALRM, chain=True)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def limit_memory(more: int) -> None:

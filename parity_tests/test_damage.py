@@ -83,7 +83,7 @@ def grow_beyond_python(folder: Path) -> None:
         (number_file(lambda folder: refuse(folder, name="nothing")), "is no error that names"),
         (number_file(grow, grow), "bytes of memory for a file of"),
         (number_file(grow_beyond_python), "Cannot allocate memory"),
-        (number_file(wait), "the process ended with 1"),
+        (number_file(wait), "the process ended with -14"),
     ],
     ids=["refused", "as it says", "equal", "other", "other than it says", "traceback", "no name", "memory", "native", "hang"],
 )

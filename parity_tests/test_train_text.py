@@ -561,9 +561,10 @@ def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
         (b"[" * 5000, r"line 2 is no JSON object"),
         (b'{"loss": 1}', r"line 2 has no step"),
         (b'{"step": 2, "lpss": 1}', r"line 2 has no loss"),  # the picture at the end would miss it
-        (b'{"step": null, "loss": 1}', r"line 2 has None for step, which is no number"),
-        (b'{"step": 2, "loss": "x"}', r"line 2 has 'x' for loss, which is no number"),
-        (b'{"step": 2, "loss": 1, "val_loss": true}', r"line 2 has True for val_loss, which is no number"),
+        (b'{"step": null, "loss": 1}', r"line 2 has None for step, which is no number or too large a one"),
+        (b'{"step": 2, "loss": "x"}', r"line 2 has 'x' for loss, which is no number or too large a one"),
+        (b'{"step": 2, "loss": 1, "val_loss": true}', r"line 2 has True for val_loss, which is no number or too large a one"),
+        (b'{"step": 2, "loss": 1, "lr": 9223372036854775808}', r"line 2 has 9223372036854775808 for lr, which is no"),
         (b'{"step": 1, "loss": 1}', r"line 2 is of step 1, after step 1"),
         (b'{"step": 2.5, "loss": 1}', r"line 2 is of step 2\.5, after step 1"),
     ],

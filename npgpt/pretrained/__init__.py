@@ -171,7 +171,7 @@ def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: P
         raise ValueError(f"the weights in {folder} do not fit its config: " + "; ".join(faults[:5]) + more)
 
 
-ROOM = 2**26  # bytes that a Llama's angles may take, however small the model
+ROOM = 2**24  # bytes that a Llama's angles may take, however small the model
 
 
 def check_context(config: Config, found: Mapping[str, Tensor], folder: Path) -> None:

@@ -34,8 +34,8 @@ def fault_of(record: object, before: int) -> str | None:
     if not isinstance(record, dict):
         return "is no JSON object"
     for name, value in record.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"has {value!r} for {name}, which is no number"
+        if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, int) and abs(value) >= 2**63):
+            return f"has {value!r} for {name}, which is no number or too large a one"
     missing = [name for name in ("step", "loss") if name not in record]
     if missing:
         return f"has no {missing[0]}"
