@@ -322,6 +322,9 @@ def test_a_gguf_header_that_lies_is_refused_at_once(tmp_path, before, after, mes
     path.write_bytes(content.replace(before, after, 1))
     with pytest.raises(ValueError, match=rf"model\.gguf.*{message}"):
         npgpt.load_pretrained(path)
+    path.write_bytes(content[:-1])  # the writer pads nothing at the end
+    with pytest.raises(ValueError, match=r"model\.gguf.* lies beyond the end of the file"):
+        npgpt.load_pretrained(path)
 
 
 @needs_gguf

@@ -402,7 +402,9 @@ def test_example_8_prints_the_loss_of_every_shape_and_what_a_head_is_worth(monke
             without = {name: weight.copy() for name, weight in weights.items()}
             without[f"blocks.{layer}.mha.Wqkv.weight"][36 + 6 * head : 42 + 6 * head] = 0  # its values: it brings nothing home
             model.load_state_dict(without)
-            assert abs(float(shown[layer][head]) - (costs(model, inputs, targets).mean() - loss)) < digits(3)
+            expected = costs(model, inputs, targets).mean() - loss
+            assert variables["worse"][layer, head] == pytest.approx(expected, abs=1e-9)  # mostly below the third digit
+            assert abs(float(shown[layer][head]) - expected) < digits(3)
 
 
 def test_example_9_prints_losses_distances_to_the_floor_and_right_answers(monkeypatch, capsys):

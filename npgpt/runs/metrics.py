@@ -8,7 +8,7 @@ from .files import naming, write_atomically
 
 
 def read_metrics(path: str | PathLike) -> list[dict]:
-    """The records of a file, in order. A last line that a killed process left unfinished is left out.
+    """The records of a file, in order. A last line without an end, as a killed process leaves it, is left out.
 
     Raises OSError where the file cannot be read; ValueError naming it where another line is no record, or one of a step that is
     not above that of the line before.
@@ -21,7 +21,7 @@ def read_metrics(path: str | PathLike) -> list[dict]:
                 fault = fault_of(record, records[-1]["step"] if records else 0)
             except (ValueError, RecursionError):  # no UTF-8 is a ValueError too
                 fault = "is no JSON object"
-            if not line.endswith(b"\n") or (fault == "is no JSON object" and not file.read(1)):
+            if not line.endswith(b"\n"):
                 break
             if fault:
                 raise ValueError(f"{path}, line {number} {fault}: {line.decode(errors='replace')!r:.60}")
