@@ -8,6 +8,8 @@ files to batches), `runs/` (checkpoints, runs that stop and go on), `pretrained/
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
+from typing import Any
+
 from .backends import backend
 from .generation import generate
 from .machine.device import pick_device
@@ -73,7 +75,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
     if name == "check_backward":
         from .check import check_backward

@@ -17,6 +17,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy import ndarray as Array
@@ -53,7 +54,7 @@ NAMES = (
 # fmt: on
 
 
-def library():
+def library() -> ModuleType:
     """ggml's `gguf`. Raises ImportError with the command that installs it."""
     try:
         import gguf
