@@ -12,6 +12,7 @@ import linecache
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,7 @@ def test_what_a_learner_is_shown():
         "dk = dk.sum(axis=2)": llama["blocks.0.rot_k"].gradient,
     }  # fmt: skip
     assert list(texts) == [place.text for place in texts.values()]
+    assert lstm["blocks.0.h"].gradient.also == ()  # though dh_next is 0 at the last position, and dh what the head sends back
     assert [call.text for call in gpt["blocks.0.ln1"].value.via[:2]] == [
         "return layer_norm(x, self.weight, self.bias)",
         "normed, ln1_cache = self.ln1.forward(x)",
@@ -259,8 +261,8 @@ def passed_on(x, note):
 def shown(y, note):
     note("y", y)
 
-def filled(x, empty, note):
-    z = empty(x.shape)
+def filled(x, note):
+    z = np.empty(x.shape)
     for t in range(len(x)):
         z[t] = 2 * x[t]
     note("y", z[::-1])
@@ -298,18 +300,19 @@ def from_x(x, note):
     ],
 )
 def test_the_rules_on_functions_of_a_few_lines(monkeypatch, function, text, callers, also):
-    """An argument made in the call; an allocation that happens to hold the very numbers; two halves; a sum that at first adds 0."""
+    """An argument of the call; an allocation whose memory holds the very numbers; two halves; a sum that at first adds 0."""
     filename = str(ROOT / "npgpt" / "toy.py")
     monkeypatch.setitem(linecache.cache, filename, (len(TOY), None, TOY.splitlines(keepends=True), filename))
     space = {"__name__": "npgpt.toy", "np": np}
     exec(compile(TOY, filename, "exec"), space)
     x = np.random.default_rng(0).standard_normal((5, 2))
-    arguments = [x, lambda shape: 2 * x[::-1]] if function == "filled" else [x]
+    if function == "filled":
+        space["np"] = types.SimpleNamespace(empty=lambda shape: 2 * x[::-1])
     watcher = Watcher()
     for _ in range(2):
         watcher = Watcher(watcher.computing)
         with watcher:
-            space[function](*arguments, watcher.note_value)
+            space[function](x, watcher.note_value)
     place = watcher.values["y"]
     assert (place.text, [call.text for call in place.via], [each.text for each in place.also]) == (text, callers, also)
     assert TOY.splitlines()[place.line - 1].strip() == text.splitlines()[0]

@@ -17,7 +17,7 @@ line of one step. Four things need a word:
 
 - 0, 1, -1, infinities and nan are made everywhere, and tell nothing. So scores lead to the line of q k^T / sqrt(D), whose
   numbers they are, and not to the next one, which sets the future to -inf.
-- np.empty holds what the memory held before: an allocation makes nothing, the statement that fills it does.
+- np.empty gives numbers that nobody made: they are set to nan, and the statement that fills them makes the array.
 - A parameter's numbers were not made by a line: a table's looked up rows are made where they are looked up. An array that is
   nothing but a part of a parameter (learned positions) has the line that takes it from there and shows it.
 - Where several lines made an array, its place is the one that made more than half of it, or else the line that put it together;
@@ -233,8 +233,12 @@ class Watcher:
     def on_call(self, frame: FrameType, event: str, arg) -> Callable | None:
         if not in_book(frame):
             return None
-        if frame.f_back is not None and in_book(frame.f_back):
-            self.look(frame.f_locals.values(), frame.f_back, statement_of(frame.f_back))  # arguments made in the call itself
+        caller = frame.f_back
+        if caller is not None and in_book(caller):
+            self.look(frame.f_locals.values(), caller, statement_of(caller))  # arguments made in the call itself
+        else:
+            for array in floats_in(frame.f_locals.values()):
+                self.contents[id(owner_of(array))] = owner_of(array), owner_of(array).ravel(order="K").copy()
         running = None
 
         def on_line(frame: FrameType, event: str, arg) -> Callable:
@@ -251,23 +255,23 @@ class Watcher:
 
     def look(self, values: Iterable, frame: FrameType, statement: "Statement") -> None:
         """At what is there after a statement."""
-        for array in arrays_in(values):
-            if array.dtype.kind == "f":
-                self.look_at(owner_of(array), frame, statement)
+        for array in floats_in(values):
+            self.look_at(owner_of(array), frame, statement)
         if self.model is not None and self.model.store.grad.any():
             self.take_gradients(Making(statement, callers_of(frame)))
 
     def look_at(self, owner: Array, frame: FrameType, statement: "Statement") -> None:
         if id(owner) in self.own:
             return
-        numbers = owner.ravel(order="K")
+        if id(owner) not in self.contents and allocates(statement):
+            owner.fill(np.nan)  # in place of what the memory held before, which may even be what will be written there
+        new = numbers = owner.ravel(order="K")
         if id(owner) in self.contents:
-            changed = numbers != self.contents[id(owner)][1]
+            known = self.contents[id(owner)][1]
+            changed = (numbers != known) & ~(np.isnan(numbers) & np.isnan(known))
             if not changed.any():
                 return
             new = numbers[changed]
-        else:
-            new = numbers[:0] if allocates(statement) else numbers
         self.contents[id(owner)] = owner, numbers.copy()  # holding it, so that no other array gets its id
         making = Making(statement, callers_of(frame))
         self.history.append((making, numbers.copy()))
@@ -323,13 +327,13 @@ def telling(numbers: Array) -> list[float]:
     return numbers[np.isfinite(numbers) & (numbers != 0) & (abs(numbers) != 1)].tolist()
 
 
-def arrays_in(values: Iterable) -> Iterator[Array]:
-    """The arrays among the values, and in the tuples and lists among them."""
+def floats_in(values: Iterable) -> Iterator[Array]:
+    """The arrays of floating-point numbers among the values, and in the tuples and lists among them."""
     for value in values:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             yield value
         elif isinstance(value, (tuple, list)):
-            yield from arrays_in(value)
+            yield from floats_in(value)
 
 
 def owner_of(array: Array) -> Array:
@@ -389,7 +393,7 @@ def statement_of(frame: FrameType) -> Statement:
 
 
 def allocates(statement: Statement) -> bool:
-    return re.search(r"\bempty(_like)?\(", statement.text) is not None
+    return re.match(r"[\w, ]+ = np\.empty", statement.text) is not None
 
 
 @cache
