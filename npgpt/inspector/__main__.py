@@ -60,7 +60,7 @@ class Look(NamedTuple):
         text = visible(self.tokenizer.decode([int(id)]))
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
-    def labels(self, letter: str, size: int) -> list[str] | Callable[[int], str]:
+    def labels(self, letter: str, size: int) -> Callable[[int], str]:
         """What the axis of an index is labelled with: n -> text. t and s are positions, v is the vocabulary."""
         if letter in ("t", "s") and size == len(self.ids):
             return lambda n: f"{n} {self.token(self.ids[n])}"
@@ -73,8 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """What is asked for in a terminal. A mistake that the reader can mend ends it with one line and exit code 1."""
     args = parsed(argv)
     try:
-        for line in answer(args):
-            print(line)
+        print("\n".join(answer(args)))
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
     except (ValueError, TypeError, ImportError) as error:
@@ -100,6 +99,8 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def answer(args: argparse.Namespace) -> Iterator[str]:
     """The lines to print. Raises ValueError and what loading raises."""
+    if args.at is None and (args.position, args.head) != (None, None):
+        raise ValueError("--position and --head are of a tensor: say which one by --at")
     say = translator(args.lang)
     model, tokenizer, which = loaded(args, say)
     look = looked(model, tokenizer, args.text, args.backward, say, args.all)
@@ -174,7 +175,7 @@ def listed(look: Look) -> Iterator[str]:
     formulas = formulas_of(look.model.config, len(look.ids))
     for name in names:
         axes = axes_of(formulas, name, look.arrays["value", name].shape)
-        yield f"{name:{width}}  {shape_of(look, name, axes):24}  {say(WHAT[name.rpartition('.')[2]])}"
+        yield f"{name:{width}}  {shape_of(look, name, axes):24}  {say(what_is(look, name))}"
     yield ""
     yield say("parameters, whose gradients --at and --backward show as well:")
     for name, weight in weights.items():
@@ -203,8 +204,7 @@ def told(look: Look, name: str, position: int | None, head: int | None) -> Itera
     shape = look.arrays["value", name].shape
     axes = axes_of(formulas, name, shape)
     fixed = chosen_place(look, name, axes, position, head)
-    what = WHAT[name.rpartition(".")[2]] if name in look.names() else "a parameter: it is learned"
-    yield f"{name}  {shape_of(look, name, axes)}  {say(what)}"
+    yield f"{name}  {shape_of(look, name, axes)}  {say(what_is(look, name))}"
     for kind in ("value", "gradient"):
         if (kind, name) not in look.arrays:
             continue
@@ -222,6 +222,12 @@ def told(look: Look, name: str, position: int | None, head: int | None) -> Itera
         if formula is not None and position is not None:
             yield ""
             yield from indented(arithmetic(look, formula, array, axes, fixed))
+
+
+def what_is(look: Look, name: str) -> str:
+    if name in look.names():
+        return WHAT[name.rpartition(".")[2]]
+    return "a parameter: it is learned" if name in dict(look.model.named_parameters()) else "a buffer: it is not trained"
 
 
 def indented(lines: Iterator[str]) -> Iterator[str]:
