@@ -198,10 +198,18 @@ def test_every_tensor_and_every_path_has_a_name_in_both_languages(config):
 
 
 def test_wide_tensors_are_cut_and_say_so(capsys):
-    """The columns of a vocabulary that are shown are those with the largest numbers."""
+    """Of a vocabulary the likeliest tokens are shown, and the gradients that are largest, whatever their sign."""
+    logits, dlogits = traced("gpt", backward=True)["logits"]
+    t = 6
+    columns = [np.sort(np.argsort(-row)[:FEW]) for row in (logits[t], np.abs(dlogits[t]))]
+    assert columns[0].tolist() != np.sort(np.argsort(-np.abs(logits[t]))[:FEW]).tolist()
+    lines = printed(capsys, TEXT, "--at", "logits", "--backward", "--position", str(t))
+    assert_printed(lines, [logits[t, columns[0]], dlogits[t, columns[1]]])
+    cells = [int(cell) for cell in re.findall(rf"^  d?logits\[{t}, (\d+)\]", "\n".join(lines), re.MULTILINE)]
+    assert cells == [*columns[0], *columns[1]]
     logits, _ = traced("gpt")["logits"]
     lines = printed(capsys, TEXT, "--at", "logits")
-    largest = np.sort(np.argsort(-np.abs(logits).max(axis=0))[:FEW])
+    largest = np.sort(np.argsort(-logits.max(axis=0))[:FEW])
     assert_printed(lines, [logits[:, largest]])
     assert tables(lines)[0][0] == [npgpt.letters[id].replace(" ", "␣") for id in largest]
     assert f"  ({FEW} of 32 columns, those with the largest numbers; --all prints all)" in lines
