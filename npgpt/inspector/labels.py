@@ -26,6 +26,7 @@ TURKISH = {
     "and by": "ve:",
     "called from": "çağıran:",
     "a parameter: it is learned": "bir parametre: öğrenilir",
+    "a buffer: it is not trained": "sabit bir dizi: eğitilmez",
     "parameters, whose gradients --at and --backward show as well:": (
         "parametreler; gradyanları da --at ve --backward ile görülebilir:"
     ),
