@@ -51,3 +51,8 @@ class Verdict:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from ..pictures.shown import verdict_html
+
+        return verdict_html(self)

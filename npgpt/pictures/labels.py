@@ -128,6 +128,9 @@ TURKISH = {
     "keys": "anahtarlar",
     "after LayerNorm": "LayerNorm'dan sonra",
     "Each letter asks (query), offers (key) and brings (value)": "Her harf sorar (sorgu), sunar (anahtar) ve getirir (değer)",
+    "Untrained, every letter looks at itself and at all before it in equal shares: 1, 1/2, 1/3, ...": (
+        "Eğitilmemiş modelde her harf kendine ve öncekilerin hepsine eşit payla bakar: 1, 1/2, 1/3, ..."
+    ),
     "each row of weights sums to {low:.4f}..{high:.4f}": "her ağırlık satırının toplamı: {low:.4f}..{high:.4f}",
     "The last letter {letter!r} looks most at {other!r} at place {place}: {percent:.0f} % of its attention": (
         "Son harf {letter!r} en çok {place}. yerdeki {other!r} harfine bakıyor: dikkatinin %{percent:.0f} kadarı"
