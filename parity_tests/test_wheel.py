@@ -156,6 +156,7 @@ def test_what_is_forgotten_is_noticed(tmp_path):
 
 def test_python_m_npgpt_says_what_one_can_do(run_installed):
     """In a clone, with commands whose files and modules are there; and from a wheel, which has no scripts and says so."""
+
     def in_the_clone(folder: Path) -> str:
         command, environment = [sys.executable, "-m", "npgpt"], os.environ | {"PYTHONPATH": str(ROOT)}
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
