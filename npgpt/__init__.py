@@ -3,7 +3,7 @@
 The book: `ops/` (the operations, each with its derivation), layers.py, `models/` (base.py, then a kind a file), optim.py,
 training.py, generation.py, sampling.py, influence.py (where does a model look?). The workshop around it: `text/` (tokenizers,
 files to batches), `runs/` (checkpoints, runs that stop and go on), `pretrained/` (published models, in and out), `machine/`
-(threads, memory), `check/` (is your backward right?), `pictures/`.
+(threads, memory), `check/` (is your backward right?), `pictures/`, `inspector/` (a training run, laid open in one page).
 
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
@@ -44,6 +44,7 @@ __all__ = [
     "WordTokenizer",
     "backend",
     "check_backward",
+    "check_pairs",
     "clip_grad_norm",
     "cosine_schedule",
     "detokenize",
@@ -74,9 +75,9 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
-    if name == "check_backward":
-        from .check import check_backward
+    """check_backward and check_pairs on first use: they need modules that `import npgpt` should not have to pay for."""
+    if name in ("check_backward", "check_pairs"):
+        from . import check
 
-        return check_backward
+        return getattr(check, name)
     raise AttributeError(f"module 'npgpt' has no attribute {name!r}")

@@ -25,16 +25,22 @@ def three_dimensions(vectors: Array) -> tuple[Array, float]:
     C = vectors.shape[-1]
     if C <= 3:
         return np.concatenate((vectors, np.zeros((*vectors.shape[:-1], 3 - C))), axis=-1), 1.0
-    rows = vectors.reshape(-1, C)
-    centred = rows - rows.mean(axis=0)
-    _, singular_values, directions = np.linalg.svd(centred, full_matrices=False)
+    mean, directions, share = principal_directions(vectors)
+    return (vectors - mean) @ directions.T, share
+
+
+def principal_directions(vectors: Array) -> tuple[Array, Array, float]:
+    """The mean (C,) of vectors (..., C), the three unit vectors (3, C) along which they differ most, and the share of their
+    variance along those. Where there are fewer than three directions, the rest are zeros."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    mean = rows.mean(axis=0)
+    _, singular_values, directions = np.linalg.svd(rows - mean, full_matrices=False)
     variance = singular_values**2
     share = float(variance[:3].sum() / variance.sum()) if variance.sum() else 1.0
     # An SVD leaves each direction's sign open; fixed here, so that two backends or runs draw the same picture.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=-1)])
-    points = centred @ (signs[:, None] * directions)[:3].T  # (N, at most 3)
-    points = np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
-    return points.reshape(*vectors.shape[:-1], 3), share
+    directions = (signs[:, None] * directions)[:3]  # (at most 3, C)
+    return mean, np.pad(directions, ((0, 3 - len(directions)), (0, 0))), share
 
 
 def plot_dots(
