@@ -46,6 +46,7 @@ __all__ = [
     "WordTokenizer",
     "backend",
     "check_backward",
+    "check_pairs",
     "clip_grad_norm",
     "cosine_schedule",
     "detokenize",
@@ -76,9 +77,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
-    if name == "check_backward":
-        from .check import check_backward
+    """check_backward and check_pairs on first use: they need modules that `import npgpt` should not have to pay for."""
+    if name in ("check_backward", "check_pairs"):
+        from . import check
 
-        return check_backward
+        return getattr(check, name)
     raise AttributeError(f"module 'npgpt' has no attribute {name!r}")

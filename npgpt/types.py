@@ -23,6 +23,7 @@ class Model(Protocol):
 
     backend: str
     layout: "Layout"
+    device: Any
     dtype: str
     dropout_rng: "np.random.Generator"
 

@@ -246,7 +246,7 @@ def test_what_a_learner_is_shown():
         "dk = dk.sum(axis=2)": llama["blocks.0.rot_k"].gradient,
     }  # fmt: skip
     assert list(texts) == [place.text for place in texts.values()]
-    assert lstm["blocks.0.h"].gradient.also == ()  # though dh_next is 0 at the last position, and dh what the head sends back
+    assert lstm["blocks.1.h"].gradient.also == ()  # though dh_next is 0 at the last position, and dh what the head sends back
     assert [call.text for call in gpt["blocks.0.ln1"].value.via[:2]] == [
         "return layer_norm(x, self.weight, self.bias)",
         "normed, ln1_cache = self.ln1.forward(x)",

@@ -111,9 +111,10 @@ class Page:
         return self.browser.execute_script(script, *arguments)
 
     def see(self, view: str) -> "Page":
-        """Scrolls to a view and waits until it is drawn."""
-        self.do("document.getElementById(arguments[0]).scrollIntoView({behavior: 'instant'})", view)
-        self.settle()
+        """Scrolls to a view and waits until it is drawn: twice, since what is drawn above it may push it away."""
+        for _ in range(2):
+            self.do("document.getElementById(arguments[0]).scrollIntoView({behavior: 'instant'})", view)
+            self.settle()
         return self
 
     def settle(self) -> None:
@@ -239,6 +240,42 @@ def test_nothing_is_wider_than_the_screen(page, pages, width, dark):
     for view in page.do("return views.slice(3).map(({id}) => id)"):
         page.see(view)
         assert page.do("return document.documentElement.scrollWidth - innerWidth") <= 0, view
+    assert console(page.browser) == []
+
+
+@pytest.mark.parametrize("name", ["gpt", "mamba"])
+def test_what_was_left_out_is_said_and_the_way_to_it_shown(page, runs, tmp_path, name):
+    """A page that is too small for every trace, or has lost its largest tensor: the views say so, and go on."""
+    run = runs[name]
+    words = explained(run.config, len(run.ids)) if name == "gpt" else {}
+    write_page(tmp_path / "page.html", page_data(run, **words))
+    megabytes, places = (tmp_path / "page.html").stat().st_size / 1e6, run.steps.tolist()
+    while len(places) == len(run.steps):
+        megabytes *= 0.98
+        data = page_data(run, **words, max_mb=megabytes)
+        places = data["run"]["trace"]["places"]
+    missing = next(place for place in range(len(run.steps)) if place not in places)
+    write_page(tmp_path / "page.html", data)
+    console(page.browser)
+    page.open(tmp_path / "page.html").change(place=missing)
+    for view in ("attention", "layer-norm", "next") if name == "gpt" else ("gates", "next"):
+        page.change(place=missing).see(view)
+        assert "Left out at this step" in page.text(f"#{view} .banner")
+        assert page.table(view) == []
+        page.click(f"#{view} .banner button")
+        assert page.state("place") in places
+        if view == "layer-norm" and page.text(f"#{view} .banner"):  # the weights, which it needs too, were kept at fewer steps
+            page.click(f"#{view} .banner button")
+        assert page.text(f"#{view} .banner") == ""
+        assert page.table(view)
+    without = data["run"]["trace"]["tensors"]
+    dropped = "blocks.0.scores" if name == "gpt" else "blocks.0.state"
+    for part in without:
+        part["name"] = "gone" if part["name"] == dropped else part["name"]  # its numbers stay, nobody asks for them
+    write_page(tmp_path / "page.html", data)
+    page.open(tmp_path / "page.html")
+    for view in page.do("return views.slice(3).map(({id}) => id)"):
+        page.see(view)
     assert console(page.browser) == []
 
 

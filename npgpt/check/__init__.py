@@ -1,5 +1,8 @@
 """Is this backward right? `check_backward` answers for anybody's pair of functions, from a forward and a backward alone.
 
+`check_pairs` (files.py) asks it of every pair in a file, as do `python -m npgpt.check FILE.py` and `pytest --check-backward
+FILE.py` (pytest_npgpt.py, outside of this package).
+
 In the order in which a question travels:
 
     grader.py      check_backward: which checks run, in which order
@@ -15,11 +18,12 @@ In the order in which a question travels:
     reference.py   both beside a function that is known to be right
     verdict.py     the answer; wording.py: its names, places and numbers
 
-Importing npgpt does not import this; `npgpt.check_backward` does on first use.
+Importing npgpt does not import this; `npgpt.check_backward` and `npgpt.check_pairs` do on first use.
 """
 
 from .diagnose import Mistake
+from .files import check_pairs
 from .grader import check_backward
 from .verdict import Check, Verdict
 
-__all__ = ["Check", "Mistake", "Verdict", "check_backward"]
+__all__ = ["Check", "Mistake", "Verdict", "check_backward", "check_pairs"]

@@ -26,6 +26,7 @@ TURKISH = {
     "and by": "ve:",
     "called from": "çağıran:",
     "a parameter: it is learned": "bir parametre: öğrenilir",
+    "a buffer: it is not trained": "sabit bir dizi: eğitilmez",
     "parameters, whose gradients --at and --backward show as well:": (
         "parametreler; gradyanları da --at ve --backward ile görülebilir:"
     ),
@@ -295,6 +296,7 @@ TURKISH = {
     "Both p and the one-hot sum to 1, so each row of the gradient sums to 0.": (
         "p'nin de one-hot'ın da toplamı 1'dir; bu yüzden gradyanın her satırının toplamı 0'dır."
     ),
+    "The logits were not traced in this run.": "Bu eğitimde logitler izlenmedi.",
     "The logits are not among the numbers of this page.": "Logitler bu sayfanın sayıları arasında değil.",
     "softmax: what the model expects": "softmax: modelin beklediği",
     "one-hot: what came": "one-hot: gelen",

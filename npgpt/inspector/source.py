@@ -237,8 +237,8 @@ class Watcher:
         if caller is not None and in_book(caller):
             self.look(frame.f_locals.values(), caller, statement_of(caller))  # arguments made in the call itself
         else:
-            for array in floats_in(frame.f_locals.values()):
-                self.contents[id(owner_of(array))] = owner_of(array), owner_of(array).ravel(order="K").copy()
+            for owner in map(owner_of, floats_in(frame.f_locals.values())):  # given from outside: known, and made by nobody
+                self.contents[id(owner)] = owner, owner.ravel(order="K").copy()
         running = None
 
         def on_line(frame: FrameType, event: str, arg) -> Callable:
@@ -272,9 +272,9 @@ class Watcher:
             if not changed.any():
                 return
             new = numbers[changed]
-        self.contents[id(owner)] = owner, numbers.copy()  # holding it, so that no other array gets its id
-        making = Making(statement, callers_of(frame))
-        self.history.append((making, numbers.copy()))
+        content, making = numbers.copy(), Making(statement, callers_of(frame))
+        self.contents[id(owner)] = owner, content  # holding the owner, so that no other array gets its id
+        self.history.append((making, content))
         new = telling(new)
         if statement in self.computing or any(number not in self.makers for number in new):
             self.computing.add(statement)

@@ -37,14 +37,6 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-let lastId = 0;
-
-/* An id that no other element of the page has. */
-function freshId(prefix) {
-  lastId += 1;
-  return `${prefix}-${lastId}`;
-}
-
 /* ---- colours */
 
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");

@@ -48,7 +48,8 @@ function timeline() {
     bar.letters.children[state.position].focus();
   });
   bar.directions = ["forward", "backward"].map((direction) => html("button", {
-    type: "button", class: "direction", "data-direction": direction, "aria-label": direction === "forward" ? say("forward") : say("backward"), onclick: () => change({direction})},
+    type: "button", class: "direction", "data-direction": direction, onclick: () => change({direction}),
+    "aria-label": direction === "forward" ? say("forward") : say("backward")},
     ...(direction === "forward" ? [html("span", {}, say("forward")), " →"] : ["← ", html("span", {}, say("backward"))])));
   return html("div", {class: "bar", role: "region", "aria-label": say("timeline")},
     html("div", {class: "time"}, bar.play, bar.slider, html("label", {class: "jump"}, say("step"), bar.step)),
@@ -59,7 +60,8 @@ function timeline() {
 function drawBar() {
   bar.slider.value = state.place;
   set(bar.slider, {"aria-valuetext": say("step {s}", {s: RUN.steps[state.place]})});
-  if (document.activeElement !== bar.step || Number(bar.step.value) !== RUN.steps[state.place]) bar.step.value = RUN.steps[state.place];
+  const step = RUN.steps[state.place];
+  if (document.activeElement !== bar.step || Number(bar.step.value) !== step) bar.step.value = step;
   [...bar.letters.children].forEach((button, t) => set(button, {"aria-checked": t === state.position,
                                                                tabindex: t === state.position ? 0 : -1}));
   showLetter(bar.letters.children[state.position]);
@@ -169,7 +171,8 @@ function onKey(event, dialog) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   if (target.isContentEditable || (target.matches("input, select, textarea") && !isRange)) return;
   if (isRange && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(key)) return;
-  if (target.matches(".table-box, .listing, .explanation") && ["ArrowLeft", "ArrowRight", "Home", "End", " "].includes(key)) return;
+  const scrolls = target.matches(".table-box, .listing, .explanation"); // a box that has the focus to be scrolled
+  if (scrolls && ["ArrowLeft", "ArrowRight", "Home", "End", " "].includes(key)) return;
   if (key === " " && target.matches("button, summary, a, input")) return;
   const actions = {
     ArrowLeft: () => change({place: state.place - 1}), ArrowRight: () => change({place: state.place + 1}),

@@ -3,7 +3,8 @@
 const ATTENTIVE = RUN.kind === "gpt" || RUN.kind === "llama";
 
 if (ATTENTIVE) {
-  const blocks = RUN.trace.tensors.map(({name}) => (name.match(/^blocks\.(\d+)\.pattern$/) || [])[1]).filter(Boolean).map(Number);
+  const blocks = RUN.trace.tensors.map(({name}) => (name.match(/^blocks\.(\d+)\.pattern$/) || [])[1]).filter(Boolean).map(Number)
+    .filter((b) => current.isTraced(`blocks.${b}.scores`));
   const turned = current.isTraced(`blocks.${blocks[0]}.rot_q`);
   const rooms = [["(min-width: 1340px)", 350], ["(min-width: 900px)", 350], ["(min-width: 701px)", 270], ["(min-width: 0px)", 235]]
     .map(([query, pixels]) => ({query: matchMedia(query), pixels})); // as in style.css: how wide a map may be

@@ -74,8 +74,11 @@
     const wrong = p.reduce((best, x, v) => (v !== right && (best < 0 || x > p[best]) ? v : best), -1);
     const about = (v) => ({token: tokenText(v), p: number(p[v]), N: T, x: number((p[v] - (v === right ? 1 : 0)) / T),
                            recorded: number(recorded.numbers[t * V + v])});
-    setText(target, say("After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.", {t, here: tokenText(RUN.text.ids[t]), ...about(right)}));
-    setText(strongest, wrong < 0 ? "" : say("The likeliest wrong one, “{token}”: p = {p}, wanted 0, so {p} / {N} = {x}; recorded {recorded}.", about(wrong)));
+    setText(target, say(
+      "After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.",
+      {t, here: tokenText(RUN.text.ids[t]), ...about(right)}));
+    setText(strongest, wrong < 0 ? "" : say(
+      "The likeliest wrong one, “{token}”: p = {p}, wanted 0, so {p} / {N} = {x}; recorded {recorded}.", about(wrong)));
   }
 
   views.push({
@@ -98,7 +101,10 @@
       const t = state.position, right = RUN.text.targets[t];
       return {
         head: [say("token"), say("softmax"), say("one-hot"), say("difference / N"), say("recorded")],
-        rows: softmaxRow(logits, t).map((x, v) => [tokenText(v), x, v === right ? 1 : 0, (x - (v === right ? 1 : 0)) / T, recorded.numbers[t * V + v]]),
+        rows: softmaxRow(logits, t).map((x, v) => {
+          const onehot = v === right ? 1 : 0;
+          return [tokenText(v), x, onehot, (x - onehot) / T, recorded.numbers[t * V + v]];
+        }),
       };
     },
   });

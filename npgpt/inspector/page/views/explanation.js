@@ -77,17 +77,17 @@ function explanation() {
   function learned(name, cell) {
     const at = (array) => (array === null ? NaN : array.numbers[flat(array.shape, cell)]);
     const gradient = at(current.batchGradient(name)), update = at(current.update(name));
-    const lines = Number.isNaN(update)
-      ? [say("A learned number. No update of it was recorded at this step.")]
-      : [say("A learned number. At this step the batch's gradient is {g}; AdamW then adds {u}.", {g: number(gradient), u: number(update)})];
-    return html("p", {}, lines[0]);
+    const told = {g: number(gradient), u: number(update)};
+    return html("p", {}, Number.isNaN(update) ? say("A learned number. No update of it was recorded at this step.")
+      : say("A learned number. At this step the batch's gradient is {g}; AdamW then adds {u}.", told));
   }
 
   function origin(place) {
     if (!place) return [];
     const key = place.function, made = key ? DATA.functions[key] : null;
-    const line = html("p", {class: "source-line"}, html("span", {class: "note"}, `${place.file}:${place.line}`), html("code", {}, place.text.trim()));
-    const via = place.via.map((caller) => html("li", {}, html("span", {class: "note"}, `${caller.file}:${caller.line}`), html("code", {}, caller.text.trim())));
+    const told = ({file, line, text}) => [html("span", {class: "note"}, `${file}:${line}`), html("code", {}, text.trim())];
+    const line = html("p", {class: "source-line"}, ...told(place));
+    const via = place.via.map((caller) => html("li", {}, ...told(caller)));
     return [
       html("div", {class: "source"}, html("p", {class: "note"}, say("The line that computed it:")), line,
         via.length ? html("details", {}, html("summary", {}, say("called from")), html("ol", {class: "via"}, ...via)) : null,
@@ -129,7 +129,8 @@ function leftOut(group) {
 
 /* An equation as the formulas write it, "sum_c x[t, c]^2": with Σ, small indices and exponents, real minus signs. */
 function equationLine(text) {
-  const parts = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥").split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
+  const signs = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥");
+  const parts = signs.split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
   return html("p", {class: "equation"}, ...parts.map((part) => {
     const [, over, index] = part.match(/^(sum|mean|max)_(\w)$/) || [];
     if (over) return html("span", {}, over === "sum" ? "Σ" : over, html("sub", {}, index));

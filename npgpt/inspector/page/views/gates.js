@@ -12,9 +12,9 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
   const nameOf = (part) => `blocks.${block}.${part}`;
   const units = () => current.shape(nameOf(last))[1];
 
-  /* What is drawn, top to bottom: {part, title, says}. A Mamba's state is that of one channel. */
+  /* What is drawn, top to bottom: {part, title}, of what the page has. A Mamba's state is that of one channel. */
   function parts() {
-    return lstm ? [
+    const all = lstm ? [
       {part: "i", title: say("i: how much of the candidate is written")},
       {part: "f", title: say("f: how much of the memory is kept")},
       {part: "g", title: say("g: the candidate")},
@@ -27,6 +27,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
       {part: "y", title: say("y: what the state gives out")},
       {part: "gate", title: say("gate: how much of y goes on")},
     ];
+    return all.filter(({part}) => current.isTraced(nameOf(part)));
   }
 
   /* ---- building */
@@ -121,13 +122,14 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
   function tell() {
     const mine = state.cell && new RegExp(`^blocks\\.${block}\\.(${parts().map(({part}) => part).join("|")})$`).test(state.tensor || "");
     const {part, index} = pointed || (mine ? {part: state.tensor.split(".").at(-1), index: state.cell}
-      : lstm ? {part: "c", index: [state.position, first]} : {part: "state", index: [state.position, channel, 0]});
+      : current.isTraced(nameOf("state")) ? {part: "state", index: [state.position, channel, 0]} : {part: lstm && current.isTraced(nameOf("c")) ? "c" : last, index: [state.position, first]});
     const at = (name, cell, of = "value") => { const array = current[of](nameOf(name)); return number(array.numbers[flat(array.shape, cell)]); };
     const t = index[0], about = {t, a: tokenText(RUN.text.ids[t]), part: `${part}[${index.join(", ")}]`, x: at(part, index), dx: at(part, index, "gradient")};
     const cell = lstm ? [t, index[1]] : null;
-    setText(told, say("“{a}” at {t}: {part} = {x}, its gradient {dx}.", about) + (part === "c" && t > 0
+    const has = (...names) => names.every((name) => current.isTraced(nameOf(name)));
+    setText(told, say("“{a}” at {t}: {part} = {x}, its gradient {dx}.", about) + (part === "c" && t > 0 && has("i", "f", "g")
       ? ` ${say("Of the memory before, {c}, it keeps the share {f}, and writes {i} of the candidate {g}.", {c: at("c", [t - 1, index[1]]), f: at("f", cell), i: at("i", cell), g: at("g", cell)})}`
-      : part === "state" && t > 0 ? ` ${say("The step size {d} says how much of the state before, {h}, is forgotten for it.", {d: at("delta", [t, index[1]]), h: at("state", [t - 1, index[1], index[2]])})}` : ""));
+      : part === "state" && t > 0 && has("delta") ? ` ${say("The step size {d} says how much of the state before, {h}, is forgotten for it.", {d: at("delta", [t, index[1]]), h: at("state", [t - 1, index[1], index[2]])})}` : ""));
   }
 
   views.push({

@@ -41,8 +41,11 @@ function tracedLayout(name, head, first) {
   return {
     rows: positionLabels(), columns: all.slice(first, first + shown), width, shown, overPositions,
     byHead,
-    toIndex: (r, c) => [...(byHead ? [own] : []), r, ...(inner.length === 2 ? [Math.floor((c + first) / inner[1]), (c + first) % inner[1]]
-                                                                          : [c + first])],
+    toIndex: (r, c) => {
+      const column = c + first;
+      const within = inner.length === 2 ? [Math.floor(column / inner[1]), column % inner[1]] : [column];
+      return byHead ? [own, r, ...within] : [r, ...within];
+    },
     fromIndex: (index) => {
       if (byHead && index[0] !== own) return null;
       const rest = byHead ? index.slice(1) : index;
@@ -76,7 +79,10 @@ function parameterLayout(name) {
 function laidOut(array, layout) {
   const R = layout.rows.length, C = layout.columns.length;
   const numbers = new Float32Array(R * C).fill(NaN);
-  if (array) for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) numbers[r * C + c] = array.numbers[flat(array.shape, layout.toIndex(r, c))];
+  if (!array) return numbers;
+  for (let r = 0; r < R; r++) {
+    for (let c = 0; c < C; c++) numbers[r * C + c] = array.numbers[flat(array.shape, layout.toIndex(r, c))];
+  }
   return numbers;
 }
 
@@ -94,13 +100,14 @@ function byBlock(names) {
 /* The parameters that a traced value is computed from. */
 function parametersOf(name) {
   const formula = (DATA.formulas[name] || {}).value;
-  return formula ? Object.values(formula.operands).filter(([kind, operand]) => kind === "value" && current.isParameter(operand)).map(([, operand]) => operand) : [];
+  const operands = formula ? Object.values(formula.operands) : [];
+  return operands.filter(([kind, operand]) => kind === "value" && current.isParameter(operand)).map(([, operand]) => operand);
 }
 
 {
   const names = RUN.trace.tensors.map(({name}) => name);
   const boxes = [];
-  let head = 0, panel, banner, hovered = null, flow;
+  let head = 0, heads = null, panel, banner, hovered = null, flow, colours;
 
   /* What the panel explains: the cell under the pointer, else the chosen one, else an example. */
   function subject() {
@@ -114,21 +121,26 @@ function parametersOf(name) {
   function build(root) {
     panel = explanation();
     banner = html("div", {class: "banner", role: "status"});
-    const heads = HEADS < 2 ? null : html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
-      ...Array.from({length: HEADS}, (_, h) => html("button", {type: "button", "data-head": h, onclick: () => chooseHead(h)}, String(h))));
+    const headButton = (_, h) => html("button", {type: "button", onclick: () => chooseHead(h)}, String(h));
+    if (HEADS > 1) {
+      heads = html("div", {class: "buttons heads", role: "group", "aria-label": say("head")}, say("head"),
+                   ...Array.from({length: HEADS}, headButton));
+    }
     flow = html("div", {class: "flow"});
     for (const [block, members] of byBlock(names)) {
       const group = html("div", {class: "group-boxes"});
-      flow.append(html("div", {class: "group"}, block ? html("h3", {class: "group-name"}, say("block {n}", {n: block.split(".")[1]})) : null, group));
+      const heading = block ? html("h3", {class: "group-name"}, say("block {n}", {n: block.split(".")[1]})) : null;
+      flow.append(html("div", {class: "group"}, heading, group));
       for (const name of members) {
         const box = tracedBox(name);
         boxes.push(box);
         group.append(box.node);
       }
     }
-    root.append(html("div", {class: "flow-head"}, html("p", {class: "note legend"}, say("orange: below 0"), ramp(), say("violet: above 0"), " · ",
-                                                  say("each box to its own scale, whose end stands under it")), heads),
-                banner, html("div", {class: "pipeline"}, flow, panel.node));
+    colours = ramp();
+    const legend = html("p", {class: "note legend"}, say("orange: below 0"), colours, say("violet: above 0"), " · ",
+                        say("each box to its own scale, whose end stands under it"));
+    root.append(html("div", {class: "flow-head"}, legend, heads), banner, html("div", {class: "pipeline"}, flow, panel.node));
     const observer = new IntersectionObserver((entries) => {
       for (const {target, isIntersecting} of entries) {
         const box = boxes.find(({node}) => node === target);
@@ -146,22 +158,26 @@ function parametersOf(name) {
   }
 
   function tracedBox(name) {
-    const box = {name, first: 0, visible: false, stale: true, node: html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name})};
+    const node = html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name});
+    const box = {name, node, first: 0, visible: false, stale: true};
     box.rebuild = () => {
       box.layout = tracedLayout(name, head, box.first);
       const layout = box.layout, cut = layout.shown < layout.width;
       const dense = layout.shown > 12;
       const height = rowHeight(T), width = dense ? (layout.overPositions ? height : 12) : 34;
-      const wide = {numbers: !dense && height >= 14, width, height, columnNames: layout.columns.every(({text}) => text.length <= (dense ? 1 : 4))};
-      box.value = heatMap(box, "value", wide);
-      box.gradient = heatMap(box, "gradient", wide);
+      const columnNames = layout.columns.every(({text}) => text.length <= (dense ? 1 : 4));
+      const sizes = {width, height, columnNames, numbers: !dense && height >= 14};
+      box.value = heatMap(box, "value", sizes);
+      box.gradient = heatMap(box, "gradient", sizes);
       box.texts = {value: scaleTexts(), gradient: scaleTexts()};
       box.sign = html("span", {class: "wrong-sign"});
       const half = (of) => html("div", {class: `half ${of}`},
-        html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient"), box.texts[of].unit), box[of].node, box.texts[of].limit);
+        html("p", {class: "half-name"}, of === "value" ? say("value") : say("gradient"), box.texts[of].unit),
+        box[of].node, box.texts[of].limit);
       box.parameters = parametersOf(name).map((parameter) => parameterBox(parameter, layout.shown * width));
       box.node.replaceChildren(
-        html("p", {class: "box-head"}, html("b", {}, shortName(name)), html("span", {class: "shape"}, shapeText(current.shape(name))), box.sign),
+        html("p", {class: "box-head"}, html("b", {}, shortName(name)),
+             html("span", {class: "shape"}, shapeText(current.shape(name))), box.sign),
         html("div", {class: "halves"}, half("value"), half("gradient")),
         cut ? pager(box) : "", ...box.parameters.map((parameter) => parameter.node));
     };
@@ -187,10 +203,11 @@ function parametersOf(name) {
       draw(new Set(Object.keys(state)));
       box.node.querySelector(by < 0 ? ".pager button" : ".pager button:last-child").focus();
     };
+    const button = (label, by, sign) => html("button", {type: "button", "aria-label": label, onclick: () => go(by)}, sign);
     return html("p", {class: "pager note"},
-      html("button", {type: "button", "aria-label": say("earlier columns of {name}", {name: box.name}), onclick: () => go(-MOST)}, "‹"),
+      button(say("earlier columns of {name}", {name: box.name}), -MOST, "‹"),
       say("{first} to {last} of {all}", {first: box.first, last: box.first + layout.shown - 1, all: layout.width}),
-      html("button", {type: "button", "aria-label": say("later columns of {name}", {name: box.name}), onclick: () => go(MOST)}, "›"));
+      button(say("later columns of {name}", {name: box.name}), MOST, "›"));
   }
 
   function heatMap(box, of, sizes) {
@@ -204,13 +221,15 @@ function parametersOf(name) {
     const layout = parameterLayout(name);
     const sizes = {rows: layout.rows.length, columns: layout.columns.length, numbers: false, height: 9,
                    width: clamped(Math.floor(Math.max(room, 160) / layout.shown), 3, 14)};
-    const map = (of) => cells({...sizes, name: of === "value" ? say("{name}, value", {name}) : say("{name}, gradient on the probe", {name}),
+    const map = (of) => cells({...sizes,
+      name: of === "value" ? say("{name}, value", {name}) : say("{name}, gradient on the probe", {name}),
       onhover: (r, c) => hover(name, layout.toIndex(r, c), of), onpick: (r, c) => pick(name, layout.toIndex(r, c), of)});
     const value = map("value"), gradient = map("gradient");
     const cut = layout.shown < layout.width || layout.deep < layout.wide
       ? html("span", {class: "shape"}, say("the first {n} of {m}", {n: layout.shown, m: layout.width})) : null;
     const node = html("div", {class: "parameter"},
-      html("p", {class: "parameter-name"}, shortName(name), " ", html("span", {class: "shape"}, shapeText(current.shape(name))), cut),
+      html("p", {class: "parameter-name"}, shortName(name), " ",
+           html("span", {class: "shape"}, shapeText(current.shape(name))), cut),
       html("div", {class: "half value"}, value.node), html("div", {class: "half gradient"}, gradient.node));
     return {name, layout, value, gradient, node};
   }
@@ -252,8 +271,8 @@ function parametersOf(name) {
       drawBanner();
     }
     boxes.forEach(({value, gradient}) => [value, gradient].forEach((map) => map.band(state.position)));
-    document.querySelectorAll("[data-head]").forEach((button) => set(button, {"aria-pressed": Number(button.dataset.head) === head}));
-    document.querySelectorAll(".ramp [data-level]").forEach((rect) => { rect.style.fill = heat(Number(rect.dataset.level), 1).fill; });
+    if (heads) [...heads.children].forEach((button, h) => set(button, {"aria-pressed": h === head}));
+    [...colours.children].forEach((rect) => { rect.style.fill = heat(Number(rect.dataset.level), 1).fill; });
     explain();
   }
 
@@ -324,8 +343,8 @@ function parametersOf(name) {
     for (const box of boxes) {
       for (const part of [box, ...box.parameters]) {
         for (const kind of ["value", "gradient"]) {
-          const entering = read.filter((each) => each.kind === kind && each.name === part.name).map(({index}) => part.layout.fromIndex(index));
-          part[kind].light(entering.filter(Boolean));
+          const entering = read.filter((each) => each.kind === kind && each.name === part.name);
+          part[kind].light(entering.map(({index}) => part.layout.fromIndex(index)).filter(Boolean));
           const at = part.name === name && kind === of ? part.layout.fromIndex(cell) : null;
           part[kind].select(...(at || [null]));
         }
@@ -353,12 +372,14 @@ function parametersOf(name) {
       const gradient = traced ? current.gradient(name) : current.probeGradient(name);
       if (!value) return {head: [], rows: [], note: say("left out")};
       const shape = value.shape;
-      const indexOfPlace = (n) => shape.map((size, axis) => Math.floor(n / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
+      const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+      const indexOfPlace = (n) => shape.map((size, axis) => Math.floor(n / strides[axis]) % size);
       return {
         head: [`${shortName(name)}[…]`, say("letter"), say("value"), say("gradient")],
         rows: Array.from(value.numbers, (x, n) => {
           const cell = indexOfPlace(n), position = positionOf(name, cell);
-          return [cell.join(", "), position === null ? "" : tokenText(RUN.text.ids[position]), x, gradient ? gradient.numbers[n] : NaN];
+          const letter = position === null ? "" : tokenText(RUN.text.ids[position]);
+          return [cell.join(", "), letter, x, gradient ? gradient.numbers[n] : NaN];
         }),
         note: of === "value" ? "" : say("The gradient is that of the probe text's loss."),
       };

@@ -38,15 +38,17 @@
                        yName: say("nats"), onpick: (step) => change({place: placeOfStep(step)})});
     chart.draw([{xs: steps, ys: losses, kind: "faint"}, {xs: steps, ys: runningMean(losses, window), kind: "main"}],
                RUN.floors.map(({name, loss}) => ({y: loss, name: `${name} (${number(loss, 3)})`})));
-    agreement = lineChart({name: say("digits of agreement with the complex step"), x: [0, RUN.steps.at(-1)], y: [0, ALL_DIGITS + 1],
-                           height: 130, xName: say("step"), yName: say("digits"), onpick: (step) => change({place: placeOfStep(step)})});
+    agreement = lineChart({name: say("digits of agreement with the complex step"), x: [0, RUN.steps.at(-1)],
+                           y: [0, ALL_DIGITS + 1], height: 130, xName: say("step"), yName: say("digits"),
+                           onpick: (step) => change({place: placeOfStep(step)})});
     agreement.draw([{xs: RUN.steps, ys: digits, kind: "main"}]);
     writes = html("p", {class: "writes"});
     root.append(
       html("p", {class: "note"}, say("Grey: the loss of each batch. Violet: the mean of the last {n}.", {n: window})), chart.node,
       html("div", {class: "training-now"}, fact("loss", say("loss on the probe text")), fact("rate", say("learning rate")),
            fact("norm", say("gradient norm, before clipping")), fact("digits", say("digits in which the gradient agrees"))),
-      html("div", {class: "panel"}, html("p", {class: "note"}, say("What the model writes at this step, drawn with the same random numbers at every step:")), writes),
+      html("div", {class: "panel"},
+        html("p", {class: "note"}, say("What the model writes at this step, drawn with the same random numbers at every step:")), writes),
       html("h3", {}, say("Digits in which the gradient agrees with the complex step")), agreement.node);
   }
 
@@ -61,7 +63,8 @@
     setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
     setText(facts.norm.why, clipping(place));
     const right = digits[place] >= ALL_DIGITS / 2;
-    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : `${number(Math.min(digits[place], ALL_DIGITS), 3)} / ${ALL_DIGITS}`);
+    const agreeing = number(Math.min(digits[place], ALL_DIGITS), 3);
+    setText(facts.digits.much, Number.isNaN(digits[place]) ? "–" : `${agreeing} / ${ALL_DIGITS}`);
     setText(facts.digits.why, Number.isNaN(digits[place]) ? "" : right
       ? say("the gradient is right; a high loss is then a matter of the learning rate")
       : say("too few: the gradient is wrong, and no learning rate mends it"));
@@ -84,8 +87,9 @@
     build,
     draw,
     table: () => ({
-      head: [say("step"), say("loss on the probe text"), say("learning rate"), say("gradient norm, before clipping"), say("digits"), say("what it writes")],
-      rows: RUN.steps.map((step, place) => [String(step), probe[place], rates[place], norms[place], digits[place], visible(RUN.writes[place])]),
+      head: [say("step"), say("loss on the probe text"), say("learning rate"), say("gradient norm, before clipping"), say("digits"),
+             say("what it writes")],
+      rows: RUN.steps.map((step, n) => [String(step), probe[n], rates[n], norms[n], digits[n], visible(RUN.writes[n])]),
     }),
   });
 }
