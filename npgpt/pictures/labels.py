@@ -492,7 +492,7 @@ def translator(lang: str = "en", turkish: Mapping[str, str] = TURKISH) -> Callab
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}")
 
-    def say(text: str, /, **values) -> str:
+    def say(text: str, /, **values: object) -> str:
         return (text if lang == "en" else turkish[text]).format(**values)
 
     return say
