@@ -28,7 +28,7 @@ from ..pretrained import is_pretrained, load_pretrained, pretrained_tokenizer
 from ..runs.checkpoint import load_checkpoint, read_checkpoint
 from ..text import LetterTokenizer, Tokenizer
 from .arithmetic import Arrays, Formula, Remembering, evaluated, helpers_written, number, written
-from .formulas import formulas_of
+from .formulas import Formulas, formulas_of
 from .labels import translator
 from .names import WHAT
 from .small import CONFIGS
@@ -120,6 +120,8 @@ def answer(args: argparse.Namespace) -> Iterator[str]:
 
 def loaded(args: argparse.Namespace, say: Say) -> tuple[LanguageModel, Tokenizer, str]:
     """The model, its tokenizer, and a sentence that says which model it is."""
+    model: LanguageModel
+    tokenizer: Tokenizer
     if args.checkpoint is None:
         if args.seed < 0:
             raise ValueError(f"--seed must be at least 0, got {args.seed}")
@@ -182,7 +184,7 @@ def listed(look: Look) -> Iterator[str]:
         yield f"{name:{width}}  {shape_of(look, name, axes_of(formulas, name, weight.shape))}"
 
 
-def axes_of(formulas, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+def axes_of(formulas: Formulas, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
     """The letters of a tensor's axes: those of its formula, or i, j, k where it has none."""
     either = formulas.get(name) or {"value": None, "gradient": None}
     formula = either["value"] or either["gradient"]
@@ -255,8 +257,8 @@ def equations(formula: Formula, say: Say) -> Iterator[str]:
     for n, (path, expression) in enumerate(formula.paths.items()):
         start = f"{formula.cell} = " if n == 0 else " " * len(formula.cell) + " + "
         yield f"{start}{expression.equation}" + (f"   ({said_path(path, say)})" if path else "")
-    for helper, (index, expression) in formula.helpers.items():
-        yield f"  {helper}[{', '.join(index)}] = {expression.equation}"
+    for name, helper in formula.helpers.items():
+        yield f"  {name}[{', '.join(helper.index)}] = {helper.expression.equation}"
     texts = {
         "gradient": "the gradient of {name}",
         "ids": "the tokens that are read, by their numbers",

@@ -19,7 +19,7 @@ JSON (`as_json`) each expression is a tree of lists; the page evaluates the same
 
 import ast
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -47,6 +47,7 @@ def softplus(x: float) -> float:
     return max(x, 0) + math.log1p(exponential(-abs(x)))  # log(1 + exp(x)), whose exp would overflow
 
 
+FUNCTIONS: dict[str, Callable[[float], float]]
 FUNCTIONS = {"exp": exponential, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh, "sin": math.sin, "cos": math.cos,
              "sigmoid": sigmoid, "softplus": softplus}  # fmt: skip
 
@@ -56,7 +57,8 @@ class Expression(NamedTuple):
     equation: str  # as the book writes it: sum_c x[n, c] W[o, c]
 
 
-class Helper(NamedTuple):
+@dataclass(frozen=True)
+class Helper:
     index: tuple[str, ...]
     expression: Expression
 
@@ -107,7 +109,8 @@ def formula(
     Raises ValueError, with the text, where it holds something else than the module's list, or a name that nobody defines.
     """
     index = parsed_cell(cell)[1]
-    helper_cells = {text: parsed_cell(text) for text in (helpers or {})}
+    helpers = helpers or {}
+    helper_cells = {text: parsed_cell(text) for text in helpers}
     known = Names(dict(sizes), dict(constants or {}), {*operands, *(name for name, _ in helper_cells.values())})
     made = {
         name: Helper(helper_index, expression(helpers[text], known, helper_index))
@@ -182,8 +185,8 @@ def tree_of(node: ast.AST, known: Names, index: tuple[str, ...]) -> Tree:
             return ["neg", tree(node.operand)]
         case ast.BinOp() if type(node.op) in OPERATORS:
             return [OPERATORS[type(node.op)], tree(node.left), tree(node.right)]
-        case ast.IfExp(test=ast.Compare(ops=[comparison], comparators=[right])) if type(comparison) in COMPARISONS:
-            condition = [COMPARISONS[type(comparison)], tree(node.test.left), tree(right)]
+        case ast.IfExp(test=ast.Compare(left, [comparison], [right])) if type(comparison) in COMPARISONS:
+            condition = [COMPARISONS[type(comparison)], tree(left), tree(right)]
             return ["if", condition, tree(node.body), tree(node.orelse)]
         case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=over), body]) if function in OVER and over in known.sizes:
             return [function, over, tree(body, (over,))]
@@ -212,14 +215,14 @@ def equation_of(node: ast.AST) -> tuple[str, int]:
             return f"-{at_least(node.operand, 3)}", 2
         case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=over), body]) if function in OVER:
             return f"{function}_{over} {at_least(body, 2)}", 1
-        case ast.Call():
-            return f"{node.func.id}({equation_of(node.args[0])[0]})", 4
+        case ast.Call(func=ast.Name(id=function)):
+            return f"{function}({equation_of(node.args[0])[0]})", 4
         case ast.IfExp():
             return f"({equation_of(node.body)[0]} if {equation_of(node.test)[0]} else {equation_of(node.orelse)[0]})", 4
         case ast.Compare(ops=[comparison], comparators=[right]):
             return f"{equation_of(node.left)[0]} {COMPARISONS[type(comparison)]} {equation_of(right)[0]}", 1
-        case ast.Subscript():
-            return f"{node.value.id}[{', '.join(equation_of(part)[0] for part in indices(node))}]", 4
+        case ast.Subscript(value=ast.Name(id=name)):
+            return f"{name}[{', '.join(equation_of(part)[0] for part in indices(node))}]", 4
         case ast.Name(id="inf"):
             return "∞", 4
     return ast.unparse(node), 4
@@ -459,7 +462,7 @@ def numbers_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: A
 def sum_of(body: Tree, places: list[dict], formula: Formula, arrays: Arrays, digits: int) -> tuple[str, int]:
     """The terms of a sum; of many, the largest, in their order, and what the others come to."""
     values = [value_of(body, place, formula, arrays) for place in places]
-    shown = range(len(places))
+    shown: Sequence[int] = range(len(places))
     if len(places) > SHOWN:
         largest = sorted(shown, key=lambda n: -abs(values[n]) if values[n] == values[n] else -math.inf)  # sorted is stable
         shown = sorted(largest[: SHOWN - 2])

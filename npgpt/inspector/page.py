@@ -217,9 +217,9 @@ def drawn_letters(recording: Recording) -> Array:
 
 def comparison(a: Recording, b: Recording) -> dict:
     """Where two runs part, and how far they are apart. A difference that is infinite is None in JSON."""
-    first, table = first_parting(a, b), differences(a, b)
-    if first is not None:
-        first = first._asdict() | {"difference": first.difference if math.isfinite(first.difference) else None}
+    parting, table, first = first_parting(a, b), differences(a, b), None
+    if parting is not None:
+        first = parting._asdict() | {"difference": parting.difference if math.isfinite(parting.difference) else None}
     return {"first": first, "steps": table.steps, "tensors": table.tensors, "largest": array(table.largest)}
 
 
@@ -284,7 +284,7 @@ def largest(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 def costs(recording: Recording) -> dict[str, int]:
     """How many numbers each tensor is in the page, at one step."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for part in (TRACE, WEIGHTS):
         arrays = getattr(recording, part["values"])
         sizes |= {name: len(part) * math.prod(array.shape[1:]) for name, array in arrays.items()}

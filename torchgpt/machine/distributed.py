@@ -102,7 +102,7 @@ def distribute(model: "LanguageModel", ranks: Ranks, *, shard: bool = False) -> 
 
 @contextmanager
 def unsynchronized(model: Any) -> Iterator[None]:
-    """no_sync for a sharded model, whose class is torch's own (hence Any): gradients are kept whole and are not yet averaged."""
+    """no_sync for a sharded model (Any: torch changes its class): gradients are kept whole and are not yet averaged."""
     model.set_requires_gradient_sync(False)
     try:
         yield
