@@ -329,9 +329,8 @@ TURKISH = {
         "Bir hücrenin üzerine gelin ya da ok tuşlarıyla gezinin. Tıklamak ya da Enter o adıma götürür."
     ),
     # ---- view 4 (page/views/attention.js)
-    "dS[t, s] = P[t, s] × (dP[t, s] − mean[t])\nmean[t] = Σ_r P[t, r] dP[t, r]": (
-        "dS[t, s] = P[t, s] × (dP[t, s] − ortalama[t])\nortalama[t] = Σ_r P[t, r] dP[t, r]"
-    ),
+    "dS[t, s] = P[t, s] × (dP[t, s] − mean[t])": "dS[t, s] = P[t, s] × (dP[t, s] − ortalama[t])",
+    "mean[t] = Σ_r P[t, r] dP[t, r]": "ortalama[t] = Σ_r P[t, r] dP[t, r]",
     "Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   since Σ_s P[t, s] = 1": (
         "Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   çünkü Σ_s P[t, s] = 1"
     ),

@@ -362,7 +362,7 @@ TURKISH = {
         "sınama metni, zincirini bilene karakter başına {floor:.3f} bite mal olur"
     ),
     "pieces         different  of the text    pieces in it   nats a piece  bits a character: mean (lowest..highest)": (
-        "tokenler          farklı  metnin payı  içindeki token   tokende nat  karakter başına bit: ortalama (en az..en çok)"
+        "tokenler          farklı  metnin payı  içindeki token    tokende nat  karakter başına bit: ortalama (en az..en çok)"
     ),
     "{name}: of the {k} nearest of {count} tokens {first:.0f} % stay from 1 to 10 %, {second:.0f} % from 10 to 100 %; "
     "two seeds share {seeds:.0f} %, chance {chance:.0f} %": (

@@ -183,7 +183,7 @@ if (ATTENTIVE) {
     for (let r = 0; r <= t; r++) mean += P[t * T + r] * dP[t * T + r];
     const bracket = (x) => (x < 0 ? `(${number(x)})` : number(x));
     softmaxBack.replaceChildren(
-      html("p", {class: "formula"}, say("dS[t, s] = P[t, s] × (dP[t, s] − mean[t])\nmean[t] = Σ_r P[t, r] dP[t, r]")),
+      html("p", {class: "formula"}, say("dS[t, s] = P[t, s] × (dP[t, s] − mean[t])"), "\n", say("mean[t] = Σ_r P[t, r] dP[t, r]")),
       html("p", {}, say("The row's mean of dP, weighted by where it looks, is {x}. Only what is better or worse than the mean moves a score.", {x: number(mean)})),
       html("p", {class: "arithmetic"}, `${number(P[at])} × (${number(dP[at])} − ${bracket(mean)}) = `, html("b", {}, number(P[at] * (dP[at] - mean)))),
       html("p", {class: "note"}, say("recorded in the run: {x}", {x: number(part("scores", "gradient")[at])})));
