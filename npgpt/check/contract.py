@@ -27,16 +27,16 @@ def contract_checks(pair: Pair, rng: np.random.Generator) -> Iterator[Check]:
     yield output_check(pair, y)
 
     values = inputs.copies()
-    y, rest = pair.run_forward(values)
+    y, handed = pair.run_forward(values)
     dy = rng.standard_normal(y.shape).astype(y.dtype)  # random, never ones
     passed_dy = handed_over(dy)
-    gradients = pair.run_backward(passed_dy, rest)
+    gradients = pair.run_backward(passed_dy, handed)
     yield Check("backward runs", True, "on a random cotangent dy")
     yield number_check(inputs)
     yield Check("shapes", True, ", ".join(f"{name} {g.shape}" for name, g in zip(inputs.wanted, gradients, strict=True)))
     yield dtypes_check(inputs, gradients)
     changed_by_both = changed([*inputs.names, "dy"], [*inputs.values, dy], [*values, passed_dy])
-    again = pair.run_backward(handed_over(dy), rest)
+    again = pair.run_backward(handed_over(dy), handed)
     yield unchanged_check(inputs.wanted, changed_by_forward, changed_by_both, gradients, again)
 
 
@@ -84,6 +84,10 @@ def unchanged_check(
     for function, name in (("forward", by_forward), ("backward", by_both)):
         if name:
             return Check("nothing changed", False, f"the {function} changes {name}{IN_PLACE}")
+    added = [name for name, first, second in zip(names, gradients, again, strict=True) if doubled(first, second)]
+    if added:
+        message = "are twice as large when the backward runs again: it adds to what the last run left"
+        return Check("nothing changed", False, f"the gradients {', '.join(added)} {message}. Start each run from zeros.")
     for name, first, second in zip(names, gradients, again, strict=True):
         wrong = ~(np.abs(second - first) <= EPS_FACTOR * eps_of(first) * np.abs(first).max())
         if wrong.any() and np.isfinite(first).all():
@@ -91,6 +95,10 @@ def unchanged_check(
             message = f"the backward gives other gradients when it runs again on the same cache: {numbers}"
             return Check("nothing changed", False, f"{message}{IN_PLACE}")
     return Check("nothing changed", True, "inputs, dy and cache are as they were")
+
+
+def doubled(first: Array, second: Array) -> bool:
+    return bool(first.any() and np.abs(second - 2 * first).max() <= EPS_FACTOR * eps_of(first) * np.abs(first).max())
 
 
 def changed(names: Sequence[str], before: Sequence, after: Sequence) -> str | None:

@@ -23,7 +23,9 @@ def without_partial(function: Callable) -> Callable:
 
 
 def gradient_name(name: str) -> str:
-    return f"d({name})" if " " in name else f"d{name}"
+    """dx, d(input 2), layers[0].dW."""
+    owner, dot, last = name.rpartition(".")
+    return f"d({name})" if " " in name else f"{owner}{dot}d{last}"
 
 
 def described_input(name: str, x) -> str:
