@@ -44,6 +44,7 @@ __all__ = [
     "WordTokenizer",
     "backend",
     "check_backward",
+    "check_layer",
     "clip_grad_norm",
     "cosine_schedule",
     "detokenize",
@@ -74,9 +75,9 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """check_backward on first use: it needs modules that `import npgpt` should not have to pay for."""
-    if name == "check_backward":
-        from .check import check_backward
+    """The grader on first use: it needs modules that `import npgpt` should not have to pay for."""
+    if name in ("check_backward", "check_layer"):
+        from . import check
 
-        return check_backward
+        return getattr(check, name)
     raise AttributeError(f"module 'npgpt' has no attribute {name!r}")

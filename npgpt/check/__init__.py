@@ -20,6 +20,7 @@ Importing npgpt does not import this; `npgpt.check_backward` does on first use.
 
 from .diagnose import Mistake
 from .grader import check_backward
+from .layer import check_layer
 from .verdict import Check, Verdict
 
-__all__ = ["Check", "Mistake", "Verdict", "check_backward"]
+__all__ = ["Check", "Mistake", "Verdict", "check_backward", "check_layer"]

@@ -83,10 +83,12 @@ def handed_over(dy: Array) -> Array:
     return dy.copy()
 
 
-def called(function: Callable, role: str, *arguments):
+def called(function: Callable, role: str, *arguments, **options):
     """function(*arguments); an exception in it becomes a failed check that says which, and in which line."""
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
+    except Stopped:  # a layer's own method has been called, inside
+        raise
     except Exception as error:
         unwritten = str(error) if role == "backward" and isinstance(error, NotImplementedError) else None
         text = described(error, function)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .calling import Pair, handed_over
-from .inputs import Inputs
+from .inputs import Inputs, is_floating
 from .rounding import EPS_FACTOR, eps_of
 from .verdict import Check, Stopped
 from .wording import LIKELY, described_input, element
@@ -56,8 +56,10 @@ def output_check(pair: Pair, y: Array) -> Check:
 
 def number_check(inputs: Inputs) -> Check:
     """That of a backward whose gradients have been taken."""
-    without = [name for i, name in enumerate(inputs.names) if i not in inputs.places]
+    without = [name for i, name in enumerate(inputs.names) if not is_floating(inputs.values[i])]
+    told = [name for i, name in enumerate(inputs.names) if i in inputs.without_gradient and is_floating(inputs.values[i])]
     left_out = f"; none for {', '.join(without)}, which holds no floats" if without else ""
+    left_out += f"; none asked for {', '.join(told)}" if told else ""
     return Check("number of gradients", True, f"{len(inputs.wanted)} ({', '.join(inputs.wanted)}){left_out}")
 
 

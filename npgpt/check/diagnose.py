@@ -78,9 +78,12 @@ def of_parts(wrong: Array, right: Array, fits: Callable[[Array], bool], in_rows:
         yield from _multiples_in_rows(wrong, right, in_rows, fits)
 
 
-def fitter(wrong: Array, right: Array) -> Callable[[Array], bool]:
-    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?"""
-    tolerance = 8 * np.sqrt(np.finfo(wrong.dtype).eps)
+def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Callable[[Array], bool]:
+    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?
+
+    tolerance : where fewer digits are enough, what may be off, as a part of the whole.
+    """
+    tolerance = max(tolerance, 8 * np.sqrt(np.finfo(wrong.dtype).eps))
     finite = np.isfinite(wrong)
     scale = np.linalg.norm(wrong[finite])
     same_places = np.array_equal(finite, np.isfinite(right))

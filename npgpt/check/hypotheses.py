@@ -33,6 +33,7 @@ class Evidence:
     wrong: Array
     right: Array
     measured: dict[int, Columns | None]  # at the trial's inputs, of each gradient that has been asked for: shared
+    tolerance: float = 0.0  # of a prediction, where that is more than half of the digits
 
     def __post_init__(self):
         pair = self.trial.pair
@@ -41,11 +42,11 @@ class Evidence:
         self.y = self.trial.y if len(pair.shapes) == 1 else None  # with its axes
         self.dy = self.trial.dy
         self.elements = self.truth.of[self.i].elements
-        self.fits = fitter(self.in_its_precision(self.wrong), self.right)
+        self.fits = self.fitter(self.wrong, self.right)
 
-    def in_its_precision(self, gradient: Array) -> Array:
+    def fitter(self, wrong: Array, right: Array) -> Callable[[Array], bool]:
         """Half of the digits of what the forward computes in must fit."""
-        return gradient.astype(np.float32) if self.trial.eps > EPS else gradient
+        return fitter(wrong.astype(np.float32) if self.trial.eps > EPS else wrong, right, self.tolerance)
 
     def columns(self, i: int | None = None, values: list | None = None) -> Columns | None:
         """Of the i-th gradient's input (the wrong one's), at the trial's inputs or others; None where there are too many."""
@@ -110,8 +111,13 @@ def dy_itself(evidence: Evidence) -> Iterator[Mistake]:
 def diagonal_alone(evidence: Evidence) -> Iterator[Mistake]:
     columns = evidence.columns()
     if columns and evidence.dy.shape == evidence.x.shape and evidence.fits(columns.diagonal(evidence.dy)):
-        each = "each output's dependence on the input in its own place alone (of a softmax: p (1 - p) dp)"
-        yield Mistake("diagonal", f"{each}; the Jacobian's other elements are missing")
+        yield DIAGONAL
+
+
+DIAGONAL = Mistake(
+    "diagonal",
+    "each output's dependence on the input in its own place alone (of a softmax: p (1 - p) dp); the rest of the Jacobian is missing",
+)
 
 
 def is_elementwise(evidence: Evidence) -> bool:
@@ -308,16 +314,12 @@ class FirstRow:
         return true is not None and bool(np.abs(self.got(i) - true).max() > digits * max(np.abs(true).max(), np.abs(self.got(i)).max()))
 
     def fits(self, i: int) -> Callable[[Array], bool]:
-        return fitter(self.evidence.in_its_precision(self.got(i)), self.true(i))
+        return self.evidence.fitter(self.got(i), self.true(i))
 
     def biases(self) -> Iterator[int]:
-        """Inputs of which each element goes into one output of the first row alone, as what is added before the last function."""
+        """Inputs with an element for each output of a row, and a wrong gradient: such as what is added before the last function."""
         for j, x in enumerate(self.evidence.inputs.floats):
-            columns = self.evidence.columns(j)
-            if x.size != self.size or columns is None or self.evidence.y is None:
-                continue
-            jacobian = self.jacobian(columns)
-            if np.abs(jacobian - np.diag(jacobian.diagonal())).max() <= 1e-6 * np.abs(jacobian).max():
+            if self.evidence.y is not None and x.size == self.size == x.shape[-1] and self.is_wrong(j):
                 yield j
 
     def jacobian(self, columns: Columns) -> Array:
@@ -326,36 +328,24 @@ class FirstRow:
         outputs.reshape(self.size, -1)[:, : self.size] = np.eye(self.size)
         return np.array([columns.gradient(each) for each in outputs]).T
 
-    def times(self, factor: Array) -> Array:
-        """The cotangent with each element of the row multiplied."""
-        dy = self.dy.copy()
-        dy.flat[: self.size] *= factor
-        return dy
-
 
 def last_derivative(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
-    """y = f(... + b): f' left out, or taken at y."""
+    """y = f(... + b). In the first row b's gradient is f'(.)^T dy: dy itself where f' is left out, or f' where it is not due."""
+    dy = row.dy.flat[: row.size]
     for j in row.biases():
         place = evidence.inputs.places[j]
-        slope = row.jacobian(evidence.columns(j)).diagonal()  # f'
-        alone = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
-        bias = evidence.inputs.values[place]
-        fits, columns = row.fits(evidence.i), evidence.columns()
-        safe = np.where(slope == 0, 1, slope)
-        if fits(columns.gradient(row.times(1 / safe))) or (slope == 0).any() and fits(of_the_line(evidence, row, place)):
+        fits, slope = row.fits(j), row.jacobian(evidence.columns(j))  # (row, row)
+        nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
+        there = {**nothing, place: np.float64(evidence.y).flat[: row.size].reshape(evidence.inputs.values[place].shape)}
+        at_y = row.jacobian(evidence.columns(j, evidence.values_with(there)))
+        if fits(dy):
             yield Mistake("derivative missing", "the derivative of the last function, f'(x), is missing: dy goes past it")
-            return
-        there = {**alone, place: np.float64(evidence.y).flat[: row.size].reshape(bias.shape)}
-        at_y = row.jacobian(evidence.columns(j, evidence.values_with(there))).diagonal()
-        if fits(columns.gradient(row.times(at_y / safe))):
+        elif fits(slope.diagonal() * dy):
+            yield DIAGONAL
+        elif fits(at_y @ dy):
             yield AT_THE_OUTPUT
-            return
-
-
-def of_the_line(evidence: Evidence, row: FirstRow, bias_place: int) -> Array:
-    """The gradient where the bias has lifted every element of a ReLU above 0."""
-    lifted = evidence.values_with({bias_place: evidence.inputs.values[bias_place] + 1e3})
-    return evidence.columns(values=lifted).gradient(row.dy)
+        elif fits(at_y.diagonal() * dy):
+            yield Mistake(AT_THE_OUTPUT.kind, f"{AT_THE_OUTPUT.text}; and of its Jacobian only the diagonal")
 
 
 def gates(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:

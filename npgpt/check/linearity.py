@@ -52,35 +52,27 @@ def linearity_check(trial: Trial, rng: np.random.Generator) -> tuple[Check, Mist
 
 def clipped(trial: Trial) -> Mistake | None:
     """A clip: linear where dy is small, and for a large dy a gradient that stays below the line (dy used twice would rise above)."""
-    dy, names = trial.dy, trial.pair.inputs.wanted
-    small, smaller = (of_a_multiple(trial, power) for power in (SMALL, SMALL - 1))
-    large, larger = (of_a_multiple(trial, power) for power in (20, 21))
-    for name, a, b, c, d in zip(names, small, smaller, large, larger, strict=True):
-        natural = np.abs(a).max()
-        linear = np.abs(a - b).max() <= 1e-6 * natural and natural > 0
-        if not linear or not np.isfinite(d).all() or not 0 < np.linalg.norm(d) < 0.75 * np.linalg.norm(c) < 0.75 * np.linalg.norm(a):
-            continue
-        of_large = np.abs(c) * 2.0**20
-        at_the_most = np.isclose(of_large, of_large.max(), rtol=1e-9)
-        if at_the_most.sum() > max(1, c.size // 8):
-            how = f"no element of {name} exceeds {of_large.max():.6g}"
-        elif six_digits_agree(c, d * 2):
-            how = f"{name} stops growing" + (", in its direction" if parallel(a, c) else "")
-        else:
-            how = f"{name} falls behind dy"
-        largest = np.abs(dy).max() * 2.0**20
-        return Mistake("clip", f"something is clipped inside: for a dy of up to {largest:.2g}, {how}. Clip after the backward, not in it")
-    return None
+    small, smaller, large, larger = (of_a_multiple(trial, power) for power in (SMALL, SMALL - 1, LARGE, LARGE + 1))
+    behind, limits = [], []
+    for name, a, b, c, d in zip(trial.pair.inputs.wanted, small, smaller, large, larger, strict=True):
+        linear = a.any() and np.abs(a - b).max() <= 1e-6 * np.abs(a).max()
+        sizes = [float(np.linalg.norm(x)) for x in (a, c, d)]
+        if linear and np.isfinite(sizes).all() and 0 < sizes[2] < 0.75 * sizes[1] < 0.5625 * sizes[0]:
+            behind.append(name)
+            highest = np.abs(c).max()
+            if np.isclose(np.abs(c), highest, rtol=1e-9).sum() > max(1, c.size // 8):
+                limits.append(f"no element of {name} exceeds {highest * 2.0**LARGE:.6g}")
+    if not behind:
+        return None
+    how = limits[0] if limits else f"{', '.join(behind[:4])}{', ...' if len(behind) > 4 else ''} stop growing"
+    largest = f"{np.abs(trial.dy).max() * 2.0**LARGE:.2g}"
+    return Mistake("clip", f"something is clipped inside: for a dy of up to {largest}, {how}. Clip after the backward, not in it")
 
 
-SMALL = -30  # as a power of two: a dy for which no clip does anything
+SMALL, LARGE = -30, 20  # powers of two: a dy for which no clip does anything, and one for which every clip does
 
 
 def of_a_multiple(trial: Trial, power: int) -> list[Array]:
     """The gradients of 2^power dy, divided by 2^power."""
     factor = 2.0**power
     return [g / factor for g in trial.pair.gradients(factor * trial.dy)]
-
-
-def parallel(a: Array, b: Array) -> bool:
-    return bool(abs((a * b).sum()) > (1 - 1e-6) * np.linalg.norm(a) * np.linalg.norm(b))

@@ -6,6 +6,8 @@ _GRADIENTS = (
 ).split()
 TARGETS = {"target", "targets", "label", "labels", "ytrue", "truth", "groundtruth", "y", "t"}
 RATES = {"lr", "learningrate", "learnrate", "eta", "stepsize"}
+FLAGS = {"training", "train", "istraining", "istrain", "trainmode"}
+DERIVATIVE_FLAGS = {"derivative", "deriv", "derivate", "prime", "grad", "gradient", "diff"}
 CACHES = {"cache", "caches", "ctx", "context", "saved"}
 
 

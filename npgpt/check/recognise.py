@@ -8,15 +8,16 @@ recognised, what can be said about the place.
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .columns import Columns
-from .diagnose import Mistake, fitter, of_parts, of_the_whole
+from .diagnose import Mistake, of_parts, of_the_whole
 from .hypotheses import Evidence, hypotheses
 from .inputs import Inputs
-from .rounding import EPS, Trial, six_digits_agree
+from .rounding import Trial, six_digits_agree
 from .truth import Truth
 from .wording import PRECISION
 
@@ -35,23 +36,28 @@ def recognised(
         return None, "a gradient where there is none: the output does not change with this input."
     if six_digits_agree(wrong, right):
         return None, PRECISION + "."
-    mistake = next(mistakes(trial, i, wrong, right, Evidence(trial, truth, i, wrong, right, measured)), None)
+    mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, measured)), None)
     return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text.rstrip('.')}."
 
 
-def mistakes(trial: Trial, i: int, wrong: Array, right: Array, evidence: Evidence) -> Iterator[Mistake]:
+def mistakes(evidence: Evidence) -> Iterator[Mistake]:
     """Whatever fits, what says most first."""
-    inputs, x = trial.pair.inputs, trial.pair.inputs.floats[i]
+    inputs, x, y = evidence.inputs, evidence.x, evidence.trial.y
+    wrong, right = evidence.wrong, evidence.right
     if right.size == x.size:
         wrong, right = wrong.reshape(x.shape), right.reshape(x.shape)
-    fits = fitter(evidence.in_its_precision(wrong), right)
-    yield from of_the_whole(wrong, right, fits, sizes(inputs, trial.y), {}, {})
+    fits = evidence.fitter(wrong, right)
+    yield from of_the_whole(wrong, right, fits, sizes(inputs, y), {}, {})
     yield from hypotheses(evidence)
-    yield from of_parts(wrong, right, fits, row_arrays(x, trial.y, right.shape))
+    yield from of_parts(wrong, right, fits, row_arrays(x, y, right.shape))
     digits = digits_that_agree(wrong, right)
     if digits >= 2:
-        formula = "the derivative of another formula (an approximation, another epsilon)"
-        yield Mistake("another formula", f"{digits} digits agree everywhere: {formula}")
+        yield Mistake("another formula", f"{digits} digits agree everywhere: {FORMULA}")
+    for mistake in hypotheses(replace(evidence, tolerance=5e-3)):
+        yield Mistake(mistake.kind, f"{mistake.text}. That explains all but the third digit; the rest may be {FORMULA}")
+
+
+FORMULA = "the derivative of another formula (an approximation, another epsilon)"
 
 
 def digits_that_agree(wrong: Array, right: Array) -> int:

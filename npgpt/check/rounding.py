@@ -125,6 +125,8 @@ def nudged(x, rng: np.random.Generator, eps: float = EPS):
         return [nudged(each, rng, eps) for each in x]
     if isinstance(x, dict):
         return {key: nudged(each, rng, eps) for key, each in x.items()}
+    if hasattr(x, "nudged"):  # a layer that has run
+        return x.nudged(lambda each: nudged(each, rng, eps))
     if isinstance(x, float | np.floating) or is_floating(x):
         near = x * (1 + rng.uniform(-2 * eps, 2 * eps, np.shape(x)))
         return np.asarray(near) if isinstance(x, np.ndarray) else near  # the product of arrays without axes is a scalar

@@ -7,7 +7,10 @@ import numpy as np
 from numpy import ndarray as Array
 
 LIKELY = "\nLikely mistake: "
-PRECISION = "precision, since 6 digits agree: a float32 on the way, or large numbers subtracted from each other"
+PRECISION = (
+    "precision, since 6 digits agree: a float32 on the way, large numbers subtracted from each other, or an epsilon that the "
+    "forward does not have"
+)
 
 
 def function_name(function: Callable) -> str:

@@ -1,0 +1,89 @@
+"""Fresh copies of a layer, so that no run knows of another: with other parameters, gradients of zeros, and the same dropout mask.
+
+deepcopy's memo does the exchange: told that the copy of this array is that one, it puts that one wherever this one stood, in
+attributes, dicts, lists and tuples alike.
+"""
+
+import contextlib
+import copy
+import random
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy import ndarray as Array
+
+from .names import FLAGS, plain
+from .parameters import floats_in, inside, put, walk
+
+
+class Copies:
+    """Of one layer as it is before any run."""
+
+    def __init__(self, layer, training: bool | None):
+        self.original = copied(layer)
+        if training is not None:
+            for path, value, _ in list(walk(self.original)):
+                if isinstance(path[-1], str) and plain(path[-1]) in FLAGS and isinstance(value, bool):
+                    put(self.original, path, training)
+
+    def fresh(self, exchanged: Mapping[int, Array] | None = None):
+        """A copy; exchanged: the id of an array of the original -> what stands in its place."""
+        return copied(self.original, exchanged)
+
+    def views_of(self, array: Array, new: Array) -> dict[int, Array]:
+        """The layer's other views of that array's memory -> the same views of the new one."""
+        views = {}
+        for x in floats_in(self.original).values():
+            if x is not array and np.may_share_memory(x, array) and np.shares_memory(x, array):
+                if not (array.flags.c_contiguous and new.flags.c_contiguous):
+                    raise TypeError("a parameter shares memory with another array of the layer, and neither is whole")
+                offset = (x.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // x.itemsize
+                strides = tuple(step // x.itemsize * new.itemsize for step in x.strides)
+                views[id(x)] = np.ndarray(x.shape, new.dtype, new.data, offset * new.itemsize, strides)
+        return views
+
+    def keep_what_the_first_forward_made(self, once, twice) -> None:
+        """Of a layer that makes its weights in its first forward: once and twice are copies after one forward and after two.
+
+        What the second forward changes is no weight, so it is set back to what the original has.
+        """
+        before, self.original = self.original, once
+        set_back(before, once, twice)
+
+
+def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
+    """In `once`, everything that `twice` has otherwise: to its value before, or where it had none, by as much as it has changed."""
+    had, later = dict(inside(before)), dict(inside(twice))
+    for step, value in list(inside(once)):
+        old, new = had.get(step), later.get(step)
+        if type(new) is not type(value) or id(value) in seen:
+            continue
+        if isinstance(value, list) and len(value) != len(new):
+            put(once, (step,), value[: max(0, 2 * len(value) - len(new))] if old is None else copy.deepcopy(old))
+        elif type(value) is int and value != new:
+            put(once, (step,), 2 * value - new if old is None else old)
+        elif isinstance(value, np.ndarray | float | np.generic) and not np.array_equal(value, new):
+            put(once, (step,), value if old is None else copy.deepcopy(old))
+        else:
+            set_back(old, value, new, seen | {id(value)})
+
+
+def copied(layer, exchanged: Mapping[int, Array] | None = None):
+    try:
+        return copy.deepcopy(layer, dict(exchanged or {}))
+    except Exception as error:
+        message = f"{type(layer).__name__} cannot be copied ({type(error).__name__}: {error}), and every run needs a copy"
+        raise TypeError(f"{message}: take out what cannot (an open file, a lock, a generator)") from error
+
+
+@contextlib.contextmanager
+def the_same_random_numbers() -> Iterator[None]:
+    """Whatever np.random and random give inside is the same each time; outside nothing changes."""
+    states = np.random.get_state(), random.getstate()
+    np.random.seed(0)
+    random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
