@@ -63,9 +63,9 @@ def likely_mistake_in(
         if hint:
             return mistake, hint if i == wrong[0] else f"(in {each.name}) {hint}"
         places.append(place_of(trial.pair.inputs, i, each.graded, right, len(comparisons) > len(wrong) == 1))
-    unknown = "none that is known (sign, factor, transpose, missing path, shift). "
-    place = next((place for place in places if place), "Compare code and derivation term by term.")
-    return None, f"{unknown}{place[0].upper()}{place[1:]}" if places else ""
+    unknown = "none that is known (sign, factor, transpose, missing path, shift)"
+    place = next((place for place in places if place), "compare code and derivation term by term.")
+    return None, f"{unknown}; {place}" if places else ""
 
 
 def compared(trial: Trial, i: int, true: Measured) -> Comparison:

@@ -48,6 +48,7 @@ def likely_mistake(
     fits = fitter(wrong, right)
     hypotheses = itertools.chain(
         of_the_whole(wrong, right, fits, factors or {}, terms or {}, alternatives or {}),
+        rearranged(right, fits),
         of_parts(wrong, right, fits, in_rows or {}),
     )
     return next(hypotheses, None)
@@ -61,12 +62,11 @@ def of_the_whole(
     terms: Mapping[str, Array],
     alternatives: Mapping[str, tuple[str, Array]],
 ) -> Iterator[Mistake]:
-    """What one number, one term or one rearrangement explains everywhere."""
+    """What one number or one term explains everywhere."""
     yield from _broken(wrong, right)
     yield from _scaled(wrong, right, factors, fits)
     yield from _alternatives(alternatives, fits)
     yield from _terms(wrong, right, terms, fits)
-    yield from _rearranged(right, fits)
 
 
 def of_parts(wrong: Array, right: Array, fits: Callable[[Array], bool], in_rows: Mapping[str, Array]) -> Iterator[Mistake]:
@@ -161,7 +161,7 @@ def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iter
             yield Mistake("factor", f"{name} has a factor of {1 + a:.6g}")
 
 
-def _rearranged(right: Array, fits) -> Iterator[Mistake]:
+def rearranged(right: Array, fits: Callable[[Array], bool]) -> Iterator[Mistake]:
     for a, b in itertools.combinations(range(right.ndim), 2):
         swapped = right.swapaxes(a, b)
         if fits(swapped.reshape(right.shape)):

@@ -91,8 +91,10 @@ def hypotheses(evidence: Evidence) -> Iterator[Mistake]:
         dy_moved,
         gradient_moved,
         steps_left_out,
+        softmax_inside,
         one_row,
         missing_paths,
+        gates_of_the_second_step,
     ):
         try:
             yield from hypothesis(evidence)
@@ -283,22 +285,36 @@ def without(x: Array, axis: int, edge: int) -> Array:
 
 def one_row(evidence: Evidence) -> Iterator[Mistake]:
     """What the gradients of the first row's loss say, where they are wrong too."""
-    row = FirstRow(evidence)
+    row = Row(evidence)
     if row.is_wrong(evidence.i):
         yield from last_derivative(evidence, row)
-        yield from gates(evidence, row)
+        yield from gates(evidence, row, all_of_them=True)
         yield from previous_step(evidence, row)
+        return
+    for number in range(1, min(4, evidence.dy.size // row.size)):  # all of a ReLU's row may be above 0
+        yield from last_derivative(evidence, Row(evidence, number))
 
 
-class FirstRow:
-    """The backward's gradients and the true ones, under a cotangent on the first row of y alone."""
+def gates_of_the_second_step(evidence: Evidence) -> Iterator[Mistake]:
+    """A forget gate meets a cell of zeros in the first step: its gradient starts with the second."""
+    for axis in range(evidence.dy.ndim - 1 if evidence.y is not None else 0):
+        place = tuple(int(a == axis) for a in range(evidence.dy.ndim - 1))
+        if evidence.dy.shape[axis] > 1:
+            row = Row(evidence, int(np.ravel_multi_index(place, evidence.dy.shape[:-1])))
+            if row.is_wrong(evidence.i):
+                yield from gates(evidence, row, all_of_them=False)
 
-    def __init__(self, evidence: Evidence):
+
+class Row:
+    """The backward's gradients and the true ones, under a cotangent on one row of y alone: the first, or another."""
+
+    def __init__(self, evidence: Evidence, number: int = 0):
         self.evidence = evidence
         shape = evidence.pair.shapes[0]
         self.size = shape[-1] if shape else 1
+        self.outputs = slice(number * self.size, (number + 1) * self.size)  # in y, flat
         self.dy = np.zeros_like(evidence.dy)
-        self.dy.flat[: self.size] = evidence.dy.flat[: self.size]
+        self.dy.flat[self.outputs] = evidence.dy.flat[self.outputs]
         self.claimed = evidence.pair.gradients(self.dy)
 
     def true(self, i: int) -> Array | None:
@@ -323,20 +339,20 @@ class FirstRow:
                 yield j
 
     def jacobian(self, columns: Columns) -> Array:
-        """(n, row): of each output of the first row along each element."""
+        """(n, row): of each output of the row along each element."""
         outputs = np.zeros((self.size, *self.dy.shape))
-        outputs.reshape(self.size, -1)[:, : self.size] = np.eye(self.size)
+        outputs.reshape(self.size, -1)[:, self.outputs] = np.eye(self.size)
         return np.array([columns.gradient(each) for each in outputs]).T
 
 
-def last_derivative(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
+def last_derivative(evidence: Evidence, row: Row) -> Iterator[Mistake]:
     """y = f(... + b). In the first row b's gradient is f'(.)^T dy: dy itself where f' is left out, or f' where it is not due."""
-    dy = row.dy.flat[: row.size]
+    dy = row.dy.flat[row.outputs]
     for j in row.biases():
         place = evidence.inputs.places[j]
         fits, slope = row.fits(j), row.jacobian(evidence.columns(j))  # (row, row)
         nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
-        there = {**nothing, place: np.float64(evidence.y).flat[: row.size].reshape(evidence.inputs.values[place].shape)}
+        there = {**nothing, place: np.float64(evidence.y).flat[row.outputs].reshape(evidence.inputs.values[place].shape)}
         at_y = row.jacobian(evidence.columns(j, evidence.values_with(there)))
         if fits(dy):
             yield Mistake("derivative missing", "the derivative of the last function, f'(x), is missing: dy goes past it")
@@ -348,7 +364,41 @@ def last_derivative(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
             yield Mistake(AT_THE_OUTPUT.kind, f"{AT_THE_OUTPUT.text}; and of its Jacobian only the diagonal")
 
 
-def gates(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
+def softmax_inside(evidence: Evidence) -> Iterator[Mistake]:
+    """Attention: y = p v and p = softmax(q k^T). In one row of y dk is the outer product of dscores and q.
+
+    So the wrong dk shows what was taken for dscores = p (dp - sum(p dp)), and the derivative by v shows p. The row is the last
+    of the first sample, since a causal mask hides everything from the first.
+    """
+    if evidence.y is None or evidence.y.ndim < 2:
+        return
+    row = Row(evidence, evidence.y.shape[-2] - 1)
+    for j, v in enumerate(evidence.inputs.floats):
+        columns = evidence.columns(j)
+        if v.ndim < 2 or v.shape[-1] != row.size or columns is None or len(columns.elements) < v.size:
+            continue
+        sample = (0,) * (v.ndim - 2)
+        of_v = row.jacobian(columns).reshape(*v.shape, row.size)[sample]  # (S, D, row)
+        p = of_v[:, 0, 0]
+        if not np.allclose(of_v, p[:, None, None] * np.eye(row.size)) or not np.isclose(p.sum(), 1) or (p < 0).any():
+            continue
+        dp = v[sample] @ row.dy.flat[row.outputs]  # (S,)
+        taken = {"the diagonal alone, p (1 - p) dp": p * (1 - p) * dp, "p dp, without the sum over the row": p * dp, "dp itself": dp}
+        kinds = ("diagonal", "missing term", "derivative missing")
+        for i, k in enumerate(evidence.inputs.floats):
+            true = row.true(i)
+            if k.ndim != v.ndim or k.shape[-2] != len(p) or true is None or true.size < k.size or not row.is_wrong(i):
+                continue
+            true, got = true.reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
+            right = p * (dp - p @ dp)
+            for kind, (name, dscores) in zip(kinds, taken.items(), strict=True):
+                predicted = true * np.divide(dscores, right, out=np.zeros_like(right), where=right != 0)[:, None]
+                if fitter(got, true)(predicted):
+                    yield Mistake(kind, f"inside, the gradient of a softmax's scores is {name}")
+                    return
+
+
+def gates(evidence: Evidence, row: Row, all_of_them: bool) -> Iterator[Mistake]:
     """A sigmoid or a tanh somewhere inside whose derivative is left out, counts twice, or is taken at its output.
 
     Then wrong / right is 1 / f'(z) in an element that enters z linearly (a bias, a weight), and it moves with that element as
@@ -356,32 +406,45 @@ def gates(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
     value of z need be known.
     """
     true, got = row.true(evidence.i), row.got(evidence.i)
-    judged = np.abs(true) > 1e-6 * np.abs(true).max()
+    judged = np.abs(true) > 1e-6 * max(np.abs(true).max(), np.abs(got).max())
     places = np.flatnonzero(judged & (np.abs(got - true) > 1e-6 * np.abs(true)))
-    if not len(places):
-        return
-    found = {gate_at(evidence, row, int(place)) for place in places[:: max(1, len(places) // 3)][:3]}
-    if len(found) == 1 and None not in found:
-        kind, text = found.pop()
-        where = "" if len(places) == judged.sum() else f" (seen in {len(places)} of {len(true)} elements)"
-        yield Mistake(kind, text + where)
+    ratios = got[places] / true[places]
+    places = places[(ratios > 0) & (ratios < FLAT)]
+    some = 3 if all_of_them else 12  # after the first step what one gate does wrong is in the others too
+    nearest = np.argsort(np.abs(np.log(got[places] / true[places])))[:some]
+    found = [gate_at(evidence, row, int(place)) for place in places[nearest]]
+    named = [each for each in found if each is not None]
+    if named and len(set(named)) == 1 and (len(named) == len(found) or not all_of_them and len(named) > 1):
+        where = "" if len(places) == judged.sum() or not all_of_them else f" (in {len(places)} of {len(true)} elements)"
+        yield Mistake(named[0][0], named[0][1] + where)
 
 
-def gate_at(evidence: Evidence, row: FirstRow, k: int) -> tuple[str, str] | None:
-    """What the k-th measured element's ratio says as that element moves by -2, -1, 0, 1 and 2."""
-    ratio = {step: wrong_over_right(evidence, row, k, step) for step in (-2, -1, 0, 1, 2)}
+FLAT = 20.0  # where a gate is so flat, a sigmoid's derivative looks like a quarter of a tanh's
+
+
+def gate_at(evidence: Evidence, row: Row, k: int) -> tuple[str, str] | None:
+    """What the k-th measured element's ratio says as that element moves; None where it says nothing, or two things."""
+    for size in (1, 0.25, 4, 16, 64):  # a weight moves z by what it is multiplied with; too far, and all of them look alike
+        ratio = {step: wrong_over_right(evidence, row, k, size * step) for step in (-2, -1, 0, 1, 2)}
+        fitting = list(of_gates(ratio))
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else None
+    return None
+
+
+def of_gates(ratio: dict[int, float]) -> Iterator[tuple[str, str]]:
+    """The mistakes that give these ratios at -2, -1, 0, 1 and 2 steps."""
     for name, derivative, of_cosh in (("sigmoid", "s (1 - s)", lambda r: r - 2), ("tanh", "1 - t^2", lambda r: 2 * r - 1)):
         for kind, power, what in (("derivative missing", 1, "is missing"), ("double count", -1, "counts twice")):
             q = {step: of_cosh(r**power) for step, r in ratio.items()}
             once, twice = (q[1] + q[-1]) / (2 * q[0]), (q[2] + q[-2]) / (2 * q[0])
-            if once > 1 + 1e-4 and abs(twice - (2 * once**2 - 1)) <= 1e-5 * abs(twice):
-                return kind, f"the derivative of a {name}, {derivative}, {what}"
+            if 1.1 < once < 4 and abs(twice - (2 * once**2 - 1)) <= 1e-4 * (once - 1) ** 2:  # beyond any parabola
+                yield kind, f"the derivative of a {name}, {derivative}, {what}"
         if taken_at_its_output(name, ratio):
-            return AT_THE_OUTPUT.kind, f"the derivative of a {name} is taken at its output instead of its input: f'(f(z)), not f'(z)"
-    return None
+            yield AT_THE_OUTPUT.kind, f"the derivative of a {name} is taken at its output, not at its input: f'(f(z)), not f'(z)"
 
 
-def wrong_over_right(evidence: Evidence, row: FirstRow, k: int, step: float) -> float:
+def wrong_over_right(evidence: Evidence, row: Row, k: int, step: float) -> float:
     """The backward's gradient over the true one, in that element, where that element is larger by step."""
     place, element = evidence.inputs.places[evidence.i], int(evidence.elements[k])
     x = evidence.inputs.values[place].copy()
@@ -393,29 +456,37 @@ def wrong_over_right(evidence: Evidence, row: FirstRow, k: int, step: float) -> 
 
 
 def taken_at_its_output(name: str, ratio: dict[int, float]) -> bool:
-    """Whether some z gives f'(f(z + step)) / f'(z + step) for each step, as a bias moves z."""
+    """Whether some z and a give f'(f(z + a step)) / f'(z + a step) for each step."""
     f, slope = {"sigmoid": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))), "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2)}[name]
 
     def expected(z):
         return slope(f(z)) / slope(z)
 
-    z = np.linspace(-8, 8, 20001)
-    off = expected(z) - ratio[0]
-    for k in np.flatnonzero(off[:-1] * off[1:] <= 0):
-        low, high = z[k], z[k + 1]
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if (expected(middle) - ratio[0]) * (expected(low) - ratio[0]) > 0 else (low, middle)
-        if all(abs(expected(low + step) - r) <= 1e-5 * abs(r) for step, r in ratio.items()):
+    for z, moved in itertools.product(*(where(expected, ratio[step]) for step in (0, 1))):
+        if all(abs(expected(z + (moved - z) * step) - r) <= 1e-5 * abs(r) for step, r in ratio.items()) and abs(moved - z) > 0.1:
             return True
     return False
+
+
+def where(function: Callable, value: float) -> list[float]:
+    """The z between -8 and 8 at which the function has that value."""
+    z = np.linspace(-8, 8, 2001)
+    off = function(z) - value
+    found = []
+    for low, high in ((z[k], z[k + 1]) for k in np.flatnonzero(off[:-1] * off[1:] <= 0)):
+        rising = function(high) > value
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (low, middle) if (function(middle) > value) == rising else (middle, high)
+        found.append(low)
+    return found
 
 
 def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-def previous_step(evidence: Evidence, row: FirstRow) -> Iterator[Mistake]:
+def previous_step(evidence: Evidence, row: Row) -> Iterator[Mistake]:
     """A weight's gradient is the sum of products, dz[t] times what the weight met in step t. In the first step: of which vector?"""
     if evidence.x.ndim != 2 or evidence.right.size != evidence.x.size or evidence.y is None:
         return
@@ -451,7 +522,7 @@ def neighbours(x: Array, of_y: bool) -> Iterator[tuple[str, Array]]:
                 yield ", ".join(map(str, place)), x[place]
 
 
-def differentials(evidence: Evidence, row: FirstRow) -> Iterator[Array]:
+def differentials(evidence: Evidence, row: Row) -> Iterator[Array]:
     """Candidates for dz in the first step: the true gradients of vectors that are added to z."""
     for j, x in enumerate(evidence.inputs.floats):
         true = row.true(j)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .columns import Columns
-from .diagnose import Mistake, of_parts, of_the_whole
+from .diagnose import Mistake, of_parts, of_the_whole, rearranged
 from .hypotheses import Evidence, hypotheses
 from .inputs import Inputs
 from .rounding import Trial, six_digits_agree
@@ -49,6 +49,7 @@ def mistakes(evidence: Evidence) -> Iterator[Mistake]:
     fits = evidence.fitter(wrong, right)
     yield from of_the_whole(wrong, right, fits, sizes(inputs, y), {}, {})
     yield from hypotheses(evidence)
+    yield from rearranged(right, fits)
     yield from of_parts(wrong, right, fits, row_arrays(x, y, right.shape))
     digits = digits_that_agree(wrong, right)
     if digits >= 2:
