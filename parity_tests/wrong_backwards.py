@@ -13,6 +13,7 @@ X, DENSE = rng.standard_normal((B, T, C)), rng.standard_normal((5, C))
 W, BIAS = rng.standard_normal((C, H)), rng.standard_normal(H)
 WIDE = rng.standard_normal((C, C))
 QKV = tuple(rng.standard_normal((3, C, C)))
+HEADS = tuple(rng.standard_normal((3, B, C, H)))
 RNN = (X, W, rng.standard_normal((H, H)), BIAS)
 LSTM = (X, rng.standard_normal((C, 4 * H)), rng.standard_normal((H, 4 * H)), rng.standard_normal(4 * H))
 IDS, POOLED, TABLE = np.array([[0, 1, 1], [3, 1, 0]]), np.array([[0, 1, 1], [3, 2, 0]]), rng.standard_normal((5, C))
@@ -124,6 +125,22 @@ def residual(skip, branch):
         return skip * dy + branch * dz @ W.T, np.einsum("btc,btd->cd", x, dz)
 
     return forward, backward, (X, WIDE)
+
+
+def attention_of(softmax_gradient, causal):
+    """Of q, k and v themselves."""
+    mask = np.triu(np.ones((C, C), dtype=bool), k=1) & causal
+
+    def forward(q, k, v):
+        p = softmax(np.where(mask, -np.inf, q @ k.swapaxes(1, 2) / math.sqrt(H)))
+        return p @ v, (q, k, v, p)
+
+    def backward(dz, cache):
+        q, k, v, p = cache
+        dscores = softmax_gradient(dz @ v.swapaxes(1, 2), p) / math.sqrt(H)
+        return dscores @ k, dscores.swapaxes(1, 2) @ q, p.swapaxes(1, 2) @ dz
+
+    return forward, backward, HEADS
 
 
 def attention(of_q=1, of_k=1, of_v=1, softmax_gradient=softmax_backward):
@@ -320,7 +337,7 @@ def one(x):
     return np.ones_like(x)
 
 
-# What is right, and then what is wrong in one way: kind -> name -> pair. rank: in the order in which the issue names them.
+# What is right; and what is wrong in one way: kind -> name -> pair.
 
 RIGHT = {
     "dense tanh": dense(np.tanh, lambda z, y: 1 - y * y),
@@ -332,6 +349,7 @@ RIGHT = {
     "LayerNorm": layer_norm(),
     "residual": residual(1, 1),
     "attention": attention(),
+    "causal attention": attention_of(softmax_backward, causal=True),
     "embedding": embedding(added),
     "pooled embedding": embedding(added_one_by_one, POOLED, pooled=True),
     "cross-entropy": cross_entropy(),
@@ -365,6 +383,7 @@ MISTAKES = {
         "dense tanh": dense(np.tanh, lambda z, y: 1),
         "dense relu": dense(relu, lambda z, y: 1),
         "LSTM, i": lstm(i=one),
+        "LSTM, f": lstm(f=one),
         "LSTM, g": lstm(g=one),
         "LSTM, o": lstm(o=one),
         "RNN": rnn(slope=one),
@@ -372,6 +391,8 @@ MISTAKES = {
     "diagonal": {
         "softmax": softmax_layer(lambda dp, p: p * (1 - p) * dp),
         "softmax at the end": softmax_at_the_end(lambda dp, p: p * (1 - p) * dp),
+        "attention": attention_of(lambda dp, p: p * (1 - p) * dp, causal=False),
+        "causal attention": attention_of(lambda dp, p: p * (1 - p) * dp, causal=True),
     },
     "dy itself": {
         "softmax": softmax_layer(lambda dp, p: dp),
@@ -382,6 +403,7 @@ MISTAKES = {
         "sigmoid": elementwise(sigmoid, lambda x: sigmoid(sigmoid(x)) * (1 - sigmoid(sigmoid(x)))),
         "dense tanh": dense(np.tanh, lambda z, y: 1 - np.tanh(y) ** 2),
         "LSTM, i": lstm(i=lambda s: sigmoid_slope(sigmoid(s))),
+        "LSTM, f": lstm(f=lambda s: sigmoid_slope(sigmoid(s))),
         "LSTM, g": lstm(g=lambda t: tanh_slope(np.tanh(t))),
         "RNN": rnn(slope=lambda h: tanh_slope(np.tanh(h))),
     },

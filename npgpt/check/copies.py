@@ -20,35 +20,57 @@ class Copies:
     """Of one layer as it is before any run."""
 
     def __init__(self, layer, training: bool | None):
-        self.original = copied(layer)
+        self.set_original(copied(layer, with_views(shared_memory(layer), {})))
         if training is not None:
             for path, value, _ in list(walk(self.original)):
                 if isinstance(path[-1], str) and plain(path[-1]) in FLAGS and isinstance(value, bool):
                     put(self.original, path, training)
 
-    def fresh(self, exchanged: Mapping[int, Array] | None = None):
-        """A copy; exchanged: the id of an array of the original -> what stands in its place."""
-        return copied(self.original, exchanged)
+    def set_original(self, layer) -> None:
+        self.original, self.shared = layer, shared_memory(layer)
 
-    def views_of(self, array: Array, new: Array) -> dict[int, Array]:
-        """The layer's other views of that array's memory -> the same views of the new one."""
-        views = {}
-        for x in floats_in(self.original).values():
-            if x is not array and np.may_share_memory(x, array) and np.shares_memory(x, array):
-                if not (array.flags.c_contiguous and new.flags.c_contiguous):
-                    raise TypeError("a parameter shares memory with another array of the layer, and neither is whole")
-                offset = (x.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // x.itemsize
-                strides = tuple(step // x.itemsize * new.itemsize for step in x.strides)
-                views[id(x)] = np.ndarray(x.shape, new.dtype, new.data, offset * new.itemsize, strides)
-        return views
+    def fresh(self, exchanged: Mapping[int, Array]):
+        """A copy; exchanged: the id of an array of the original -> what stands in its place."""
+        return copied(self.original, with_views(self.shared, exchanged))
 
     def keep_what_the_first_forward_made(self, once, twice) -> None:
         """Of a layer that makes its weights in its first forward: once and twice are copies after one forward and after two.
 
         What the second forward changes is no weight, so it is set back to what the original has.
         """
-        before, self.original = self.original, once
-        set_back(before, once, twice)
+        set_back(self.original, once, twice)
+        self.set_original(once)
+
+
+def shared_memory(layer) -> list[tuple[Array, list[Array]]]:
+    """Arrays of the layer with their views that the layer holds too: W and W[:, :2]. A copy alone would part them."""
+    arrays = sorted({id(x): x for x in floats_in(layer).values()}.values(), key=lambda x: -x.nbytes)
+    owners: list[tuple[Array, list[Array]]] = []
+    for x in arrays:
+        owner = next((each for each in owners if np.may_share_memory(each[0], x) and np.shares_memory(each[0], x)), None)
+        if owner:
+            owner[1].append(x)
+        elif x.flags.c_contiguous:
+            owners.append((x, []))
+    return [each for each in owners if each[1]]
+
+
+def with_views(shared: list[tuple[Array, list[Array]]], exchanged: Mapping[int, Array]) -> dict[int, Array]:
+    """The exchange, and with it the same views of every new array."""
+    exchanged = dict(exchanged)
+    for owner, views in shared:
+        new = exchanged.get(id(owner))
+        if new is None:
+            new = owner.astype(np.result_type(owner, *[exchanged[id(x)] for x in views if id(x) in exchanged]))
+        new = exchanged[id(owner)] = np.ascontiguousarray(new)
+        for x in views:
+            offset = (x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // owner.itemsize
+            strides = tuple(step // x.itemsize * new.itemsize for step in x.strides)
+            view = np.ndarray(x.shape, new.dtype, new.data, offset * new.itemsize, strides)
+            if id(x) in exchanged:
+                view[...] = exchanged[id(x)]
+            exchanged[id(x)] = view
+    return exchanged
 
 
 def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
@@ -68,9 +90,9 @@ def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
             set_back(old, value, new, seen | {id(value)})
 
 
-def copied(layer, exchanged: Mapping[int, Array] | None = None):
+def copied(layer, exchanged: dict[int, Array]):
     try:
-        return copy.deepcopy(layer, dict(exchanged or {}))
+        return copy.deepcopy(layer, exchanged)
     except Exception as error:
         message = f"{type(layer).__name__} cannot be copied ({type(error).__name__}: {error}), and every run needs a copy"
         raise TypeError(f"{message}: take out what cannot (an open file, a lock, a generator)") from error

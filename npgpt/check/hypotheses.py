@@ -387,7 +387,7 @@ def softmax_inside(evidence: Evidence) -> Iterator[Mistake]:
         kinds = ("diagonal", "missing term", "derivative missing")
         for i, k in enumerate(evidence.inputs.floats):
             true = row.true(i)
-            if k.ndim != v.ndim or k.shape[-2] != len(p) or true is None or true.size < k.size or not row.is_wrong(i):
+            if i == j or k.ndim != v.ndim or k.shape[-2] != len(p) or true is None or true.size < k.size or not row.is_wrong(i):
                 continue
             true, got = true.reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
             right = p * (dp - p @ dp)
@@ -410,7 +410,7 @@ def gates(evidence: Evidence, row: Row, all_of_them: bool) -> Iterator[Mistake]:
     places = np.flatnonzero(judged & (np.abs(got - true) > 1e-6 * np.abs(true)))
     ratios = got[places] / true[places]
     places = places[(ratios > 0) & (ratios < FLAT)]
-    some = 3 if all_of_them else 12  # after the first step what one gate does wrong is in the others too
+    some = 3 if all_of_them else 8  # after the first step what one gate does wrong is in the others too
     nearest = np.argsort(np.abs(np.log(got[places] / true[places])))[:some]
     found = [gate_at(evidence, row, int(place)) for place in places[nearest]]
     named = [each for each in found if each is not None]
@@ -424,11 +424,16 @@ FLAT = 20.0  # where a gate is so flat, a sigmoid's derivative looks like a quar
 
 def gate_at(evidence: Evidence, row: Row, k: int) -> tuple[str, str] | None:
     """What the k-th measured element's ratio says as that element moves; None where it says nothing, or two things."""
-    for size in (1, 0.25, 4, 16, 64):  # a weight moves z by what it is multiplied with; too far, and all of them look alike
+    size = 1.0
+    for _ in range(3):
         ratio = {step: wrong_over_right(evidence, row, k, size * step) for step in (-2, -1, 0, 1, 2)}
         fitting = list(of_gates(ratio))
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
+        curved = abs(ratio[1] + ratio[-1] - 2 * ratio[0]) / abs(ratio[0])
+        if 0.2 < curved < 6:  # a weight moves z by what it is multiplied with: too far, and all of them look alike
+            return None
+        size *= 8 if curved < 0.2 else 0.25
     return None
 
 

@@ -118,8 +118,11 @@ def parameter_names(function: Callable) -> list[str]:
 
 def required_count(function: Callable) -> int | None:
     """How many positional arguments it must get; None where that is open (*args, some built-in functions)."""
-    parameters = parameters_of(function)
-    if not parameters or any(p.kind == p.VAR_POSITIONAL for p in parameters):
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return None
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
 

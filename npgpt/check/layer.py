@@ -289,17 +289,24 @@ def set_the_rate(runs: Runs, rate: float | None, cotangents: tuple) -> str:
         runs.rates = own
     if all(p.gradient for p in runs.parameters):
         return "the backward updates the weights too"
+    still = gradients_of(runs, tuple(0 * dy for dy in cotangents))[-len(runs.parameters) :]
+    moving = [p.name for p, x in zip(runs.parameters, still, strict=True) if p.gradient is None and x.any()]
+    if moving:
+        raise TypeError(f"the backward changes {moving[0]} {NO_GRADIENT}")
     if runs.calls.has_rate or runs.rates:
         once, rate = gradients_of(runs, cotangents), runs.rate
         runs.rate = rate / 2
         half, runs.rate = gradients_of(runs, cotangents), rate
         for p, a, b in zip(runs.parameters, once[-len(runs.parameters) :], half[-len(runs.parameters) :], strict=True):
             if p.gradient is None and np.abs(a - b).max() > 1e-6 * np.abs(a).max():
-                raise TypeError(
-                    f"the backward changes {p.name} by something else than learning rate times gradient (momentum, Adam, decay, a "
-                    "clip): switch that off, or say where the gradient is, parameters=..."
-                )
+                raise TypeError(f"the backward changes {p.name} {NO_GRADIENT}")
     return f"the backward updates the weights: each gradient is (before - after) / learning rate, at a rate of {runs.rate:g}"
+
+
+NO_GRADIENT = (
+    "by something else than learning rate times gradient (momentum, Adam, decay, a clip): switch that off, or say where the "
+    "gradient is, parameters=..."
+)
 
 
 def late_gradients(runs: Runs, cotangents: tuple) -> list[Check]:
@@ -367,8 +374,9 @@ def outputs_in_words(runs: Runs, run: Run) -> list[str]:
 def left_out(runs: Runs, stable: set[Path]) -> list[str]:
     """Arrays of the layer that y depends on and of which no gradient is known."""
     own = floats_in(runs.copies.original)
-    known = {id(x) for x in runs.originals()} | {id(x) for x in runs.templates}
-    paths = list({id(x): path for path, x in own.items() if path in stable and id(x) not in known}.values())
+    known = runs.originals()
+    others = {id(x): path for path, x in own.items() if path in stable and not any(np.shares_memory(x, each) for each in known)}
+    paths = list(others.values())
     public = [path for path in paths if not written(path[-1:]).startswith("_")]
     names = [written(path) for path in public if moves_y(runs, path)]
     if not names:

@@ -160,9 +160,13 @@ def inner(x) -> Path:
 def short_names(paths: list[Path]) -> list[str]:
     """The last step alone where that tells them apart, else the whole path. An array called data has its owner's name."""
     paths = [path[:-1] if path[-1] in VALUES[:-1] and len(path) > 1 else path for path in paths]
-    paths = [path[:-2] + path[-1:] if len(path) > 1 and is_params(path[-2]) and isinstance(path[-1], tuple) else path for path in paths]
+    paths = [path[:-2] + path[-1:] if len(path) > 1 and is_params(path[-2]) and is_key(path[-1]) else path for path in paths]
     last = [written(path[-1:]) for path in paths]
     return [written(path) if last.count(name) > 1 or name.startswith("[") else name for name, path in zip(last, paths, strict=True)]
+
+
+def is_key(step) -> bool:
+    return isinstance(step, tuple) and isinstance(step[0], str)
 
 
 def is_params(step) -> bool:

@@ -36,6 +36,13 @@ class Calls(NamedTuple):
         """The backward takes dy; else it gives the derivative, to be multiplied by dy."""
         return self.backward is None or bool(dys(self.sources))
 
+    def in_words(self, layer, inputs: list[str]) -> str:
+        """backward(dvalues = dy, y_true = y_true)"""
+        words = {"dy": "dy", "cache": "the cache", "rate": "a learning rate", "output": "y", "as told": "as told"}
+        names = [p.name for p in parameters_of(getattr(layer, self.backward))]
+        given = [f"{name} = {inputs[what[0]] if kind == 'input' else words[kind]}" for name, (kind, *what) in zip(names, self.sources, strict=False)]
+        return f"{self.backward}({', '.join(given)})"
+
     @property
     def has_rate(self) -> bool:
         return any(source[0] == "rate" for source in self.sources)

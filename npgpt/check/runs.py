@@ -79,7 +79,7 @@ class Runs:
         own = [x.copy() if self.updates else x for x in values[len(self.templates) :]]
         exchanged = self.zeros(own)
         for original, x in zip(self.originals(), own, strict=True):
-            exchanged |= {**self.copies.views_of(original, x), id(original): x}
+            exchanged[id(original)] = x
         layer = self.copies.fresh(exchanged)
         for path in self.rates:
             put(layer, path, self.rate)
@@ -123,8 +123,12 @@ class Runs:
         for kind, *what in self.calls.sources:
             one = {"cache": run.cache, "rate": rate, "as told": what[0] if what else None}
             arguments.append(given[kind][what[0]] if kind in given else one[kind])
-        with the_same_random_numbers():
-            return called(getattr(run.layer, self.calls.backward), "backward", *arguments)
+        try:
+            with the_same_random_numbers():
+                return called(getattr(run.layer, self.calls.backward), "backward", *arguments)
+        except Stopped as stopped:
+            text = f"{stopped}\n(called as {self.calls.in_words(run.layer, self.names)}; takes={{...}} says otherwise)"
+            raise Stopped(stopped.check.name, text, stopped.unwritten) from stopped
 
     # ------------------------------------------------------------------------------------------------------------- the gradients
 
@@ -138,7 +142,8 @@ class Runs:
         of_inputs = [self.of_input(i, run, returned) for i in self.graded()]
         for name, gradient in zip(inputs.wanted, [*of_inputs, *of_parameters], strict=True):
             if gradient is None:
-                raise Stopped("number of gradients", f"the backward neither returns {name} nor stores it")
+                hint = "where an input has none, say so: without_gradient=(...)"
+                raise Stopped("number of gradients", f"the backward neither returns {name} nor stores it; {hint}")
         if self.calls.takes_dy:
             return [*of_inputs, *of_parameters]
         return [times(dy_of(cotangents), np.asarray(gradient)) for gradient in (*of_inputs, *of_parameters)]
