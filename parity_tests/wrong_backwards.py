@@ -266,7 +266,13 @@ def rnn(carry=1, met=lambda h, t: h[t - 1] if t else 0 * h[0], slope=lambda h: 1
         dx, dWx, dWh, db, dh = np.zeros_like(x), 0 * Wx, 0 * Wh, 0 * Wh[0], 0
         for t in reversed(range(len(hs))):
             dz = np.clip((dy[:, t] + carry * dh) * slope(hs[t]), -clip, clip)
-            dx[:, t], dWx, dWh, db, dh = dz @ Wx.T, dWx + x[:, t].T @ dz, dWh + met(hs, t).T @ dz, db + dz.sum(axis=0), dz @ Wh.T
+            dx[:, t], dWx, dWh, db, dh = (
+                dz @ Wx.T,
+                dWx + x[:, t].T @ dz,
+                dWh + met(hs, t).T @ dz,
+                db + dz.sum(axis=0),
+                dz @ Wh.T,
+            )
         return dx, dWx, dWh, db
 
     return forward, backward, RNN
@@ -298,7 +304,7 @@ def lstm(i=sigmoid_slope, f=sigmoid_slope, g=tanh_slope, o=sigmoid_slope, met=No
         x, Wx, Wh, steps = cache
         dx, dWx, dWh, db, dh, dc = np.zeros_like(x), 0 * Wx, 0 * Wh, 0 * Wh[0], 0, 0
         for t in reversed(range(len(steps))):
-            h0, c0, i_, f_, g_, o_, c, h = steps[t]
+            h0, c0, i_, f_, g_, o_, c, _ = steps[t]
             dht = dy[:, t] + dh_back * dh
             dct = dc_back * dc + dht * o_ * (1 - np.tanh(c) ** 2)
             dz = np.hstack([dct * g_ * i(i_), dct * c0 * f(f_), dct * i_ * g(g_), dht * np.tanh(c) * o(o_)])

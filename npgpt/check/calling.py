@@ -29,7 +29,9 @@ class Pair:
     backward: Callable
     inputs: Inputs
     shapes: list[tuple[int, ...]] | None = None  # of the outputs at the first call; every later one has to give them again
-    blocked: dict[str, Callable] = field(default_factory=dict)  # the forward with one of its paths cut: nothing flows back there
+    blocked: dict[str, Callable] = field(
+        default_factory=dict
+    )  # the forward with one of its paths cut: nothing flows back there
 
     def in_float64(self) -> "Pair":
         return replace(self, inputs=self.inputs.in_float64())
@@ -83,17 +85,23 @@ def handed_over(dy: Array) -> Array:
     return dy.copy()
 
 
-def called(function: Callable, role: str, *arguments, **options):
-    """function(*arguments); an exception in it becomes a failed check that says which, and in which line."""
+A_PAIR = "called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) where there is no cache"
+
+
+def called(function: Callable, role: str, *arguments, how: str = A_PAIR, **options):
+    """function(*arguments, **options); an exception in it becomes a failed check that says which, and in which line.
+
+    how : they are called, in words, for where Python could not even call the function.
+    """
     try:
         return function(*arguments, **options)
-    except Stopped:  # a layer's own method has been called, inside
+    except Stopped:  # a layer's own method was called inside, and said so
         raise
     except Exception as error:
         unwritten = str(error) if role == "backward" and isinstance(error, NotImplementedError) else None
         text = described(error, function)
-        if "\nin line" not in text:  # Python could not even call it: too many arguments, say
-            text += "\n(called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) where there is no cache)"
+        if how and "\nin line" not in text:
+            text += f"\n({how})"
         raise Stopped(f"{role} runs", text, unwritten) from error
 
 

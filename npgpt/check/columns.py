@@ -1,7 +1,7 @@
 """The derivative of every output along single elements of one input, measured: the columns of the Jacobian.
 
-One forward pass (or a ladder of them) gives such a column whole. From the columns follows the true gradient of any loss on these
-outputs, so that a hypothesis such as "dy was read one step late" costs no further pass.
+One forward pass (or a ladder of them) gives such a column whole. From the columns follows the true gradient of any loss on
+these outputs, so that a hypothesis such as "dy was read one step late" costs no further pass.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .calling import Pair
-from .numerical import H, STEPS, extrapolate, ladder, ladder_steps, moved, one_hot
+from .numerical import STEPS, H, extrapolate, ladder, ladder_steps, moved, one_hot
 
 MOST_NUMBERS = 4_000_000  # that the columns of one input may hold
 

@@ -1,4 +1,4 @@
-"""Fresh copies of a layer, so that no run knows of another: with other parameters, gradients of zeros, and the same dropout mask.
+"""Fresh copies of a layer, so that no run knows of another: with other parameters, zeros for gradients, the same dropout mask.
 
 deepcopy's memo does the exchange: told that the copy of this array is that one, it puts that one wherever this one stood, in
 attributes, dicts, lists and tuples alike.
@@ -74,7 +74,7 @@ def with_views(shared: list[tuple[Array, list[Array]]], exchanged: Mapping[int, 
 
 
 def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
-    """In `once`, everything that `twice` has otherwise: to its value before, or where it had none, by as much as it has changed."""
+    """In `once`, all that `twice` has otherwise: to its value before, or where it had none, back by as much as it moved on."""
     had, later = dict(inside(before)), dict(inside(twice))
     for step, value in list(inside(once)):
         old, new = had.get(step), later.get(step)
@@ -101,11 +101,11 @@ def copied(layer, exchanged: dict[int, Array]):
 @contextlib.contextmanager
 def the_same_random_numbers() -> Iterator[None]:
     """Whatever np.random and random give inside is the same each time; outside nothing changes."""
-    states = np.random.get_state(), random.getstate()
-    np.random.seed(0)
+    states = np.random.get_state(), random.getstate()  # noqa: NPY002 (the generators that readers' layers use)
+    np.random.seed(0)  # noqa: NPY002
     random.seed(0)
     try:
         yield
     finally:
-        np.random.set_state(states[0])
+        np.random.set_state(states[0])  # noqa: NPY002
         random.setstate(states[1])

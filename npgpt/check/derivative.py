@@ -59,7 +59,7 @@ def likely_mistake_in(
         if not each.wrong.any():
             continue
         right = np.where(each.clear, each.true.values, each.graded)
-        mistake, hint = recognised(trial, i, each.graded, right, truth, measured)
+        mistake, hint = recognised(trial, truth, i, each.graded, right, each.clear, measured)
         if hint:
             return mistake, hint if i == wrong[0] else f"(in {each.name}) {hint}"
         places.append(place_of(trial.pair.inputs, i, each.graded, right, len(comparisons) > len(wrong) == 1))

@@ -15,9 +15,9 @@ from numpy import ndarray as Array
 class Mistake(NamedTuple):
     """text says more. kind is one of these:
 
-    of two arrays alone, found here: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose", "shift";
-    of a pair of functions, found in hypotheses.py: "missing path", "dy itself", "diagonal", "at the output", "another formula",
-    "derivative missing", "repeated ids", "overwritten", "index", and "shift" again; in linearity.py: "clip".
+    of two arrays alone, found here: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose",
+    "shift"; of a pair of functions, found in hypotheses.py: "missing path", "dy itself", "diagonal", "at the output",
+    "another formula", "derivative missing", "repeated ids", "overwritten", "index"; in linearity.py: "clip".
     """
 
     kind: str

@@ -8,6 +8,7 @@ in is changed; the backward is linear in the cotangent; its gradients are the fo
 The cotangent dy is always random: with ones, softmax's and LayerNorm's gradients are 0, and one wrong by any factor passes.
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Collection, Iterator
 
@@ -75,7 +76,9 @@ def refuse_what_check_layer_grades(forward: object, backward: object) -> None:
         raise TypeError(f"{name} is a layer, with a forward and a backward of its own: npgpt.check_layer(layer, x) grades it")
     rate = next((name for name in parameter_names(backward) if plain(name) in RATES), None) if callable(backward) else None
     if rate is not None and rate not in parameter_names(forward):
-        raise TypeError(f"the backward takes a learning rate ({rate}), so it updates weights: npgpt.check_layer(layer, x) grades it")
+        raise TypeError(
+            f"the backward takes a learning rate ({rate}), so it updates weights: npgpt.check_layer(layer, x) grades it"
+        )
 
 
 def refuse_other_references(reference: object) -> None:
@@ -87,18 +90,25 @@ def verdict_on(pair: Pair, reference: Callable | None, rng: np.random.Generator,
     """Every check in turn, as far as they are possible, after those that have been made already."""
     checks: list[Check] = list(first)
     mistake = unwritten = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # overflow at a large step; a nan in the results is found anyway
-        warnings.simplefilter("error", np.exceptions.ComplexWarning)
-        try:
+    try:
+        with quietly():
             for check, its_mistake in every_check(pair, reference, rng):
                 checks.append(check)
                 mistake = mistake or its_mistake
-        except Stopped as stopped:
-            checks = [check for check in checks if check.name != stopped.check.name]  # it had passed on an earlier call
-            checks.append(stopped.check)
-            unwritten = stopped.unwritten
+    except Stopped as stopped:
+        checks = [check for check in checks if check.name != stopped.check.name]  # it had passed on an earlier call
+        checks.append(stopped.check)
+        unwritten = stopped.unwritten
     return Verdict(function_name(pair.backward), tuple(checks), mistake, unwritten)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """The reader's code is run far from where it was meant to run; a complex number that is cut is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # overflow at a large step; a nan in the results is found anyway
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        yield
 
 
 def every_check(pair: Pair, reference: Callable | None, rng: np.random.Generator) -> Iterator[tuple[Check, Mistake | None]]:

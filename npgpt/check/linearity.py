@@ -47,11 +47,13 @@ def linearity_check(trial: Trial, rng: np.random.Generator) -> tuple[Check, Mist
                 hint = f"{clip.kind}: {clip.text}" if clip else law.broken_by
                 hint = PRECISION if six_digits_agree(got[i], law.expected[i]) else hint
                 return Check("linearity", False, f"the backward is not linear in dy: {numbers}{LIKELY}{hint}."), clip
-    return Check("linearity", True, "twice the cotangent is twice the gradient, a sum's gradient the sum of the gradients"), None
+    return Check(
+        "linearity", True, "twice the cotangent is twice the gradient, a sum's gradient the sum of the gradients"
+    ), None
 
 
 def clipped(trial: Trial) -> Mistake | None:
-    """A clip: linear where dy is small, and for a large dy a gradient that stays below the line (dy used twice would rise above)."""
+    """A clip: linear where dy is small, and for a large dy below the line (dy used twice would rise above it)."""
     small, smaller, large, larger = (of_a_multiple(trial, power) for power in (SMALL, SMALL - 1, LARGE, LARGE + 1))
     behind, limits = [], []
     for name, a, b, c, d in zip(trial.pair.inputs.wanted, small, smaller, large, larger, strict=True):
@@ -66,7 +68,9 @@ def clipped(trial: Trial) -> Mistake | None:
         return None
     how = limits[0] if limits else f"{', '.join(behind[:4])}{', ...' if len(behind) > 4 else ''} stop growing"
     largest = f"{np.abs(trial.dy).max() * 2.0**LARGE:.2g}"
-    return Mistake("clip", f"something is clipped inside: for a dy of up to {largest}, {how}. Clip after the backward, not in it")
+    return Mistake(
+        "clip", f"something is clipped inside: for a dy of up to {largest}, {how}. Clip after the backward, not in it"
+    )
 
 
 SMALL, LARGE = -30, 20  # powers of two: a dy for which no clip does anything, and one for which every clip does

@@ -1,8 +1,8 @@
 """Where a layer keeps its parameters and their gradients: found by name, or told.
 
-An object is walked through its attributes, dicts and lists, as deep as they go. A parameter is an array of floats that no forward
-changes and that has a gradient beside it, as readers name these: W and dW, weight and grad_weight, a dict `params` and a dict
-`grads`, two lists, a list of pairs [(W, dW), ...], an object with data and grad. Or it is an array that the backward itself changes.
+An object is walked through its attributes, dicts and lists, as deep as they go. A parameter is an array of floats that no
+forward changes and that has a gradient beside it, as readers name these: W and dW, weight and grad_weight, a dict `params` and
+a dict `grads`, two lists, a list of pairs [(W, dW), ...], an object with data and grad.
 """
 
 import types
@@ -19,7 +19,15 @@ Path = tuple  # of steps from the layer: a string for an attribute, a one-tuple 
 
 GRADIENT_CONTAINERS = {"grads", "gradients", "grad", "gradient", "derivatives", "dparams", "gradparams"}
 VALUES, GRADIENTS_OF_VALUES = ("data", "value", "val", "array", "w"), ("grad", "gradient", "g", "d", "diff")
-NO_CONTAINERS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.random.Generator, np.generic)
+NO_CONTAINERS = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    np.random.Generator,
+    np.generic,
+)
 
 
 class Parameter(NamedTuple):
@@ -71,12 +79,14 @@ def put(layer, path: Path, value) -> None:
 
 def written(path: Path) -> str:
     """layers[0].W, params.W"""
-    text = "".join(f".{step}" if isinstance(step, str) else f"[{step[0]}]" if isinstance(step[0], int) else f".{step[0]}" for step in path)
+    text = "".join(
+        f".{step}" if isinstance(step, str) else f"[{step[0]}]" if isinstance(step[0], int) else f".{step[0]}" for step in path
+    )
     return text.removeprefix(".")
 
 
 def floats_in(layer) -> dict[Path, Array]:
-    return {path: x for path, x, _ in walk(layer) if is_floating(x)}
+    return {path: x for path, x, _ in walk(layer) if is_floating(x) and x.size}
 
 
 # ------------------------------------------------------------------------------------------------------------- found by name
@@ -114,7 +124,7 @@ def gradient_path(layer, path: Path) -> Path | None:
         for other, value in beside.items():
             other_name = other if isinstance(other, str) else other[0]
             by_name = isinstance(other_name, str) and is_gradient_of(other_name, name)
-            if (by_name or name in VALUES and other_name in GRADIENTS_OF_VALUES) and array_of(value) is not None:
+            if (by_name or (name in VALUES and other_name in GRADIENTS_OF_VALUES)) and array_of(value) is not None:
                 return (*owner, other, *inner(value))
     if owner and not isinstance(step, str):
         return in_another_container(layer, owner, step) or in_a_pair(layer, owner, step)
@@ -129,7 +139,7 @@ def in_another_container(layer, owner: Path, step: tuple) -> Path | None:
         if other == owner[-1] or not (plain(name) in GRADIENT_CONTAINERS or is_gradient_of(name, own)):
             continue
         for key, each in inside(value):
-            same = key == step or isinstance(step[0], str) and isinstance(key[0], str) and is_gradient_of(key[0], step[0])
+            same = key == step or (isinstance(step[0], str) and isinstance(key[0], str) and is_gradient_of(key[0], step[0]))
             if same and array_of(each) is not None:
                 return (*owner[:-1], other, key, *inner(each))
     return None
@@ -162,7 +172,9 @@ def short_names(paths: list[Path]) -> list[str]:
     paths = [path[:-1] if path[-1] in VALUES[:-1] and len(path) > 1 else path for path in paths]
     paths = [path[:-2] + path[-1:] if len(path) > 1 and is_params(path[-2]) and is_key(path[-1]) else path for path in paths]
     last = [written(path[-1:]) for path in paths]
-    return [written(path) if last.count(name) > 1 or name.startswith("[") else name for name, path in zip(last, paths, strict=True)]
+    return [
+        written(path) if last.count(name) > 1 or name.startswith("[") else name for name, path in zip(last, paths, strict=True)
+    ]
 
 
 def is_key(step) -> bool:
@@ -189,7 +201,9 @@ def one_told(name: str, parameter: str | Callable, gradient: str | int | Callabl
     if gradient is None:
         return Parameter(name, None, find, None, "its update")
     if isinstance(gradient, int):
-        return Parameter(name, None, find, lambda _, returned: returned[gradient], f"place {gradient} of what the backward returns")
+        return Parameter(
+            name, None, find, lambda _, returned: returned[gradient], f"place {gradient} of what the backward returns"
+        )
     if callable(gradient):
         return Parameter(name, None, find, lambda layer, _: gradient(layer), where)
     return Parameter(name, None, find, lambda layer, _: follow(layer, gradient), where)

@@ -23,10 +23,10 @@ from .wording import PRECISION
 
 
 def recognised(
-    trial: Trial, i: int, wrong: Array, right: Array, truth: Truth, measured: dict[int, Columns | None]
+    trial: Trial, truth: Truth, i: int, wrong: Array, right: Array, clear: Array, measured: dict[int, Columns | None]
 ) -> tuple[Mistake | None, str]:
     """The mistake in the i-th gradient, and it in words ("" where there are none). wrong and right (n,), at its elements."""
-    inputs, x = trial.pair.inputs, trial.pair.inputs.floats[i]
+    inputs = trial.pair.inputs
     other = gradient_of_another(inputs, i, wrong, truth)
     if other:
         return None, f"order: this is {other}; return {', '.join(inputs.wanted)}, in the order of the inputs."
@@ -36,7 +36,7 @@ def recognised(
         return None, "a gradient where there is none: the output does not change with this input."
     if six_digits_agree(wrong, right):
         return None, PRECISION + "."
-    mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, measured)), None)
+    mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, clear, measured)), None)
     return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text.rstrip('.')}."
 
 
@@ -80,7 +80,9 @@ def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: b
             if len(blocks) % count == 0 and len(blocks) > count and off.ndim <= 2:
                 wrong_blocks = blocks.reshape(count, -1).any(axis=1)
                 if wrong_blocks.sum() == 1:
-                    which = ("first", "second", "third", "last")[int(wrong_blocks.argmax()) if wrong_blocks.argmax() < count - 1 else 3]
+                    which = ("first", "second", "third", "last")[
+                        int(wrong_blocks.argmax()) if wrong_blocks.argmax() < count - 1 else 3
+                    ]
                     return f"{name} is wrong in the {which} of {count} blocks along axis {axis} only (one gate of {count}?)."
     if others_right:
         return f"every other gradient is right, and so is what they are made of: look at the line of {name} itself."

@@ -31,7 +31,7 @@ class Result(NamedTuple):
 
 
 def taken_apart(returned, takes: int | None, arguments: int) -> Result:
-    """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c), which the number of arguments that the backward takes tells apart.
+    """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c): the number of arguments that the backward takes tells which.
 
     A backward(dh, dc, cache) takes one for each thing that the forward returned; a backward(dh, dc, *inputs) gets no cache.
     """
@@ -123,7 +123,7 @@ def listed(returned, inputs: Inputs) -> list:
 
 
 def by_name(gradients: dict, name: str):
-    """The gradient of the value of that name, which stands under the value's own name or its gradient's; None where it does not."""
+    """The gradient of the value of that name, under the value's own name or its gradient's; None where there is none."""
     last = name.rpartition(".")[2]
     return next((each for key, each in gradients.items() if str(key) in (name, last) or is_gradient_of(str(key), last)), None)
 

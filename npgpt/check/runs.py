@@ -1,7 +1,7 @@
 """A layer as a pair of functions of arrays: those of its inputs first, then those of its parameters.
 
-The forward puts the arrays into a fresh copy of the layer and runs it; the backward runs on that copy, and collects the gradients
-from what it returned, stored, or subtracted from the parameters.
+The forward puts the arrays into a fresh copy of the layer and runs it; the backward runs on that copy, and collects the
+gradients from what it returned, stored, or subtracted from the parameters.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from numpy import ndarray as Array
 from .calling import Pair, called
 from .copies import Copies, the_same_random_numbers
 from .inputs import Inputs
+from .names import FORWARDS
 from .parameters import Parameter, array_of, at, floats_in, put, walk, written
-from .reading import FORWARDS, Calls, dys, outputs_of, stored_gradient
+from .reading import Calls, first_method, outputs_of, stored_gradient
 from .returned import by_name
 from .tensors import gradient_of, is_tensor, run_backward, tensor_of
 from .verdict import Stopped
-from .wording import gradient_name
 
 
 @dataclass
@@ -50,11 +50,14 @@ class Runs:
     rates: list = field(default_factory=list)  # paths of the layer's own learning rates, which are set to that
     late: bool = False  # the inputs' gradients change with the learning rate
 
+    def arrays(self) -> list:
+        """The inputs as the reader gave them, a tensor as its array."""
+        return [x.data if is_tensor(x) else x for x in self.templates]
+
     def inputs(self) -> Inputs:
         """Of the whole pair, at the layer's own parameters."""
-        values = [x.data if is_tensor(x) else x for x in self.templates]
         own = [x.copy() for x in self.originals()]
-        return Inputs([*values, *own], [*self.names, *(p.name for p in self.parameters)], self.without_gradient)
+        return Inputs([*self.arrays(), *own], [*self.names, *(p.name for p in self.parameters)], self.without_gradient)
 
     def pair(self, name: str) -> Pair:
         inputs = self.inputs()
@@ -72,7 +75,7 @@ class Runs:
     def originals(self) -> list[Array]:
         return [p.find(self.copies.original) for p in self.parameters]
 
-    # --------------------------------------------------------------------------------------------------------- forward, backward
+    # ------------------------------------------------------------------------------------------------------ forward, backward
 
     def start(self, values: list, patch: Callable = lambda layer: None) -> Run:
         """The forward on a fresh copy that has those parameters: the very arrays, unless the backward updates them."""
@@ -105,8 +108,8 @@ class Runs:
     def run_forward(self, layer, arguments: list, own: list[Array]) -> Run:
         before = dict(vars(layer)) if hasattr(layer, "__dict__") else {}
         with the_same_random_numbers():
-            returned = called(getattr(layer, self.calls.forward), "forward", *arguments, **self.calls.options)
-        outputs, cache = outputs_of(returned, layer, max(1, len(dys(self.calls.sources))), before)
+            returned = called(getattr(layer, self.calls.forward), "forward", *arguments, **self.calls.options, how="")
+        outputs, cache = outputs_of(returned, layer, before, self.calls)
         if not outputs:
             raise Stopped("output", "the forward returns nothing, and leaves no new array in an attribute output, out, y, ...")
         return Run(layer, arguments, outputs, cache, [x.copy() for x in own] if self.updates else own)
@@ -116,42 +119,43 @@ class Runs:
         if self.calls.backward is None:
             with the_same_random_numbers():
                 return called(run_backward, "backward", run.outputs[0], cotangents[0])
-        wanted = len(dys(self.calls.sources))
-        given = {"input": run.arguments, "output": run.outputs, "dy": cotangents}
-        given["dy"] = (cotangents,) if wanted == 1 and len(cotangents) > 1 else (*cotangents, *[None] * wanted)
-        arguments = []
-        for kind, *what in self.calls.sources:
-            one = {"cache": run.cache, "rate": rate, "as told": what[0] if what else None}
-            arguments.append(given[kind][what[0]] if kind in given else one[kind])
+        together = self.calls.dys == 1 and len(cotangents) > 1
+        several = {"dy": (cotangents,) if together else cotangents, "input": run.arguments, "output": run.outputs}
+        single = {"cache": run.cache, "rate": rate}
+        arguments = {}
+        for name, (kind, *what) in self.calls.sources.items():
+            arguments[name] = what[0] if kind == "as told" else several[kind][what[0]] if what else single[kind]
+        first = [arguments.pop(name) for name in list(arguments)[:1]]  # by its place, since *args has no name
+        how = f"called as {self.calls.in_words(self.names)}; takes={{...}} says otherwise"
         try:
             with the_same_random_numbers():
-                return called(getattr(run.layer, self.calls.backward), "backward", *arguments)
+                return called(getattr(run.layer, self.calls.backward), "backward", *first, **arguments, how="")
         except Stopped as stopped:
-            text = f"{stopped}\n(called as {self.calls.in_words(run.layer, self.names)}; takes={{...}} says otherwise)"
-            raise Stopped(stopped.check.name, text, stopped.unwritten) from stopped
+            raise Stopped(stopped.check.name, f"{stopped}\n({how})", stopped.unwritten) from stopped
 
-    # ------------------------------------------------------------------------------------------------------------- the gradients
+    # ---------------------------------------------------------------------------------------------------------- the gradients
 
     def gradients(self, run: Run, again: Callable[[], Run], cotangents: tuple, inputs: Inputs) -> list:
         """Of every floating input and parameter; again: the same run once more."""
         returned = self.run_backward(run, cotangents, self.rate)
         of_parameters = [self.of_parameter(i, run, returned) for i in range(len(self.parameters))]
         if self.late:  # the derivative itself is that of weights that stay
+            rate, self.rate = self.rate, 0.0
             run = again()
             returned = self.run_backward(run, cotangents, 0.0)
+            self.rate = rate
         of_inputs = [self.of_input(i, run, returned) for i in self.graded()]
         for name, gradient in zip(inputs.wanted, [*of_inputs, *of_parameters], strict=True):
             if gradient is None:
                 hint = "where an input has none, say so: without_gradient=(...)"
                 raise Stopped("number of gradients", f"the backward neither returns {name} nor stores it; {hint}")
-        if self.calls.takes_dy:
+        if self.calls.dys or self.calls.backward is None:
             return [*of_inputs, *of_parameters]
-        return [times(dy_of(cotangents), np.asarray(gradient)) for gradient in (*of_inputs, *of_parameters)]
+        return [times(np.asarray(cotangents[0]), np.asarray(gradient)) for gradient in (*of_inputs, *of_parameters)]
 
     def graded(self) -> list[int]:
         """Places of the inputs that have a gradient."""
-        values = [x.data if is_tensor(x) else x for x in self.templates]
-        return [i for i in Inputs(values, self.names, self.without_gradient).places]
+        return Inputs(self.arrays(), self.names, self.without_gradient).places
 
     def of_input(self, i: int, run: Run, returned):
         """As a tensor's grad, in what was returned, or in an attribute; None where it is nowhere."""
@@ -181,8 +185,8 @@ class Runs:
             return {}
         methods = {}
         for path, thing, _ in walk(self.copies.original):
-            method = next((name for name in FORWARDS if callable(getattr(thing, name, None))), None)
-            if method and path[-1] != "__class__":
+            method = first_method(thing, FORWARDS)
+            if method:
                 methods.setdefault(id(thing), (path, method))
         return {written(path): self.forward_without(path, method, inputs) for path, method in methods.values()}
 
@@ -240,12 +244,9 @@ def one_or_all(outputs: list[Array]):
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
-def dy_of(cotangents: tuple) -> Array:
-    return np.asarray(cotangents[0])
-
-
 def times(dy: Array, derivative: Array) -> Array:
-    """dy f'(x), of a loss, of a loss for each row, or elementwise."""
-    if dy.shape != derivative.shape[: dy.ndim] and dy.size > 1 and dy.ndim != derivative.ndim:
-        raise Stopped("shapes", f"the derivative has the shape {derivative.shape}, y has {dy.shape}: no product of the two is a gradient")
+    """dy f'(x): of a loss, of a loss for each row, or elementwise."""
+    if dy.size > 1 and dy.shape != derivative.shape[: dy.ndim] and dy.ndim != derivative.ndim:
+        text = f"the derivative has the shape {derivative.shape}, y has {dy.shape}"
+        raise Stopped("shapes", f"{text}: no product of the two is a gradient")
     return dy.reshape(dy.shape + (1,) * (derivative.ndim - dy.ndim)) * derivative
