@@ -24,7 +24,7 @@ from .grader import quietly, refuse_other_references, verdict_on
 from .inputs import checked_input, input_names, parameters_of, required_count
 from .names import DERIVATIVE_FLAGS, plain
 from .probing import probe
-from .reading import Calls, forward_options, methods_of, sources_of
+from .reading import Calls, by_place, forward_options, methods_of, sources_of
 from .runs import Runs
 from .tensors import is_tensor
 from .verdict import Stopped, Verdict
@@ -76,8 +76,12 @@ def check_layer(
     forward, backward = methods_of(layer, forward, backward)
     names = input_names(getattr(layer, forward), len(inputs))
     values = [x if is_tensor(x) else checked_input(x, each) for x, each in zip(inputs, names, strict=True)]
-    sources = {"dy": ("dy", 0)} if backward is None else sources_of(getattr(layer, backward), backward, names, takes or {})
-    calls = Calls(forward, backward, sources, forward_options(layer, forward, len(inputs), training))
+    sources, first = {"dy": ("dy", 0)}, 1
+    if backward is not None:
+        method = getattr(layer, backward)
+        sources = sources_of(method, backward, names, takes or {})
+        first = by_place(method, sources)
+    calls = Calls(forward, backward, sources, first, forward_options(layer, forward, len(inputs), training))
     runs = Runs(Copies(layer, training), calls, values, names)
     name = f"{name}.{backward or 'backward'}"
     try:

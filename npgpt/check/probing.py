@@ -40,6 +40,7 @@ def probe(
         runs.parameters = parameters_of_layer(runs, run, returned, before, stable, changed)
     else:
         runs.parameters = told(parameters)
+        refuse_other_parameters(runs)
     runs.updates = bool(changed) or any(p.gradient is None for p in runs.parameters)
 
     said, problems = [parameters_in_words(runs), *said_of_targets, *outputs_in_words(runs, run)], []
@@ -89,6 +90,18 @@ def refuse_what_cannot_run(runs: Runs, run: Run) -> None:
         raise TypeError(f"{what}: say what it takes, takes={{...}}")
     for y in run.arrays():
         output_array(y, np.dtype(np.float64))
+
+
+def refuse_other_parameters(runs: Runs) -> None:
+    """Raises TypeError where what was told is no array of floats in the layer."""
+    for parameter in runs.parameters:
+        try:
+            array = parameter.find(runs.copies.original)
+        except (AttributeError, LookupError, ValueError) as error:
+            text = f"parameters[{parameter.name!r}] is not in the layer ({type(error).__name__}: {error})"
+            raise TypeError(text) from error
+        if not is_floating(array):
+            raise TypeError(f"parameters[{parameter.name!r}] must be an array of floats, got {type(array).__name__}")
 
 
 def targets(runs: Runs, named: Collection, run: Run, returned) -> tuple[frozenset[int], list[str]]:

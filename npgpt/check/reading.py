@@ -39,6 +39,7 @@ class Calls(NamedTuple):
     forward: str
     backward: str | None  # None: the output is a tensor, with a backward of its own
     sources: dict[str, tuple]  # by the argument's name, in their order
+    by_place: int  # so many of them are handed over without a name
     options: dict  # keywords of the forward, for a training flag
 
     @property
@@ -154,6 +155,12 @@ def sources_of(backward: Callable, method: str, inputs: list[str], takes: Mappin
             words = f"'dy', 'y', 'cache', 'lr' or an input: {', '.join(map(repr, inputs))}"
             raise TypeError(f"{method} takes {p.name}, which may be anything: say it, takes={{{p.name!r}: ...}} ({words})")
     return sources or {"*": ("dy", 0)} if any(p.kind == p.VAR_POSITIONAL for p in parameters_of(backward)) else sources
+
+
+def by_place(backward: Callable, sources: Mapping) -> int:
+    """How many arguments follow each other from the first, so that they need no name: a decorated backward may know none."""
+    names = [p.name for p in parameters_of(backward) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return next((k for k, name in enumerate(names) if name not in sources), max(1, len(names)))
 
 
 def source_of(name: str, needed: bool, before: list[tuple], inputs: list[str], derivative: bool) -> tuple | None:

@@ -51,8 +51,9 @@ class Runs:
     late: bool = False  # the inputs' gradients change with the learning rate
 
     def arrays(self) -> list:
-        """The inputs as the reader gave them, a tensor as its array."""
-        return [x.data if is_tensor(x) else x for x in self.templates]
+        """Copies of the inputs as the reader gave them, a tensor's as its array."""
+        arrays = [x.data if is_tensor(x) else x for x in self.templates]
+        return [x.copy(order="K") if isinstance(x, np.ndarray) else x for x in arrays]
 
     def inputs(self) -> Inputs:
         """Of the whole pair, at the layer's own parameters."""
@@ -125,7 +126,7 @@ class Runs:
         arguments = {}
         for name, (kind, *what) in self.calls.sources.items():
             arguments[name] = what[0] if kind == "as told" else several[kind][what[0]] if what else single[kind]
-        first = [arguments.pop(name) for name in list(arguments)[:1]]  # by its place, since *args has no name
+        first = [arguments.pop(name) for name in list(arguments)[: self.calls.by_place]]
         how = f"called as {self.calls.in_words(self.names)}; takes={{...}} says otherwise"
         try:
             with the_same_random_numbers():
