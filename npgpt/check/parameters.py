@@ -146,15 +146,19 @@ def in_another_container(layer, owner: Path, step: tuple) -> Path | None:
 
 
 def in_a_pair(layer, owner: Path, step: tuple) -> Path | None:
-    """(W, dW) in a list of such pairs, with or without a name before them."""
+    """(W, dW) in a list of such pairs, or as a tuple under a name; with or without a name before them."""
     pair = at(layer, owner)
-    if not isinstance(pair, list | tuple) or not isinstance(owner[-1], tuple):
+    if not (isinstance(pair, tuple) or (isinstance(pair, list) and is_place(owner[-1]))):
         return None
     places = [i for i, each in enumerate(pair) if is_floating(each)]
     others = [each for each in pair if not is_floating(each)]
-    if len(places) == 2 and all(isinstance(each, str) for each in others) and step[0] == places[0]:
-        return (*owner, (places[1],)) if pair[places[0]].shape == pair[places[1]].shape else None
-    return None
+    if len(places) != 2 or step[0] != places[0] or not all(isinstance(each, str) for each in others):
+        return None
+    return (*owner, (places[1],)) if pair[places[0]].shape == pair[places[1]].shape else None
+
+
+def is_place(step) -> bool:
+    return isinstance(step, tuple) and isinstance(step[0], int)
 
 
 def array_of(x) -> Array | None:
