@@ -12,7 +12,7 @@ no two backends print the same digits. The whole measurement, some minutes:
 # %%
 import sys
 
-from common import SENTENCES, start
+from common import facts, start
 
 import numpy as np
 
@@ -34,13 +34,8 @@ widths, seeds = sorted(set(run.args.widths)), list(range(run.args.seed, run.args
 if widths[0] < 1 or not seeds or run.args.steps < 1 or not run.args.learning_rate > 0:
     sys.exit("error: --widths, --seeds and --steps must be at least 1, --learning-rate above 0")
 
-# %% The text: every sentence about a capital, and every "X bought Y at Z". One token a word; "." begins, ends and fills up
-lines = [line.rstrip(".\n").split() for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
-sentences = [words for words in lines if words[1] == "başkenti" or (words[-1] == "aldı" and len(words) == 4)]
-words = [".", *sorted({word for sentence in sentences for word in sentence})]
-number = {word: i for i, word in enumerate(words)}
-longest = max(map(len, sentences))
-rows = np.array([[0, *(number[word] for word in sentence), *[0] * (longest + 1 - len(sentence))] for sentence in sentences])
+# %% The text: every sentence about a capital, and every "X bought Y at Z"
+sentences, words, rows = facts()
 inputs, targets = rows[:, :-1], rows[:, 1:]  # (N, T): the whole text is one batch
 floor = prefix_entropy(inputs, targets)
 run.print(
@@ -61,7 +56,7 @@ losses, known, ranks = (np.zeros((len(widths), len(seeds))) for _ in range(3))
 models = {}
 for w, width in enumerate(widths):
     for s, seed in enumerate(seeds):
-        config = npgpt.GPTConfig(len(words), 1, 1, width, longest + 1, ffn_hidden=0)  # the article's shape, other widths
+        config = npgpt.GPTConfig(len(words), 1, 1, width, inputs.shape[1], ffn_hidden=0)  # the article's shape, other widths
         model = models[width] = run.model(config, seed)
         batches = iter([(inputs, targets)] * run.steps(run.args.steps))
         run.backend.train(model, batches, steps=run.steps(run.args.steps), learning_rate=run.args.learning_rate)

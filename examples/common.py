@@ -90,6 +90,21 @@ def windows(seq_len: int) -> tuple[np.ndarray, np.ndarray]:
     return npgpt.sliding_windows(npgpt.read_tokens(SENTENCES, npgpt.LetterTokenizer()), seq_len)
 
 
+def facts() -> tuple[list[list[str]], list[str], np.ndarray]:
+    """The facts among the sentences, one token a word: every sentence about a capital, and every "X bought Y at Z".
+
+    Returns the sentences as lists of words; the vocabulary, "." first; and rows (N, T + 1) of the words' numbers, a sentence
+    each: "." begins, ends and fills up.
+    """
+    lines = [line.rstrip(".\n").split() for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
+    sentences = [words for words in lines if words[1] == "başkenti" or (words[-1] == "aldı" and len(words) == 4)]
+    words = [".", *sorted({word for sentence in sentences for word in sentence})]
+    number = {word: i for i, word in enumerate(words)}
+    longest = max(map(len, sentences))
+    rows = [[0, *(number[word] for word in sentence), *[0] * (longest + 1 - len(sentence))] for sentence in sentences]
+    return sentences, words, np.array(rows)
+
+
 def start(description: str, *, prompt: str | None = None, longest: int = 12, more: Callable | None = None) -> Run:
     """Reads the options and checks them, before anything is computed or written. A wrong one ends the script with its reason.
 

@@ -25,6 +25,9 @@ from functools import partial
 from pathlib import Path
 
 import npgpt
+from npgpt.inspector.explained import explained
+from npgpt.inspector.page import page_data, write_page
+from npgpt.inspector.recorder import Recorder
 from npgpt.models import layout_of
 from npgpt.models.layout import taken_from
 from npgpt.pretrained import read_pretrained
@@ -63,7 +66,11 @@ CHANGEABLE = ("dropout", "init_std")  # they shape no weight
 # What --resume takes from the checkpoint and does not let change: the model, and the text's encoding and split.
 FIXED = ("model", *dict.fromkeys(name for names in MODEL.values() for name in names if name not in CHANGEABLE))
 FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
-FREE = ("out_dir", "resume", "init_from", "device", "threads", "cache_dir", "preset")  # what a checkpoint does not remember
+# What a checkpoint does not remember.
+FREE = ("out_dir", "resume", "init_from", "device", "threads", "cache_dir", "preset", "inspector")
+
+# --inspector: how often it looks at the model, at how many tokens, and the megabytes of what it keeps and of its page.
+LOOKS, PROBE, RECORDED_MB, PAGE_MB = 40, 24, 500, 12
 
 # The defaults where a published model is trained on: small steps, and few. The learning rate is nanoGPT's for fine-tuning.
 FINE_TUNING = {
@@ -139,6 +146,7 @@ def make_parser() -> Parser:
     add("--eval-interval", type=int, default=100, help="steps from one evaluation to the next")
     add("--eval-iters", type=int, default=20, help="validation batches of one evaluation; at the end 200 or more")
     add("--save-interval", type=int, default=None, help="steps from one save to the next; None: --eval-interval")
+    add("--inspector", action="store_true", help="record the run, and leave a page in which it can be touched (inspector.html)")
 
     add = parser.add_argument_group("sample at the end (examples/sample.py has more)").add_argument
     add("--prompt", default="\n", help="what the sample goes on from")
@@ -188,6 +196,8 @@ def join(args: argparse.Namespace, backend) -> tuple[tuple[int, int, int], objec
         raise ValueError(f"--fsdp needs several processes: {command}")
     if args.batch_size % ranks:
         raise ValueError(f"--batch-size {args.batch_size} must be a multiple of the {ranks} processes")
+    if args.inspector and ranks > 1:
+        raise ValueError("--inspector looks at a run of one process")
     if args.threads is not None:
         backend.set_num_threads(args.threads)
     if args.backend == "torch":
@@ -244,6 +254,28 @@ def make_model(args: argparse.Namespace, backend, config, device, process, weigh
     return model, backend.AdamW(groups, args.learning_rate, (args.beta1, args.beta2), weight_decay=args.weight_decay)
 
 
+def make_recorder(args: argparse.Namespace, run: TrainingRun, tokens, probe, rate) -> Recorder:
+    """What goes along with the run and looks at it; at as many steps as LOOKS says and RECORDED_MB hold.
+
+    probe : the beginning of the validation text, of which the model is asked each time.
+    """
+    moment = run.model.num_parameters() * 4 * run.model.state_dict()["token_embedding.weight"].itemsize / 1e6  # four arrays
+    looks = min(LOOKS, max(2, int(RECORDED_MB / moment)))
+    return Recorder(
+        run.model,
+        (probe[:-1], probe[1:]),
+        tokenizer=run.tokenizer,
+        training_steps=args.max_iters,
+        steps=max(1, (args.max_iters - run.step) // looks),
+        start=run.step,
+        prompt=run.tokenizer.decode(probe[:8]),
+        learning_rate=rate,
+        text=tokens,
+        seed=args.seed,
+        max_mb=2 * RECORDED_MB,
+    )
+
+
 def main() -> None:
     args, checkpoint = parse_arguments()
     backend = npgpt.backend(args.backend)
@@ -287,21 +319,31 @@ def main() -> None:
         print(f"begins with the weights and the tokenizer of {args.init_from}")
     if checkpoint:
         print(f"goes on after step {checkpoint.step:,} of {run.last_path}")
+    rate = partial(
+        npgpt.cosine_schedule,
+        learning_rate=args.learning_rate,
+        min_learning_rate=args.learning_rate / 10 if args.min_lr is None else args.min_lr,
+        warmup_steps=args.warmup_iters,
+        decay_steps=args.max_iters if args.lr_decay_iters is None else args.lr_decay_iters,
+    )
+    recorder, hooks = None, {}
+    if args.inspector:
+        recorder = make_recorder(args, run, train_tokens, validation_tokens[: min(args.seq_len, PROBE) + 1], rate)
+        hooks = {"on_gradient": recorder.on_gradient, "on_step": recorder.on_record}
     finished = run.train(
         steps=args.max_iters,
-        learning_rate=partial(
-            npgpt.cosine_schedule,
-            learning_rate=args.learning_rate,
-            min_learning_rate=args.learning_rate / 10 if args.min_lr is None else args.min_lr,
-            warmup_steps=args.warmup_iters,
-            decay_steps=args.max_iters if args.lr_decay_iters is None else args.lr_decay_iters,
-        ),
+        learning_rate=rate,
         max_norm=args.grad_clip,
         accumulate=args.gradient_accumulation_steps,
         evaluate_every=args.eval_interval,
         evaluate_batches=args.eval_iters,
         save_every=args.save_interval,
+        **hooks,
     )
+    if recorder:
+        page = args.out_dir / "inspector.html"
+        write_page(page, page_data(recorder.finish(), max_mb=PAGE_MB, **explained(config, len(recorder.ids))))
+        print(f"\nwrote {page}, {page.stat().st_size / 1e6:.1f} MB: open it in a browser")
     if finished:
         loss = run.evaluate(max(200, args.eval_iters))
         bits = loss / math.log(2) * len(validation_tokens) / len(tokenizer.decode(validation_tokens))

@@ -3,7 +3,7 @@
 The book: `ops/` (the operations, each with its derivation), layers.py, `models/` (base.py, then a kind a file), optim.py,
 training.py, generation.py, sampling.py, influence.py (where does a model look?). The workshop around it: `text/` (tokenizers,
 files to batches), `runs/` (checkpoints, runs that stop and go on), `pretrained/` (published models, in and out), `machine/`
-(threads, memory), `check/` (is your backward right?), `pictures/`.
+(threads, memory), `check/` (is your backward right?), `pictures/`, `inspector/` (a training run, laid open in one page).
 
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
@@ -45,6 +45,7 @@ __all__ = [
     "backend",
     "check_backward",
     "check_layer",
+    "check_pairs",
     "clip_grad_norm",
     "cosine_schedule",
     "detokenize",
@@ -76,7 +77,7 @@ __all__ = [
 
 def __getattr__(name: str):
     """The grader on first use: it needs modules that `import npgpt` should not have to pay for."""
-    if name in ("check_backward", "check_layer"):
+    if name in ("check_backward", "check_layer", "check_pairs"):
         from . import check
 
         return getattr(check, name)

@@ -37,6 +37,7 @@ def train(
     accumulate: int = 1,
     optimizer=None,
     start: int = 0,
+    on_gradient: Callable[[int, float, float], None] | None = None,
     on_step: Callable[[int, float, float], bool | None] | None = None,
 ) -> list[float]:
     """Trains the model up to step `steps` and returns the loss of each step, in nats.
@@ -52,6 +53,8 @@ def train(
         as large, in the memory of a small one; the loss of the step is the mean of theirs.
     optimizer : an AdamW to go on with (betas and weight_decay are then its own); None makes one.
     start : how many steps have been made before; the first is then start + 1.
+    on_gradient : called before each update with (step, loss, gradient norm before clipping), while the parameters hold the
+        gradients that the update is made of: averaged over the batches of the step, and clipped.
     on_step : called after each update with (step, loss, gradient norm before clipping). Where it returns True, the run ends.
 
     Raises TrainingDiverged where a loss or a gradient is nan or inf, before it reaches the weights; ValueError where `batches`
@@ -77,6 +80,8 @@ def train(
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
                 raise TrainingDiverged(step, what, *largest_gradient(model))
+            if on_gradient is not None:
+                on_gradient(step, loss, norm)
             optimizer.step()
         optimizer.zero_grad()
         losses.append(loss)

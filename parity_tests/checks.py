@@ -15,8 +15,8 @@ import torch
 
 import npgpt
 import torchgpt
+from npgpt.inspector.agreement import loss_derivative
 from npgpt.models.config import Config
-from npgpt.ops.cross_entropy import cross_entropy
 
 from .op_table import TABLE, Case, complex_step_error, errors_against_torch
 from .operations import ops
@@ -114,17 +114,6 @@ def model_complex_step(seed: int, config: Config) -> bool:
         return loss_derivative(ours, v, ids, targets), 0.0
 
     return derivative_alarm(ours, twin, derivative, ids, targets, 1e-12, seed)
-
-
-def loss_derivative(model, directions: dict[str, np.ndarray], ids, targets, h: float = 1e-30) -> float:
-    """The derivative of a NumPy model's loss along the directions, by the complex step."""
-    complex_model = type(model)(model.config, dtype="float64")
-    complex_model.build("complex128")
-    complex_model.load_state_dict(model.state_dict())
-    for name, direction in directions.items():
-        complex_model.state_dict()[name][...] += 1j * h * direction
-    logits, _ = complex_model.forward(np.asarray(ids))
-    return float(cross_entropy(logits, np.asarray(targets))[0].imag / h)
 
 
 def derivative_alarm(ours, twin, derivative: Callable, ids, targets, tolerance: float, seed: int) -> bool:

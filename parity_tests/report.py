@@ -33,6 +33,7 @@ from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 from npgpt.models import layout_of
 from npgpt.models.config import Config
 from npgpt.models.layout import Fill, taken_from
+from npgpt.pictures.shown import table, verdict_word
 from npgpt.pretrained import read_pretrained
 
 from .bugs import CATALOGUE
@@ -73,7 +74,7 @@ class Row:
         return max(ratios, default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     subject: str
     config: Config
@@ -86,6 +87,13 @@ class Report:
     @property
     def ok(self) -> bool:
         return all(row.ok for row in self.rows) and self.divergence is None
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        rows = [(*cells(row)[:-1], verdict_word(row.ok)) for row in self.rows]
+        return table("\n".join(headline(self)), COLUMNS, rows)
 
 
 def make_report(

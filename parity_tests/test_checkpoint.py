@@ -74,7 +74,7 @@ def rewrite(path, change, seal=False):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(document, tensors)
     if seal:
-        document["sha256"] = npgpt.runs.checkpoint.digest(document, tensors)
+        document["sha256"] = npgpt.runs.documents.digest(document, tensors)
     save_file(tensors, path, metadata={"npgpt": json.dumps(document)})
 
 

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import npgpt
+from npgpt.inspector.agreement import loss_derivative
 from npgpt.models.layout import initial_weights
 
-from .checks import derivative_alarm, loss_derivative
+from .checks import derivative_alarm
 from .strategies import dtypes, seeds, tokens
 from .tolerances import as_numpy, assert_model_parity
 from mixed_model import MixedConfig, MixedModel, layout, num_parameters, of_size

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import npgpt
 import torchgpt
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
+from npgpt.inspector.agreement import loss_derivative
 from npgpt.models import layout_of
 from npgpt.models.layout import INIT_STD, initial_weights
 from npgpt.ops.attention import TiledCache
 
-from .checks import loss_derivative
 from .strategies import EXAMPLES, dtypes, given_every_kind, random_weights, seeds, tokens, trained_names, weight_shapes
 from .tolerances import COMPLEX_STEP_FACTOR, as_numpy, assert_model_parity, eps, model_errors, model_scale
 

@@ -93,6 +93,13 @@ def test_a_run_that_is_still_there_goes_on_too(backend, tmp_path):
     assert numbers(parts) == numbers(whole) and parts.last_path.read_bytes() == whole.last_path.read_bytes()
 
 
+def test_on_gradient_is_passed_on(backend, tmp_path):
+    run, seen = new_run(backend, tmp_path), []
+    run.train(steps=3, **TRAINING, on_gradient=lambda step, loss, norm: seen.append((step, loss, norm, run.step)))
+    expected = [(r["step"], r["loss"], r["grad_norm"], r["step"] - 1) for r in run.records]
+    assert seen == expected
+
+
 def test_the_metrics_and_the_best_checkpoint_say_the_same(backend, tmp_path):
     run = new_run(backend, tmp_path, options={"what": "for the one who goes on"})
     run.train(steps=10, **TRAINING | {"learning_rate": 0.3, "evaluate_every": 2}, save_every=100)

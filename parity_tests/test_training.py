@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import npgpt
 import torchgpt
@@ -88,6 +89,42 @@ def test_on_step_sees_every_step(backend):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_on_gradient_sees_what_the_update_is_made_of(backend):
+    """Averaged over the batches, clipped, and before the weights move: a plain model with the same gradients and its own AdamW
+    makes the same update."""
+    model, twin = (backend.GPTModel(SMALL, seed=1, dtype="float64") for _ in range(2))
+    optimizer = backend.AdamW(twin.parameters(), lr=1e-2, weight_decay=0.0)
+    calls = []
+
+    def on_gradient(step, loss, norm):
+        calls.append(("gradient", step, loss, norm))
+        for name, value in model.state_dict().items():  # the weights are those from before the update
+            assert np.array_equal(as_numpy(value), as_numpy(twin.state_dict()[name])), name
+        gradients = model.gradients()
+        size = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
+        assert norm > 0.01 and size == pytest.approx(0.01, rel=1e-3)  # before clipping, and after (to norm + 1e-6)
+        twin.loss_and_grad(*next(batches(8)))  # torch makes its gradients with the first backward
+        for name, parameter in twin.named_parameters():
+            parameter.grad[...] = gradients[name] if backend is npgpt else torch.from_numpy(gradients[name])
+        optimizer.step()
+        optimizer.zero_grad()
+
+    options = {"steps": 3, "learning_rate": 1e-2, "max_norm": 0.01, "accumulate": 2}
+    losses = backend.train(
+        model,
+        batches(8),
+        **options,
+        on_gradient=on_gradient,
+        on_step=lambda step, loss, norm: calls.append(("step", step, loss, norm)),
+    )
+    for name, value in model.state_dict().items():
+        assert np.array_equal(as_numpy(value), as_numpy(twin.state_dict()[name])), name
+    assert [call[:2] for call in calls] == [(kind, step) for step in (1, 2, 3) for kind in ("gradient", "step")]
+    assert [call[2] for call in calls[::2]] == losses and [c[1:] for c in calls[::2]] == [c[1:] for c in calls[1::2]]
+    assert losses == backend.train(backend.GPTModel(SMALL, seed=1, dtype="float64"), batches(8), **options)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
     model = backend.GPTModel(dataclasses.replace(SMALL, tie_weights=False), seed=1)
     weights = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
@@ -96,8 +133,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
         if step == 3:
             model.load_state_dict(weights | {"head.bias": np.full(32, np.nan)})
 
+    gradients = []  # the fourth enters no update, so nobody is shown it
     with pytest.raises(TrainingDiverged, match=r"stopped at step 4: the loss is nan; largest gradient: \S+\.\S+, max") as error:
-        backend.train(model, batches(8), steps=10, on_step=poison)
+        backend.train(model, batches(8), steps=10, on_gradient=lambda step, *_: gradients.append(step), on_step=poison)
+    assert gradients == [1, 2, 3]
     assert error.value.step == 4 and error.value.tensor in dict(model.named_parameters())
     assert np.isfinite(as_numpy(model.state_dict()["token_embedding.weight"])).all()  # the update was not made
 

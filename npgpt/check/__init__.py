@@ -1,5 +1,8 @@
 """Is this backward right? For anybody's pair of functions (check_backward) or layer (check_layer), from its own code alone.
 
+`check_pairs` (files.py) asks it of every pair in a file, as do `python -m npgpt.check FILE.py` and `pytest --check-backward
+FILE.py` (pytest_npgpt.py, outside of this package).
+
 In the order in which a question travels:
 
     grader.py      check_backward: which checks run, in which order
@@ -18,12 +21,13 @@ In the order in which a question travels:
 
     layer.py       check_layer: a layer becomes such a pair
 
-Importing npgpt does not import this; `npgpt.check_backward` and `npgpt.check_layer` do on first use.
+Importing npgpt does not import this; `npgpt.check_backward`, `check_layer` and `check_pairs` do on first use.
 """
 
 from .diagnose import Mistake
+from .files import check_pairs
 from .grader import check_backward
 from .layer import check_layer
 from .verdict import Check, Verdict
 
-__all__ = ["Check", "Mistake", "Verdict", "check_backward", "check_layer"]
+__all__ = ["Check", "Mistake", "Verdict", "check_backward", "check_layer", "check_pairs"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
-from .inputs import Inputs, required_count
+from .inputs import Inputs, required_names
 from .returned import Result, gradient_arrays, output_array, packed, taken_apart, unpacked
 from .verdict import Stopped
 from .wording import without_partial
@@ -60,7 +60,7 @@ class Pair:
         return packed(self.as_before([np.array(each) for each in result.outputs]))
 
     def taken_apart(self, returned) -> Result:
-        return taken_apart(returned, required_count(self.backward), len(self.inputs.given or self.inputs.values))
+        return taken_apart(returned, required_names(self.backward), len(self.inputs.given or self.inputs.values))
 
     def as_before(self, outputs: list[Array]) -> list[Array]:
         """The outputs, if their shapes are the first call's."""

@@ -9,7 +9,7 @@ from .diagnose import Mistake
 from .recognise import place_of, recognised
 from .rounding import DIFFERENCES_FACTOR, EPS, Trial, rounding_bound
 from .truth import Measured, Truth
-from .verdict import Check
+from .verdict import Check, Worst
 from .wording import LIKELY, shown, subscript
 
 
@@ -20,6 +20,7 @@ class Comparison(NamedTuple):
     whole: Array  # the backward's, of the input's shape
     graded: Array  # (n,) the same at the measured elements
     true: Measured
+    natural: float  # the size that its elements have, or should have
     bound: float  # how far apart rounding may take them
     clear: Array  # (n,) booleans: measured well enough to judge
     wrong: Array  # (n,) booleans; clear ones only
@@ -32,10 +33,12 @@ def derivative_check(trial: Trial, truth: Truth) -> tuple[Check, Mistake | None]
     problems = [problem_of(comparison, truth.method) for comparison in comparisons]
     notes = [note for each, problem in zip(comparisons, problems, strict=True) for note in notes_on(each, problem)]
     how = f"{truth.method}{f', since {truth.reason}' if truth.reason else ''}"
+    furthest = (worst_of(comparison) for comparison in comparisons if comparison.clear.any())
+    worst = max(furthest, key=lambda worst: worst.error, default=Worst())
     wrong = [i for i, problem in enumerate(problems) if problem]
     if not wrong:
         counts = ", ".join(f"{each.name} {len(each.graded)}" for each in comparisons)
-        return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes])), None
+        return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes]), worst), None
 
     first, *others = wrong
     mistake, hint = likely_mistake_in(trial, truth, comparisons, wrong)
@@ -45,7 +48,7 @@ def derivative_check(trial: Trial, truth: Truth) -> tuple[Check, Mistake | None]
     if len(wrong) < len(problems):
         right = [each.name for each, problem in zip(comparisons, problems, strict=True) if not problem]
         lines.append(f"Right: {', '.join(right)}.")
-    return Check("derivative", False, "\n".join([*lines, *notes, f"(judged by {how})"])), mistake
+    return Check("derivative", False, "\n".join([*lines, *notes, f"(judged by {how})"]), worst), mistake
 
 
 def likely_mistake_in(
@@ -78,7 +81,15 @@ def compared(trial: Trial, i: int, true: Measured) -> Comparison:
     clear &= DIFFERENCES_FACTOR * true.errors <= (1e-3 if trial.eps == EPS else 1e-2) * natural
     bound = rounding_bound(trial.eps_of(whole), trial.noise[i] + true.noise, natural)
     wrong = clear & ~(np.abs(graded - true.values) <= bound + DIFFERENCES_FACTOR * true.errors)
-    return Comparison(trial.pair.inputs.wanted[i], whole, graded, true, bound, clear, wrong, largest <= bound)
+    return Comparison(trial.pair.inputs.wanted[i], whole, graded, true, natural, bound, clear, wrong, largest <= bound)
+
+
+def worst_of(comparison: Comparison) -> Worst:
+    """The element that is furthest off, of those that could be measured."""
+    off = np.abs(comparison.graded - comparison.true.values) / (comparison.natural or 1.0)
+    off = np.where(comparison.clear, np.nan_to_num(off, nan=np.inf), 0.0)  # (n,)
+    place = comparison.name + subscript(comparison.true.elements[int(off.argmax())], comparison.whole.shape)
+    return Worst(place, float(off.max()))
 
 
 def problem_of(comparison: Comparison, method: str) -> str:

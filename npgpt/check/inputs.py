@@ -116,15 +116,15 @@ def parameter_names(function: Callable) -> list[str]:
     return [p.name for p in parameters_of(function) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
-def required_count(function: Callable) -> int | None:
-    """How many positional arguments it must get; None where that is open (*args, some built-in functions)."""
+def required_names(function: Callable) -> list[str] | None:
+    """The positional arguments that it must get; None where that is open (*args, some built-in functions)."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return None
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
 
 
 def parameters_of(function: Callable) -> list[inspect.Parameter]:

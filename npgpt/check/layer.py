@@ -21,7 +21,7 @@ import numpy as np
 from .calling import called
 from .copies import Copies
 from .grader import quietly, refuse_other_references, verdict_on
-from .inputs import checked_input, input_names, parameters_of, required_count
+from .inputs import checked_input, input_names, parameters_of, required_names
 from .names import DERIVATIVE_FLAGS, plain
 from .probing import probe
 from .reading import Calls, by_place, forward_options, methods_of, sources_of
@@ -104,10 +104,10 @@ def instance_of(layer) -> tuple[object, str]:
     flag = next((p.name for p in parameters_of(layer) if plain(p.name) in DERIVATIVE_FLAGS), None)
     if flag and not isinstance(layer, type):
         return types.SimpleNamespace(forward=layer, derivative=functools.partial(layer, **{flag: True})), name
-    needed = required_count(layer)
+    needed = required_names(layer)
     if isinstance(layer, type) and needed:
         raise TypeError(f"{name} cannot be made without arguments: give an instance, or lambda: {name}(...)")
-    if isinstance(layer, type) or needed == 0:
+    if isinstance(layer, type) or needed == []:
         made = called(layer, "layer")
         return made, type(made).__name__
     return layer, name

@@ -3,6 +3,8 @@
 All names here are plain ones (see below), but those of methods.
 """
 
+import re
+
 FORWARDS = (
     *("forward", "forward_pass", "forward_propagation", "forward_prop", "forward_step"),
     *("fwd", "feed_forward", "feedforward"),
@@ -37,6 +39,8 @@ STORED_GRADIENTS = (
     "daprev",
 )
 
+COTANGENT = re.compile("d(?!ata)|grad|g$|upstream|error|out|.*(grad|gradient|error)$")  # the first argument of a backward
+
 
 def plain(name: str) -> str:
     """W_grad and wgrad are one name."""
@@ -46,3 +50,8 @@ def plain(name: str) -> str:
 def is_gradient_of(name: str, value: str) -> bool:
     """Whether a reader who calls the value `value` may call its gradient `name`."""
     return plain(name) in {pattern.format(plain(value)) for pattern in GRADIENTS}
+
+
+def is_cotangent(name: str) -> bool:
+    """Whether an argument after the first is one too: dc, after dh."""
+    return re.match("d(?!ata)|grad", plain(name)) is not None

@@ -3,7 +3,6 @@
 All of it is read from names and signatures; what they leave open, the reader is asked for (TypeError).
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from .inputs import is_floating, parameters_of
 from .names import (
     BACKWARDS,
     CACHES,
+    COTANGENT,
     DERIVATIVES,
     FLAGS,
     FORWARDS,
@@ -20,6 +20,7 @@ from .names import (
     RATES,
     STORED_GRADIENTS,
     STORED_OUTPUTS,
+    is_cotangent,
     is_gradient_of,
     plain,
 )
@@ -175,15 +176,11 @@ def source_of(name: str, needed: bool, before: list[tuple], inputs: list[str], d
         return ("dy", 0)
     if derivative and needed and len(before) < len(inputs):
         return ("input", len(before))  # f'(z) of an f(x)
-    if needed and all(source[0] == "dy" for source in before) and ANOTHER_COTANGENT.match(plain(name)):
+    if needed and all(source[0] == "dy" for source in before) and is_cotangent(name):
         return ("dy", len(before))  # dc, after dh
     if len(inputs) == 1 and plain(name) in {"x", "input", "inputs", "inp"}:
         return ("input", 0)
     return ("output", 0) if plain(name) in {"out", "output", "outputs"} else None
-
-
-COTANGENT = re.compile("d(?!ata)|grad|g$|upstream|error|out|.*(grad|gradient|error)$")
-ANOTHER_COTANGENT = re.compile("d(?!ata)|grad")
 
 
 def told_source(what, inputs: list[str]) -> tuple:

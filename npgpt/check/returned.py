@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .inputs import Inputs, is_floating, is_tree
-from .names import is_gradient_of
+from .names import is_cotangent, is_gradient_of
 from .verdict import Stopped
 from .wording import LIKELY, gradient_name
 
@@ -30,22 +30,23 @@ class Result(NamedTuple):
     together: bool  # the backward gets the outputs' cotangents as one tuple, in the place of dy
 
 
-def taken_apart(returned, takes: int | None, arguments: int) -> Result:
-    """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c): the number of arguments that the backward takes tells which.
+def taken_apart(returned, takes: list[str] | None, arguments: int) -> Result:
+    """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c): what the backward takes tells which.
 
     A backward(dh, dc, cache) takes one for each thing that the forward returned; a backward(dh, dc, *inputs) gets no cache.
     """
     if not isinstance(returned, tuple):
         return Result((returned,), (), False)
-    if takes == len(returned) + arguments:
+    takes = takes or []
+    if len(takes) == len(returned) + arguments and all(map(is_cotangent, takes[1 : len(returned)])):
         return Result(returned, (), False)
-    if len(returned) == takes and takes > 2:
+    if len(takes) == len(returned) > 2 and all(map(is_cotangent, takes[1:-1])):
         return Result(returned[:-1], returned[-1:], False)
     if len(returned) != 2:
         raise Stopped("output", f"the forward must return y or the pair (y, cache), got a tuple of {len(returned)}")
     first, cache = returned
     if isinstance(first, tuple | list) and first and all(is_floating(each) or is_complex(each) for each in first):
-        return Result(tuple(first), (cache,), takes != len(first) + 1)
+        return Result(tuple(first), (cache,), len(takes) != len(first) + 1)
     return Result((first,), (cache,), False)
 
 

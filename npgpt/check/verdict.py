@@ -6,10 +6,18 @@ from typing import NamedTuple
 from .diagnose import Mistake
 
 
+class Worst(NamedTuple):
+    """The element of all gradients that is furthest from the true one."""
+
+    place: str = ""  # "dweight[0, 2]"; nothing where no gradient was measured
+    error: float = 0.0  # as a part of its gradient's size
+
+
 class Check(NamedTuple):
     name: str
     passed: bool
     message: str
+    worst: Worst = Worst()
 
 
 class Stopped(Exception):
@@ -38,6 +46,17 @@ class Verdict:
         """The name of the first check that failed."""
         return next((check.name for check in self.checks if not check.passed), None)
 
+    @property
+    def worst(self) -> Worst:
+        """Its place is "" where a check that failed left nothing to measure."""
+        return next((check.worst for check in self.checks if check.name == "derivative"), Worst())
+
+    def assert_right(self) -> None:
+        """For a test: raises AssertionError where a check failed. Its message is the report."""
+        __tracebackhide__ = True  # pytest shows the test's line as the last one
+        if not self.ok:
+            raise AssertionError(str(self))
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -51,3 +70,8 @@ class Verdict:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from ..pictures.shown import verdict_html
+
+        return verdict_html(self)

@@ -34,6 +34,7 @@ from ..ops.embedding import check_ids
 from ..ops.note import Note
 from .config import Config
 from .layout import Fill, Layout, drawn, taken_from
+from .trace import Trace
 
 DTYPES = ("float32", "float64")
 
@@ -173,7 +174,7 @@ class LanguageModel:
         p = self.config.dropout
         return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
 
-    def trace(self, ids, targets=None, where=None) -> dict[str, tuple[Array, Array | None]]:
+    def trace(self, ids, targets=None, where=None) -> Trace:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
         where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them. Without
@@ -193,7 +194,7 @@ class LanguageModel:
             kept = self.store.grad.copy()
             self.backward(dlogits, cache, copies_into(gradients))
             self.store.grad[:] = kept
-        return {name: (value, gradients.get(name)) for name, value in values.items()}
+        return Trace({name: (value, gradients.get(name)) for name, value in values.items()})
 
     # -------------------------------------------------------------------------------------------------------------- parameters
 
@@ -230,6 +231,18 @@ class LanguageModel:
         twin = type(self)(self.config, dtype=self.dtype, weights=taken_from(self.state_dict(), self.layout))
         twin.dropout_rng = copy.deepcopy(self.dropout_rng)
         return twin
+
+    # ------------------------------------------------------------------------------------------------- how it shows itself
+
+    def __repr__(self) -> str:
+        from ..pictures.shown import model_text
+
+        return model_text(self)
+
+    def _repr_html_(self) -> str:
+        from ..pictures.shown import model_html
+
+        return model_html(self)
 
 
 def copies_into(arrays: dict[str, Array]) -> Note:

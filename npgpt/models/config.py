@@ -57,6 +57,11 @@ class Config:
         if not 0 < getattr(self, name) < math.inf:
             raise ValueError(f"{name} must be above 0 and finite, got {getattr(self, name)}")
 
+    def _repr_html_(self) -> str:
+        from ..pictures.shown import config_html
+
+        return config_html(self)
+
     def to_dict(self) -> dict:
         """The options by name, ready for JSON. (The kind is not among them.)"""
         return dataclasses.asdict(self)

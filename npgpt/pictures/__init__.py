@@ -2,7 +2,8 @@
 
 matplotlib is imported on the first call, so that importing this stays as light as NumPy. `lang` is "en" or "tr"; what a picture
 says stands in labels.py. By theme: style.py (colours, labels), spaces.py (points in 3-D), matrices.py (cells with numbers),
-curves.py (lines and bars), tokens.py (texts of words); statistics.py has the numbers that only pictures need.
+curves.py (lines and bars), tokens.py (texts of words); statistics.py has the numbers that only pictures need; shown.py says how
+a model or a trace shows itself in a notebook.
 """
 
 from .curves import (
@@ -30,7 +31,15 @@ from .matrices import (
     steps_in_order,
     value_beside_gradient,
 )
-from .spaces import embedding_motion, embedding_space, layer_norm_circle, plot_dots, spaces_in_order, three_dimensions
+from .spaces import (
+    embedding_motion,
+    embedding_space,
+    layer_norm_circle,
+    plot_dots,
+    spaces_in_order,
+    three_dimensions,
+    turnable_space,
+)
 from .style import CONSONANTS, KINDS, VOWELS, letter_colour, letter_weight, new_figure, token_colour, visible
 from .tokens import chosen_heads, facts_taught, gradients_by_block, looks_at, token_surprise, words_by_block
 
@@ -73,6 +82,7 @@ __all__ = [
     "three_dimensions",
     "token_colour",
     "token_surprise",
+    "turnable_space",
     "value_beside_gradient",
     "visible",
     "words_by_block",

@@ -161,6 +161,7 @@ def positions(encoding: Array, places: Sequence[tuple[str, Array, Array]], title
     right.set(xlabel=say("feature {n}", n=1), ylabel=say("feature {n}", n=2))
     right.margins(0.16)
     plain(right)
+    figure.draw_without_rendering()  # fixes the layout: until then a point's place on the page is not known
     label_points(right, np.array(points), [label for label, _, _ in places], colours, size=9)
     return figure
 

@@ -4,7 +4,7 @@ The English text is the key, so code reads as what it prints: `say("step {step:,
 raises KeyError, so none is forgotten (the tests run everything in both languages).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 LANGUAGES = ("en", "tr")
 
@@ -128,6 +128,9 @@ TURKISH = {
     "keys": "anahtarlar",
     "after LayerNorm": "LayerNorm'dan sonra",
     "Each letter asks (query), offers (key) and brings (value)": "Her harf sorar (sorgu), sunar (anahtar) ve getirir (değer)",
+    "Untrained, every letter looks at itself and at all before it in equal shares: 1, 1/2, 1/3, ...": (
+        "Eğitilmemiş modelde her harf kendine ve öncekilerin hepsine eşit payla bakar: 1, 1/2, 1/3, ..."
+    ),
     "each row of weights sums to {low:.4f}..{high:.4f}": "her ağırlık satırının toplamı: {low:.4f}..{high:.4f}",
     "The last letter {letter!r} looks most at {other!r} at place {place}: {percent:.0f} % of its attention": (
         "Son harf {letter!r} en çok {place}. yerdeki {other!r} harfine bakıyor: dikkatinin %{percent:.0f} kadarı"
@@ -461,15 +464,35 @@ TURKISH = {
     "{panel}: Llama's loss less GPT's is {least:+.3f} nats where it is lowest (step {step:.0f}), {last:+.3f} at the end": (
         "{panel}: Llama'nın kaybı eksi GPT'ninki, en düşük olduğu yerde (adım {step:.0f}) {least:+.3f} nat, sonda {last:+.3f}"
     ),
+    # ---- inspect_training.py
+    "{name}: {count} parameters, {steps} steps, {recorded} of them recorded, in {seconds:.1f} s": (
+        "{name}: {count} parametre, {steps} adım, {recorded} tanesi kaydedildi, {seconds:.1f} sn"
+    ),
+    "loss, mean of the last tenth of the steps: {loss:.3f}": "kayıp, adımların son onda birinin ortalaması: {loss:.3f}",
+    "the gradient agrees with the complex step to {digits:.1f} digits, at every recorded step at least": (
+        "gradyan, kaydedilen her adımda karmaşık adım yöntemiyle en az {digits:.1f} basamağa kadar uyuşuyor"
+    ),
+    "nothing is off: no gradient vanishes or explodes, no update is too large or too small": (
+        "aksayan bir şey yok: hiçbir gradyan sönmüyor ya da patlamıyor, hiçbir güncelleme çok büyük ya da çok küçük değil"
+    ),
+    "{count} mistakes: the loss at the end, and to how many digits the gradient then agrees": (
+        "{count} hata: sondaki kayıp ve gradyanın o zaman kaç basamağa kadar uyuştuğu"
+    ),
+    "the page has {mb:.2f} MB and was written in {seconds:.1f} s: open it in a browser": (
+        "sayfa {mb:.2f} MB, {seconds:.1f} saniyede yazıldı: bir tarayıcıda açın"
+    ),
 }
 
 
-def translator(lang: str = "en") -> Callable[..., str]:
-    """say(text, **values) -> the text in `lang` with the values filled in. Raises ValueError for an unknown language."""
+def translator(lang: str = "en", turkish: Mapping[str, str] = TURKISH) -> Callable[..., str]:
+    """say(text, **values) -> the text in `lang` with the values filled in. Raises ValueError for an unknown language.
+
+    turkish : the table, English -> Turkish.
+    """
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}")
 
     def say(text: str, /, **values) -> str:
-        return (text if lang == "en" else TURKISH[text]).format(**values)
+        return (text if lang == "en" else turkish[text]).format(**values)
 
     return say

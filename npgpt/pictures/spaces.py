@@ -25,16 +25,22 @@ def three_dimensions(vectors: Array) -> tuple[Array, float]:
     C = vectors.shape[-1]
     if C <= 3:
         return np.concatenate((vectors, np.zeros((*vectors.shape[:-1], 3 - C))), axis=-1), 1.0
-    rows = vectors.reshape(-1, C)
-    centred = rows - rows.mean(axis=0)
-    _, singular_values, directions = np.linalg.svd(centred, full_matrices=False)
+    mean, directions, share = principal_directions(vectors)
+    return (vectors - mean) @ directions.T, share
+
+
+def principal_directions(vectors: Array) -> tuple[Array, Array, float]:
+    """The mean (C,) of vectors (..., C), the three unit vectors (3, C) along which they differ most, and the share of their
+    variance along those. Where there are fewer than three directions, the rest are zeros."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    mean = rows.mean(axis=0)
+    _, singular_values, directions = np.linalg.svd(rows - mean, full_matrices=False)
     variance = singular_values**2
     share = float(variance[:3].sum() / variance.sum()) if variance.sum() else 1.0
     # An SVD leaves each direction's sign open; fixed here, so that two backends or runs draw the same picture.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=-1)])
-    points = centred @ (signs[:, None] * directions)[:3].T  # (N, at most 3)
-    points = np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
-    return points.reshape(*vectors.shape[:-1], 3), share
+    directions = (signs[:, None] * directions)[:3]  # (at most 3, C)
+    return mean, np.pad(directions, ((0, 3 - len(directions)), (0, 0))), share
 
 
 def plot_dots(
@@ -155,20 +161,70 @@ def _write_html(path: str | PathLike, parts: list[Array], dots_data: Sequence[di
     figure = graph_objects.Figure(layout={"title": {"text": title.replace("\n", "<br>")}})
     for number, (part, data) in enumerate(zip(parts, dots_data, strict=True)):
         symbol = ("circle", "diamond", "square", "x", "cross")[number % 5]
+        mode = "lines+markers+text" if data.get("line") else "markers+text"
         figure.add_trace(
-            graph_objects.Scatter3d(
-                x=part[:, 0].tolist(),
-                y=part[:, 1].tolist(),
-                z=part[:, 2].tolist(),
-                mode="lines+markers+text" if data.get("line") else "markers+text",
-                text=[visible(label) for label in data["labels"]],
-                textfont={"color": _colours(data)},
-                marker={"color": _colours(data), "size": 4, "symbol": symbol},
-                name=data["name"],
-            )
+            graph_objects.Scatter3d(**_labelled(part, data["labels"], _colours(data), symbol), mode=mode, name=data["name"])
         )
     page = figure.to_html(include_plotlyjs=True)  # the whole library inside the page: no network needed
     write_atomically(path, page.encode())
+
+
+def _labelled(points: Array, labels: Sequence[str], colours: Sequence[str], symbol: str) -> dict:
+    """Points (N, 3) with their labels, as plotly's Scatter3d takes them."""
+    x, y, z = points.T.tolist()
+    marker = {"color": list(colours), "size": 4, "symbol": symbol}
+    text = {"text": [visible(label) for label in labels], "textfont": {"color": list(colours)}}
+    return {"x": x, "y": y, "z": z, "marker": marker} | text
+
+
+class Turnable:
+    """A figure that a notebook lets turn with the mouse, where plotly is installed and the notebook's page knows plotly's form;
+    anywhere else the notebook shows the figure itself."""
+
+    def __init__(self, figure: "Figure", turning):
+        self.figure, self.turning = figure, turning  # matplotlib's, and plotly's or None
+
+    def __repr__(self) -> str:
+        return repr(self.figure)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        """Every form that there is, by its MIME type; the page takes the richest that it knows."""
+        forms = {"image/png": self.figure._repr_png_()}
+        if self.turning is not None:
+            from plotly import io as plotly_io
+
+            forms["application/vnd.plotly.v1+json"] = self.turning.to_plotly_json()
+            if plotly_io.renderers.default == "colab":  # which takes a piece of a page instead
+                forms["text/html"] = self.turning.to_html(full_html=False, include_plotlyjs="cdn")
+        return forms
+
+
+def turnable_space(before: Array, after: Array, labels: Sequence[str], lang: str = "en") -> Turnable:
+    """`embedding_space` for a notebook, where its two boxes can be turned if plotly is installed."""
+    return Turnable(embedding_space(before, after, labels, lang), _turning_space(before, after, labels, lang))
+
+
+def _turning_space(before: Array, after: Array, labels: Sequence[str], lang: str):
+    """plotly's figure of the two boxes; None without plotly."""
+    try:
+        from plotly.subplots import make_subplots
+    except ModuleNotFoundError:
+        return None
+    say = translator(lang)
+    points, _ = three_dimensions(np.stack((before, after)).astype(np.float64))  # (2, V, 3)
+    titles = [say("before training"), say("after training")]
+    figure = make_subplots(1, 2, specs=[[{"type": "scene"}] * 2], subplot_titles=titles, horizontal_spacing=0.02)
+    kinds = [("circle", say("vowels"), VOWELS), ("square", say("consonants"), CONSONANTS)]
+    for symbol, name, members in [*kinds, ("diamond", say("space, full stop, comma"), " .,")]:
+        rows = [row for row, label in enumerate(labels) if label in members]
+        names, colours = [labels[row] for row in rows], [letter_colour(labels[row]) for row in rows]
+        for place, space in enumerate(points, start=1):
+            group = {"name": name, "legendgroup": name, "showlegend": place == 1, "mode": "markers+text"}
+            figure.add_scatter3d(**_labelled(space[rows], names, colours, symbol), **group, row=1, col=place)
+    look = {"paper_bgcolor": "rgba(0, 0, 0, 0)", "font": {"color": "#888888"}}  # for white and for black pages
+    margin = {"l": 0, "r": 0, "t": 30, "b": 0}
+    figure.update_layout(**look, template="none", height=460, margin=margin, legend={"orientation": "h"})
+    return figure
 
 
 def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: str = "en") -> "Figure":

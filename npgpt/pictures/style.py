@@ -56,9 +56,9 @@ def visible(text: str) -> str:
 
 def new_figure(width: float, height: float, title: str = "") -> "Figure":
     """An empty figure of width x height inches, which no window and no global list knows about."""
-    from matplotlib.figure import Figure
+    from .figure import Picture
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     if title:
         figure.suptitle(wrapped(title, width), size=12)
     return figure
@@ -108,7 +108,7 @@ def spread(points: Array, distance: float, rounds: int = 200) -> Array:
 def label_points(axes: "Axes", points: Array, labels: list[str], colours: list[str], size: float = 10) -> None:
     """Writes the labels beside points (N, 2), given in the coordinates of axes.transData, so that none covers another.
 
-    Call it when everything else is drawn: it fixes the layout to know how many pixels there are.
+    Call it when everything else is drawn and `figure.draw_without_rendering()` has fixed the layout: it measures in pixels.
     """
     if not len(points):
         return

@@ -5,15 +5,13 @@ The file's metadata has one entry, `npgpt`, a JSON object: the format's version,
 step, whatever the run adds (its options, the states of its generators), and a SHA-256 of everything in the file. Loading runs
 no code.
 
-json, hashlib and safetensors are imported where they are used, so that `import npgpt` stays as light as NumPy.
+How it is written and checked stands in documents.py.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 
-import numpy as np
 from numpy import ndarray as Array
 
 from ..models import KINDS, layout_of, make_model
@@ -21,7 +19,7 @@ from ..models.base import LanguageModel
 from ..models.config import Config
 from ..models.layout import taken_from
 from ..text import Tokenizer
-from .files import write_atomically
+from .documents import read_document, write_document
 
 KEY = "npgpt"  # the metadata's one entry
 VERSION = 3
@@ -109,14 +107,10 @@ def load_checkpoint(
 
 
 def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:
-    """The file format's one writer, for both backends: a temporary file beside `path`, flushed to disk, then renamed."""
-    import json
-
-    from safetensors.numpy import save
-
-    tensors = {name: np.ascontiguousarray(array) for name, array in checkpoint.weights.items()}
+    """The file format's one writer, for both backends."""
+    tensors = dict(checkpoint.weights)
     for name, (m, v) in checkpoint.moments.items():
-        tensors[M + name], tensors[V + name] = np.ascontiguousarray(m), np.ascontiguousarray(v)
+        tensors[M + name], tensors[V + name] = m, v
     document = {
         "version": VERSION,
         "kind": checkpoint.config.kind,
@@ -125,51 +119,12 @@ def write_checkpoint(path: str | PathLike, checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "run": checkpoint.run,
     }
-    document["sha256"] = digest(document, tensors)
-    # One entry only: safetensors writes several in no fixed order, and the same weights should give the same bytes.
-    write_atomically(path, save(tensors, metadata={KEY: json.dumps(document)}))
-
-
-def digest(document: dict, tensors: dict[str, Array]) -> str:
-    """SHA-256 of the metadata without its own hash, and of every tensor with its name, dtype and shape. It tells a changed
-    file, not an attacker: whoever can change the file can also change the hash."""
-    import hashlib
-    import json
-
-    sha = hashlib.sha256(json.dumps({k: v for k, v in document.items() if k != "sha256"}, sort_keys=True).encode())
-    for name in sorted(tensors):
-        sha.update(f"{name} {tensors[name].dtype.str} {tensors[name].shape} ".encode())
-        sha.update(tensors[name].tobytes())
-    return sha.hexdigest()
+    write_document(path, KEY, document, tensors)
 
 
 def read_checkpoint(path: str | PathLike, config: Config | None = None) -> Checkpoint:
     """The file format's one reader: everything a checkpoint holds, checked. Raises what load_checkpoint raises."""
-    import json
-
-    from safetensors import SafetensorError, safe_open
-
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, TypeError, AttributeError) as error:  # the latter two: a dtype that NumPy does not have
-        raise ValueError(f"{path} is truncated or no safetensors file: {error}") from None
-    if KEY not in metadata:
-        raise ValueError(f"{path} is not a checkpoint of this format: its metadata {sorted(metadata)} do not hold {KEY!r}")
-    try:
-        document = json.loads(metadata[KEY])
-        version = document["version"]
-    except (TypeError, ValueError, KeyError, RecursionError):
-        raise ValueError(f"{path} is not a checkpoint of this format: {KEY!r} holds no version") from None
-    if version not in READABLE:
-        newer = isinstance(version, int) and version > VERSION
-        advice = "it was written by a newer version of this project" if newer else "it cannot be read any more"
-        raise ValueError(f"{path} is of format {version!r}, this version reads {READABLE[0]} to {VERSION}: {advice}")
-    if document.get("sha256") != digest(document, tensors):
-        raise ValueError(f"{path} was changed after it was written, or is damaged: its content does not have its SHA-256")
+    document, tensors = read_document(path, KEY, READABLE, "checkpoint")
     try:
         checkpoint = unpack(document, tensors)
     except (TypeError, ValueError, KeyError) as error:
@@ -182,11 +137,15 @@ def read_checkpoint(path: str | PathLike, config: Config | None = None) -> Check
 def unpack(document: dict, tensors: dict[str, Array]) -> Checkpoint:
     weights = {name: array for name, array in tensors.items() if not name.startswith((M, V))}
     moments = {name[len(M) :]: (m, tensors[V + name[len(M) :]]) for name, m in tensors.items() if name.startswith(M)}
-    kind = document.get("kind", "gpt")
+    config = config_of(document.get("kind", "gpt"), document["config"])
+    return Checkpoint(weights, config, moments, document["step"], document["run"], document["tokenizer"])
+
+
+def config_of(kind: str, options: dict) -> Config:
+    """The config of a kind and its options, as they come out of JSON. Raises ValueError where they are none."""
     if kind not in KINDS:
         raise ValueError(f"the model's kind must be one of {', '.join(KINDS)}; got {kind!r}")
-    config = KINDS[kind].config_class.from_dict(document["config"])
-    return Checkpoint(weights, config, moments, document["step"], document["run"], document["tokenizer"])
+    return KINDS[kind].config_class.from_dict(options)
 
 
 def differences(theirs: Config, ours: Config) -> str:

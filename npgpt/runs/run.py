@@ -115,11 +115,12 @@ class TrainingRun:
         evaluate_every: int = 100,
         evaluate_batches: int = 20,
         save_every: int | None = None,
+        on_gradient: Callable[[int, float, float], None] | None = None,
         on_step: Callable[[dict], bool | None] | None = None,
     ) -> bool:
         """Trains up to step `steps`, and saves. True where it came there, False where it was stopped, and saved, before.
 
-        learning_rate, max_norm, accumulate : see `npgpt.train`.
+        learning_rate, max_norm, accumulate, on_gradient : see `npgpt.train`.
         evaluate_every, evaluate_batches : after how many steps, and at the last one; on how many validation batches.
         save_every : after how many steps last.safetensors is written; None: evaluate_every.
         on_step : called after each step with its line of the metrics. Where it returns True, in all ranks, the run stops.
@@ -185,6 +186,7 @@ class TrainingRun:
                 accumulate=accumulate,
                 optimizer=self.optimizer,
                 start=self.step,
+                on_gradient=on_gradient,
                 on_step=after_step,
             )
         if metrics:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from npgpt.models.base import DTYPES, checked_ids, checked_where, dropout_generator
 from npgpt.models.config import Config
 from npgpt.models.layout import Fill, Layout, check_state_dict, drawn
+from npgpt.models.trace import Trace
 from npgpt.ops.dropout import dropout_mask
 from npgpt.ops.note import Note, ignore
 
@@ -185,9 +186,7 @@ class LanguageModel(nn.Module):
 
         return mask
 
-    def trace(
-        self, ids: Tensor | Array, targets: Tensor | Array | None = None, where: Array | None = None
-    ) -> dict[str, tuple[Tensor, Tensor | None]]:
+    def trace(self, ids: Tensor | Array, targets: Tensor | Array | None = None, where: Array | None = None) -> Trace:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
         where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them.
@@ -200,9 +199,11 @@ class LanguageModel(nn.Module):
         steps = {name: [value] if isinstance(value, Tensor) else list(value) for name, value in seen.items()}
         values = {name: copied(tensors, seen[name]) for name, tensors in steps.items()}
         if loss is None:
-            return {name: (value, None) for name, value in values.items()}
+            return Trace({name: (value, None) for name, value in values.items()})
         gradients = iter(torch.autograd.grad(loss, [tensor for tensors in steps.values() for tensor in tensors]))
-        return {name: (value, copied([next(gradients) for _ in steps[name]], seen[name])) for name, value in values.items()}
+        return Trace(
+            {name: (value, copied([next(gradients) for _ in steps[name]], seen[name])) for name, value in values.items()}
+        )
 
     # -------------------------------------------------------------------------------------------------------- parameters
 
@@ -232,6 +233,18 @@ class LanguageModel(nn.Module):
         if self.config.tie_weights:
             state_dict["head.weight"] = state_dict["token_embedding.weight"]
         return super().load_state_dict(state_dict, strict, assign)
+
+    # ------------------------------------------------------------------------------------------------- how it shows itself
+
+    def __repr__(self) -> str:
+        from npgpt.pictures.shown import model_text
+
+        return model_text(self)
+
+    def _repr_html_(self) -> str:
+        from npgpt.pictures.shown import model_html
+
+        return model_html(self)
 
 
 def copied(tensors: Sequence[Tensor], seen: Tensor | Sequence[Tensor]) -> Tensor:

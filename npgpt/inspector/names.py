@@ -1,0 +1,51 @@
+"""What a traced array is, in words, by the last part of its name. (labels.py has them in Turkish.)"""
+
+WHAT = {
+    "embed": "which token: its row of the table",
+    "pos_embed": "which position: what is added for it",
+    "resid_pre": "the residual stream before the block",
+    "resid_mid": "the residual stream after attention",
+    "resid_post": "the residual stream after the block",
+    "logits": "the score of each token as the next one",
+    # ---- norms
+    "ln1": "LayerNorm before attention",
+    "ln2": "LayerNorm before the FFN",
+    "ln_f": "LayerNorm before the head",
+    "norm": "RMSNorm before the mixer",
+    "norm1": "RMSNorm before attention",
+    "norm2": "RMSNorm before the FFN",
+    "norm_f": "RMSNorm before the head",
+    # ---- attention
+    "q": "queries: what each position asks",
+    "k": "keys: how each position can be found",
+    "v": "values: what each position hands over",
+    "rot_q": "the queries, turned by their positions",
+    "rot_k": "the keys, turned by their positions",
+    "scores": "how well a query and a key fit; the future is masked",
+    "pattern": "how much each position looks at each: softmax of the scores",
+    "z": "what each head brings back: the values, weighed by the pattern",
+    "attn_out": "what attention adds to the stream",
+    # ---- the FFN
+    "ffn_pre": "the FFN's hidden numbers before the GELU",
+    "ffn_post": "the FFN's hidden numbers after the nonlinearity",
+    "gate": "the gate: how much of what stands beside it passes",
+    "up": "what stands beside the gate",
+    "ffn_out": "what the FFN adds to the stream",
+    # ---- an LSTM's layer
+    "i": "input gate: how much of the candidate is written",
+    "f": "forget gate: how much of the memory is kept",
+    "g": "candidate: what would be written into the memory",
+    "o": "output gate: how much of the memory is shown",
+    "c": "the memory",
+    "h": "what is shown of the memory",
+    # ---- a Mamba's mixer
+    "in_proj": "side by side: what is mixed over time, and what becomes the gate",
+    "conv": "each channel mixed with its own last letters",
+    "u": "what enters the scan",
+    "delta": "the step sizes: how much time each token takes",
+    "B": "where in the state to write",
+    "C": "what to read from the state",
+    "state": "what each channel remembers",
+    "y": "what was read from the state",
+    "mixer_out": "what the mixer adds to the stream",
+}
