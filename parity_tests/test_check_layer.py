@@ -274,6 +274,15 @@ def test_a_layer_is_graded_however_it_is_written(kind, options, says):
     assert re.search("everything counts twice.*\nRight: .*,", text, re.DOTALL), text
 
 
+def test_weights_in_another_dtype_than_the_input_are_graded_in_float64():
+    layer = Linear()
+    layer.W, layer.b = layer.W.astype(np.float32), layer.b.astype(np.float32)
+    verdict = check_layer(layer, X)
+    assert verdict.ok and "W (4, 5) float64" in str(verdict)
+    verdict = check_layer(layer, X.astype(np.float32))
+    assert verdict.ok and "W (4, 5) float32" in str(verdict)
+
+
 def test_the_layer_itself_is_never_run():
     """A bug that this would catch: a copy that shares arrays with the reader's layer, which then trains while it is graded."""
     layer = ByRate()
@@ -731,6 +740,14 @@ def test_a_layer_in_place_of_a_function_is_sent_to_check_layer():
     for backward in (ByRate().backward, lambda dy, learning_rate: dy):
         with pytest.raises(TypeError, match=r"takes a learning rate .*check_layer"):
             check_backward(np.tanh, backward, X)
+
+
+def test_methods_of_a_layer_are_graded_with_a_note_or_refused_with_a_hint():
+    text = message(check_backward(Linear().forward, Linear().backward, X), "backward runs")
+    assert "for a layer's methods there is npgpt.check_layer" in text
+    layer = WithCache()
+    verdict = check_backward(layer.forward, layer.backward, X)
+    assert verdict.ok and "those of the layer's own parameters are not graded here" in str(verdict)
 
 
 def cell(x, h, c):

@@ -424,7 +424,7 @@ MISTAKES = {
         "GELU, the normal density": elementwise(
             gelu_of_tanh, lambda x: gelu_of_tanh(x) / x + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
         ),
-        "another epsilon": layer_norm(eps_of_backward=1e-4),
+        "another epsilon": layer_norm(eps_of_backward=1e-6),
     },
     "clip": {
         "dy": softmax_layer(lambda dp, p: softmax_backward(np.clip(dp, -9, 9), p)),

@@ -85,7 +85,10 @@ def handed_over(dy: Array) -> Array:
     return dy.copy()
 
 
-A_PAIR = "called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) where there is no cache"
+A_PAIR = (
+    "called as forward(*inputs), then backward(dy, cache), or backward(dy, *inputs) where there is no cache; "
+    "for a layer's methods there is npgpt.check_layer"
+)
 
 
 def called(function: Callable, role: str, *arguments, how: str = A_PAIR, **options):

@@ -4,6 +4,7 @@ None of this knows a derivative. The number of gradients and their shapes are ju
 """
 
 from collections.abc import Iterator, Sequence
+from types import MethodType
 
 import numpy as np
 from numpy import ndarray as Array
@@ -32,7 +33,7 @@ def contract_checks(pair: Pair, rng: np.random.Generator) -> Iterator[Check]:
     passed_dy = handed_over(dy)
     gradients = pair.run_backward(passed_dy, handed)
     yield Check("backward runs", True, "on a random cotangent dy")
-    yield number_check(inputs)
+    yield number_check(inputs, of_one_object(pair))
     yield Check("shapes", True, ", ".join(f"{name} {g.shape}" for name, g in zip(inputs.wanted, gradients, strict=True)))
     yield dtypes_check(inputs, gradients)
     changed_by_both = changed([*inputs.names, "dy"], [*inputs.values, dy], [*values, passed_dy])
@@ -54,12 +55,21 @@ def output_check(pair: Pair, y: Array) -> Check:
     return Check("output", True, f"y {y.shape}, {y.dtype}, finite, the same when called again")
 
 
-def number_check(inputs: Inputs) -> Check:
+def of_one_object(pair: Pair) -> bool:
+    """Whether both functions are methods of the same layer."""
+    both = isinstance(pair.forward, MethodType) and isinstance(pair.backward, MethodType)
+    return both and pair.forward.__self__ is pair.backward.__self__
+
+
+def number_check(inputs: Inputs, of_a_layer: bool) -> Check:
     """That of a backward whose gradients have been taken."""
     without = [name for i, name in enumerate(inputs.names) if not is_floating(inputs.values[i])]
     told = [name for i, name in enumerate(inputs.names) if i in inputs.without_gradient and is_floating(inputs.values[i])]
     left_out = f"; none for {', '.join(without)}, which holds no floats" if without else ""
     left_out += f"; none asked for {', '.join(told)}" if told else ""
+    left_out += (
+        "\nNote: those of the layer's own parameters are not graded here: npgpt.check_layer does it" if of_a_layer else ""
+    )
     return Check("number of gradients", True, f"{len(inputs.wanted)} ({', '.join(inputs.wanted)}){left_out}")
 
 

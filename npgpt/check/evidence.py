@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray as Array
 
-from .columns import Columns, too_many
+from .columns import MOST_NUMBERS, Columns, too_many
 from .diagnose import Mistake, fitter
 from .rounding import EPS, Trial
 from .truth import Truth
+from .verdict import Stopped
 
 
 @dataclass
@@ -80,6 +81,8 @@ class Row:
         self.evidence = evidence
         shape = evidence.pair.shapes[0]
         self.size = shape[-1] if shape else 1
+        if self.size * evidence.dy.size > MOST_NUMBERS:
+            raise Stopped("derivative", "y is too large for its Jacobian")
         self.outputs = slice(number * self.size, (number + 1) * self.size)  # in y, flat
         self.dy = np.zeros_like(evidence.dy)
         self.dy.flat[self.outputs] = evidence.dy.flat[self.outputs]

@@ -32,7 +32,7 @@ def hypotheses(evidence: Evidence) -> Iterator[Mistake]:
     ):
         try:
             yield from hypothesis(evidence)
-        except (Stopped, ArithmeticError, np.linalg.LinAlgError):  # the forward does not take these other inputs
+        except (Stopped, ArithmeticError, np.linalg.LinAlgError):  # not on these other inputs, or not of this size
             continue
 
 

@@ -52,7 +52,7 @@ def mistakes(evidence: Evidence) -> Iterator[Mistake]:
     yield from rearranged(right, fits)
     yield from of_parts(wrong, right, fits, row_arrays(x, y, right.shape))
     digits = digits_that_agree(wrong, right)
-    if digits >= 2:
+    if digits >= 3:
         yield Mistake("another formula", f"{digits} digits agree everywhere: {FORMULA}")
     for mistake in hypotheses(replace(evidence, tolerance=5e-3)):
         yield Mistake(mistake.kind, f"{mistake.text}. That explains all but the third digit; the rest may be {FORMULA}")

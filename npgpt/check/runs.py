@@ -56,9 +56,10 @@ class Runs:
         return [x.copy(order="K") if isinstance(x, np.ndarray) else x for x in arrays]
 
     def inputs(self) -> Inputs:
-        """Of the whole pair, at the layer's own parameters."""
+        """Of the whole pair, at the layer's own parameters. Where inputs and parameters differ in their dtypes, in float64."""
         own = [x.copy() for x in self.originals()]
-        return Inputs([*self.arrays(), *own], [*self.names, *(p.name for p in self.parameters)], self.without_gradient)
+        inputs = Inputs([*self.arrays(), *own], [*self.names, *(p.name for p in self.parameters)], self.without_gradient)
+        return inputs if len({x.dtype for x in inputs.floats}) == 1 else inputs.in_float64()
 
     def pair(self, name: str) -> Pair:
         inputs = self.inputs()
