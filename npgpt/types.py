@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .models.trace import Trace
 
 Ids = Any  # integers: an array, a tensor, or lists
+Theirs = Any  # in check/, whatever a reader's code takes, makes and returns: arrays, tensors and layers of their own
 
 
 class Model(Protocol):

@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .inputs import Inputs, required_names
 from .returned import Result, gradient_arrays, output_array, packed, taken_apart, unpacked
 from .verdict import Stopped
@@ -28,7 +29,8 @@ class Pair:
     forward: Callable
     backward: Callable
     inputs: Inputs
-    shapes: list[tuple[int, ...]] | None = None  # of the outputs at the first call; every later one has to give them again
+    # list[tuple[int, ...]], of the outputs at the first call (None before); every later one has to give them again
+    shapes: Any = None
     blocked: dict[str, Callable] = field(
         default_factory=dict
     )  # the forward with one of its paths cut: nothing flows back there
@@ -54,12 +56,12 @@ class Pair:
         _, handed = self.run_forward(self.inputs.copies())
         return self.run_backward(handed_over(dy), handed)
 
-    def y(self, *values) -> Array:
+    def y(self, *values: Theirs) -> Array:
         """The output alone, of inputs that may be complex or far away."""
         result = self.taken_apart(called(self.forward, "forward", *self.inputs.arguments(values)))
         return packed(self.as_before([np.array(each) for each in result.outputs]))
 
-    def taken_apart(self, returned) -> Result:
+    def taken_apart(self, returned: Theirs) -> Result:
         return taken_apart(returned, required_names(self.backward), len(self.inputs.given or self.inputs.values))
 
     def as_before(self, outputs: list[Array]) -> list[Array]:
@@ -91,7 +93,7 @@ A_PAIR = (
 )
 
 
-def called(function: Callable, role: str, *arguments, how: str = A_PAIR, **options):
+def called(function: Callable, role: str, *arguments: Theirs, how: str = A_PAIR, **options: Theirs) -> Theirs:
     """function(*arguments, **options); an exception in it becomes a failed check that says which, and in which line.
 
     how : they are called, in words, for where Python could not even call the function.

@@ -57,8 +57,8 @@ def output_check(pair: Pair, y: Array) -> Check:
 
 def of_one_object(pair: Pair) -> bool:
     """Whether both functions are methods of the same layer."""
-    both = isinstance(pair.forward, MethodType) and isinstance(pair.backward, MethodType)
-    return both and pair.forward.__self__ is pair.backward.__self__
+    forward, backward = pair.forward, pair.backward
+    return isinstance(forward, MethodType) and isinstance(backward, MethodType) and forward.__self__ is backward.__self__
 
 
 def number_check(inputs: Inputs, of_a_layer: bool) -> Check:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .names import FLAGS, plain
 from .parameters import floats_in, inside, put, walk
 
@@ -19,21 +20,21 @@ from .parameters import floats_in, inside, put, walk
 class Copies:
     """Of one layer as it is before any run."""
 
-    def __init__(self, layer, training: bool | None):
+    def __init__(self, layer: Theirs, training: bool | None):
         self.set_original(copied(layer, with_views(shared_memory(layer), {})))
         if training is not None:
             for path, value, _ in list(walk(self.original)):
                 if isinstance(path[-1], str) and plain(path[-1]) in FLAGS and isinstance(value, bool):
                     put(self.original, path, training)
 
-    def set_original(self, layer) -> None:
+    def set_original(self, layer: Theirs) -> None:
         self.original, self.shared = layer, shared_memory(layer)
 
-    def fresh(self, exchanged: Mapping[int, Array]):
+    def fresh(self, exchanged: Mapping[int, Array]) -> Theirs:
         """A copy; exchanged: the id of an array of the original -> what stands in its place."""
         return copied(self.original, with_views(self.shared, exchanged))
 
-    def keep_what_the_first_forward_made(self, once, twice) -> None:
+    def keep_what_the_first_forward_made(self, once: Theirs, twice: Theirs) -> None:
         """Of a layer that makes its weights in its first forward: once and twice are copies after one forward and after two.
 
         What the second forward changes is no weight, so it is set back to what the original has.
@@ -42,7 +43,7 @@ class Copies:
         self.set_original(once)
 
 
-def shared_memory(layer) -> list[tuple[Array, list[Array]]]:
+def shared_memory(layer: Theirs) -> list[tuple[Array, list[Array]]]:
     """Arrays of the layer with their views that the layer holds too: W and W[:, :2]. A copy alone would part them."""
     arrays = sorted({id(x): x for x in floats_in(layer).values()}.values(), key=lambda x: -x.nbytes)
     owners: list[tuple[Array, list[Array]]] = []
@@ -73,11 +74,12 @@ def with_views(shared: list[tuple[Array, list[Array]]], exchanged: Mapping[int, 
     return exchanged
 
 
-def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
+def set_back(before: Theirs, once: Theirs, twice: Theirs, seen: frozenset[int] = frozenset()) -> None:
     """In `once`, all that `twice` has otherwise: to its value before, or where it had none, back by as much as it moved on."""
     had, later = dict(inside(before)), dict(inside(twice))
     for step, value in list(inside(once)):
-        old, new = had.get(step), later.get(step)
+        old: Theirs = had.get(step)
+        new: Theirs = later.get(step)
         if type(new) is not type(value) or id(value) in seen:
             continue
         if isinstance(value, list) and len(value) != len(new):
@@ -90,7 +92,7 @@ def set_back(before, once, twice, seen: frozenset[int] = frozenset()) -> None:
             set_back(old, value, new, seen | {id(value)})
 
 
-def copied(layer, exchanged: dict[int, Array]):
+def copied(layer: Theirs, exchanged: dict[int, Array]) -> Theirs:
     try:
         return copy.deepcopy(layer, exchanged)
     except Exception as error:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+Fits = Callable[[Array], bool]  # whether a prediction is the wrong gradient
+
 
 class Mistake(NamedTuple):
     """text says more. kind is one of these:
@@ -57,7 +59,7 @@ def likely_mistake(
 def of_the_whole(
     wrong: Array,
     right: Array,
-    fits: Callable[[Array], bool],
+    fits: Fits,
     factors: Mapping[str, float],
     terms: Mapping[str, Array],
     alternatives: Mapping[str, tuple[str, Array]],
@@ -69,7 +71,7 @@ def of_the_whole(
     yield from _terms(wrong, right, terms, fits)
 
 
-def of_parts(wrong: Array, right: Array, fits: Callable[[Array], bool], in_rows: Mapping[str, Array]) -> Iterator[Mistake]:
+def of_parts(wrong: Array, right: Array, fits: Fits, in_rows: Mapping[str, Array]) -> Iterator[Mistake]:
     """What takes a number for each slice, or leaves elements out: it fits more, so it comes last."""
     yield from _partly_zero(wrong, right, fits)
     if np.isfinite(wrong).all() and np.isfinite(right).all():
@@ -78,7 +80,7 @@ def of_parts(wrong: Array, right: Array, fits: Callable[[Array], bool], in_rows:
         yield from _multiples_in_rows(wrong, right, in_rows, fits)
 
 
-def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Callable[[Array], bool]:
+def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Fits:
     """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?
 
     tolerance : where fewer digits are enough, what may be off, as a part of the whole.
@@ -106,7 +108,7 @@ def _broken(wrong: Array, right: Array) -> Iterator[Mistake]:
         yield Mistake("zero", "everything is 0: the gradient never arrives here, or is never added")
 
 
-def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits) -> Iterator[Mistake]:
+def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits: Fits) -> Iterator[Mistake]:
     finite = np.isfinite(right) & np.isfinite(wrong)
     power = float((right[finite] ** 2).sum())
     if power == 0:
@@ -137,13 +139,13 @@ def _factor_name(c: float, factors: Mapping[str, float]) -> str | None:
     return None
 
 
-def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits) -> Iterator[Mistake]:
+def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits: Fits) -> Iterator[Mistake]:
     for name, (kind, array) in alternatives.items():
         if fits(array):
             yield Mistake(kind, name)
 
 
-def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iterator[Mistake]:
+def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits: Fits) -> Iterator[Mistake]:
     for name, term in terms.items():
         power = float((term**2).sum())
         if power == 0:
@@ -161,7 +163,7 @@ def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iter
             yield Mistake("factor", f"{name} has a factor of {1 + a:.6g}")
 
 
-def rearranged(right: Array, fits: Callable[[Array], bool]) -> Iterator[Mistake]:
+def rearranged(right: Array, fits: Fits) -> Iterator[Mistake]:
     for a, b in itertools.combinations(range(right.ndim), 2):
         swapped = right.swapaxes(a, b)
         if fits(swapped.reshape(right.shape)):
@@ -176,14 +178,14 @@ def rearranged(right: Array, fits: Callable[[Array], bool]) -> Iterator[Mistake]
             yield Mistake("shift", f"everything stands one place {'after' if step > 0 else 'before'} its own along axis {axis}")
 
 
-def _partly_zero(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _partly_zero(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """Right where it is not 0: some contributions never arrive."""
     zero = (wrong == 0) & (right != 0)
     if zero.any() and fits(np.where(zero, 0, right)):
         yield Mistake("missing term", f"{int(zero.sum())} of {wrong.size} elements are 0, the others are right")
 
 
-def _slice_factors(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _slice_factors(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """One factor for each slice along an axis: a part is scaled, or lacks a normalisation."""
     for axis in range(right.ndim):
         if right.shape[axis] < 2 or right.size == right.shape[axis]:
@@ -197,7 +199,7 @@ def _slice_factors(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
             )
 
 
-def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _constant_difference(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """What is missing does not vary along an axis: a sum or mean over it."""
     for axis in reversed(range(right.ndim)):
         if right.shape[axis] < 3:
@@ -209,7 +211,7 @@ def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
             )
 
 
-def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], fits) -> Iterator[Mistake]:
+def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], fits: Fits) -> Iterator[Mistake]:
     """In each row a multiple of some array is missing: what normalising a row leaves behind (softmax: the output)."""
     if right.ndim == 0 or right.shape[-1] < 3:  # two numbers are too easily a multiple of two others
         return

@@ -3,14 +3,15 @@
 The columns of the Jacobian, at these inputs or others, and what forward and backward give for the loss of a single row of y.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .columns import MOST_NUMBERS, Columns, too_many
-from .diagnose import Mistake, fitter
+from .diagnose import Fits, Mistake, fitter
 from .rounding import EPS, Trial
 from .truth import Truth
 from .verdict import Stopped
@@ -29,7 +30,7 @@ class Evidence:
     measured: dict[int, Columns | None]  # at the trial's inputs, of each gradient that has been asked for: shared
     tolerance: float = 0.0  # of a prediction, where that is more than half of the digits
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.pair, self.inputs, self.dy = self.trial.pair, self.trial.pair.inputs, self.trial.dy
         self.place = self.inputs.places[self.i]
         self.name, self.gradient, self.x = self.inputs.names[self.place], self.inputs.wanted[self.i], self.inputs.floats[self.i]
@@ -40,7 +41,7 @@ class Evidence:
         """Whether the wrong gradient is that."""
         return self.fitter(self.wrong, self.right)(np.where(self.clear, prediction, self.wrong))
 
-    def fitter(self, wrong: Array, right: Array) -> Callable[[Array], bool]:
+    def fitter(self, wrong: Array, right: Array) -> Fits:
         """Half of the digits of what the forward computes in must fit."""
         return fitter(wrong.astype(np.float32) if self.trial.eps > EPS else wrong, right, self.tolerance)
 
@@ -58,7 +59,7 @@ class Evidence:
             self.measured[i] = columns
         return columns
 
-    def values_with(self, changes: dict[int, Array]) -> list:
+    def values_with(self, changes: Mapping[int, Array | np.generic]) -> list:
         """The inputs' values with those of some places exchanged."""
         return [changes.get(place, x) for place, x in enumerate(self.inputs.values)]
 
@@ -88,7 +89,8 @@ class Row:
         self.dy.flat[self.outputs] = evidence.dy.flat[self.outputs]
         self.claimed = evidence.pair.gradients(self.dy)
 
-    def true(self, i: int) -> Array | None:
+    def true(self, i: int) -> Any:
+        """(n,), or None where the Jacobian has too many columns. (Any: of a gradient that `is_wrong` it is there.)"""
         columns = self.evidence.columns(i)
         return None if columns is None else columns.gradient(self.dy)
 
@@ -102,7 +104,7 @@ class Row:
         digits, got = 1e-6 if self.evidence.trial.eps == EPS else 1e-3, self.got(i)
         return bool(np.abs(got - true).max() > digits * max(np.abs(true).max(), np.abs(got).max()))
 
-    def fits(self, i: int) -> Callable[[Array], bool]:
+    def fits(self, i: int) -> Fits:
         return self.evidence.fitter(self.got(i), self.true(i))
 
     def jacobian(self, columns: Columns) -> Array:

@@ -11,8 +11,10 @@ so that neither z nor what the element is multiplied with need be known.
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy import ndarray as Array
 
 from .columns import Columns
 from .diagnose import Mistake
@@ -88,7 +90,7 @@ def taken_at_its_output(name: str, ratio: dict[int, float]) -> bool:
     """Whether some z and a give f'(f(z + a step)) / f'(z + a step) for each step."""
     f, slope = FUNCTIONS[name]
 
-    def expected(z):
+    def expected(z: Array | float) -> Any:  # an array or a number, as z
         return slope(f(z)) / slope(z)
 
     for z, moved in itertools.product(where(expected, ratio[0]), where(expected, ratio[1])):
@@ -112,11 +114,11 @@ def where(function: Callable, value: float) -> list[float]:
     return found
 
 
-def sigmoid(z):
+def sigmoid(z: Array | float) -> Array | float:
     return 1 / (1 + np.exp(-z))
 
 
-FUNCTIONS = {  # name: (f, f')
+FUNCTIONS: dict[str, tuple[Callable, Callable]] = {  # name: (f, f')
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
 }

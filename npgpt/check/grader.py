@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
+from ..types import Theirs
 from .calling import Pair
 from .contract import contract_checks
 from .derivative import derivative_check
@@ -31,7 +32,7 @@ from .wording import function_name
 def check_backward(
     forward: Callable,
     backward: Callable,
-    *inputs,
+    *inputs: Theirs,
     without_gradient: Collection[str | int] = (),
     reference: Callable | None = None,
     seed: int = 0,
@@ -69,7 +70,7 @@ def check_backward(
     return verdict_on(pair, reference, np.random.default_rng(seed))
 
 
-def refuse_what_check_layer_grades(forward: object, backward: object) -> None:
+def refuse_what_check_layer_grades(forward: Theirs, backward: Theirs) -> None:
     """A layer in place of a function, and a backward that updates weights itself. Raises TypeError."""
     if hasattr(forward, "forward") and hasattr(forward, "backward") and not callable(backward):
         name = type(forward).__name__ if not isinstance(forward, type) else forward.__name__

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .columns import Columns
 from .diagnose import Mistake
 from .evidence import AT_THE_OUTPUT, DIAGONAL, Evidence
@@ -63,7 +64,7 @@ def at_the_output(evidence: Evidence) -> Iterator[Mistake]:
     if not is_elementwise(evidence) or evidence.y is None:
         return
     there = evidence.columns(values=evidence.values_with({evidence.place: np.float64(evidence.y)}))
-    if evidence.fits(there.diagonal(evidence.dy)):
+    if there is not None and evidence.fits(there.diagonal(evidence.dy)):
         yield AT_THE_OUTPUT
 
 
@@ -119,7 +120,7 @@ def repeated_ids(evidence: Evidence) -> Iterator[Mistake]:
                 return
 
 
-def is_ids(x) -> bool:
+def is_ids(x: Theirs) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.ndim > 0
 
 
@@ -148,7 +149,9 @@ def neighbouring_ids(evidence: Evidence) -> Iterator[Mistake]:
 def step_by_step(evidence: Evidence) -> Iterator[Mistake]:
     """Only the path from each place to the same place of y: what one step hands to the next is left out."""
     columns = evidence.columns()
-    for axis in evidence.axes_in_common() if columns else ():
+    if columns is None or evidence.y is None:
+        return
+    for axis in evidence.axes_in_common():
         here = evidence.along(axis)  # (n,)
         there = np.arange(evidence.y.shape[axis]).reshape(-1, *[1] * (evidence.y.ndim - 1 - axis))
         same = here.reshape(-1, *[1] * evidence.y.ndim) == there  # (n, ..., steps, ...)
@@ -160,7 +163,9 @@ def step_by_step(evidence: Evidence) -> Iterator[Mistake]:
 def dy_moved(evidence: Evidence) -> Iterator[Mistake]:
     """The right backward of a dy that stands one place off."""
     columns = evidence.columns()
-    for axis, step in itertools.product(range(evidence.dy.ndim if columns else 0), (1, -1)):
+    if columns is None:
+        return
+    for axis, step in itertools.product(range(evidence.dy.ndim), (1, -1)):
         moved = {"": pushed(evidence.dy, step, axis), " around the end": np.roll(evidence.dy, step, axis)}
         for how, dy in moved.items():
             if evidence.dy.shape[axis] > 1 and evidence.fits(columns.gradient(dy)):
@@ -196,7 +201,9 @@ def steps_left_out(evidence: Evidence) -> Iterator[Mistake]:
                     f"{evidence.gradient} is 0 in the {['first', 'last'][edge]} place along axis {axis}, and right elsewhere"
                 )
                 yield Mistake("index", f"{where}: {off}")
-    for axis, edge in itertools.product(range(evidence.dy.ndim if columns else 0), (0, -1)):
+    if columns is None:
+        return
+    for axis, edge in itertools.product(range(evidence.dy.ndim), (0, -1)):
         size, which = evidence.dy.shape[axis], ["first", "last"][edge]
         rest = without(evidence.dy, axis, edge)
         if size > 1 and evidence.fits(columns.gradient(evidence.dy - rest)):
@@ -252,10 +259,10 @@ def through(evidence: Evidence, j: int, weight: Array) -> Iterator[tuple[str, Ar
     dx = dz W^T and dW = x^T dz, so dz = pinv(x^T) dW, where the rows of x (of each sample by itself) are no more than its
     columns. For the other layout, x @ W^T, everything is transposed.
     """
-    columns, shape = evidence.columns(j), evidence.x.shape
-    if columns is None or len(columns.elements) < weight.size:
+    columns, shape, y = evidence.columns(j), evidence.x.shape, evidence.y
+    if columns is None or y is None or len(columns.elements) < weight.size:
         return
-    samples = shape[0] if evidence.x.ndim > 2 and evidence.y.ndim > 1 and evidence.y.shape[0] == shape[0] else 1
+    samples = shape[0] if evidence.x.ndim > 2 and y.ndim > 1 and y.shape[0] == shape[0] else 1
     xs = evidence.x.reshape(samples, -1, shape[-1])  # (S, R, C)
     if xs.shape[1] > xs.shape[2]:
         return

@@ -12,6 +12,7 @@ from itertools import accumulate
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .wording import gradient_name
 
 
@@ -57,11 +58,11 @@ class Inputs:
 
     def spans(self) -> list[range]:
         """Where each argument's leaves stand among the values."""
-        ends = list(accumulate(len(list(leaves_of(x, ""))) for x in self.given))
+        ends = list(accumulate(len(list(leaves_of(x, ""))) for x in self.given or ()))
         return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def is_floating(x) -> bool:
+def is_floating(x: Theirs) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
 
 
@@ -88,7 +89,7 @@ def places_of(told: str | int, arguments: list[str], leaves: list[str]) -> list[
     return places
 
 
-def checked_input(x, name: str):
+def checked_input(x: Theirs, name: str) -> Theirs:
     """x as an array where it holds numbers, else as it is."""
     if isinstance(x, list | tuple | float):  # np.float64 is a float too
         x = np.asarray(x)
@@ -138,7 +139,7 @@ def parameters_of(function: Callable) -> list[inspect.Parameter]:
 # --------------------------------------------------------------------------------------- arguments that hold arrays inside
 
 
-def is_tree(x) -> bool:
+def is_tree(x: Theirs) -> bool:
     """A dict that holds floats, at whatever depth, or a list of arrays that have different shapes."""
     if isinstance(x, dict):
         return any(is_tree(each) or isinstance(each, float | np.floating) or is_floating(each) for each in x.values())
@@ -147,7 +148,7 @@ def is_tree(x) -> bool:
     return False
 
 
-def leaves_of(x, name: str) -> Iterator[tuple[str, object]]:
+def leaves_of(x: Theirs, name: str) -> Iterator[tuple[str, object]]:
     """Each array (or number, or None) inside, under its name: params.W, weights[0]."""
     if not is_tree(x):
         yield name, x
@@ -159,7 +160,7 @@ def leaves_of(x, name: str) -> Iterator[tuple[str, object]]:
             yield from leaves_of(each, f"{name}[{i}]")
 
 
-def put_together(tree, leaves: Iterator):
+def put_together(tree: Theirs, leaves: Iterator) -> Theirs:
     """The tree with the next leaves in the places of its own."""
     if not is_tree(tree):
         return next(leaves)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
+from ..types import Theirs
 from .calling import called
 from .copies import Copies
 from .grader import quietly, refuse_other_references, verdict_on
@@ -31,8 +32,8 @@ from .verdict import Stopped, Verdict
 
 
 def check_layer(
-    layer,
-    *inputs,
+    layer: Theirs,
+    *inputs: Theirs,
     parameters: Mapping | None = None,
     takes: Mapping | None = None,
     without_gradient: Collection[str | int] = (),
@@ -76,12 +77,13 @@ def check_layer(
     forward, backward = methods_of(layer, forward, backward)
     names = input_names(getattr(layer, forward), len(inputs))
     values = [x if is_tensor(x) else checked_input(x, each) for x, each in zip(inputs, names, strict=True)]
-    sources, first = {"dy": ("dy", 0)}, 1
+    sources: dict[str, tuple] = {"dy": ("dy", 0)}
+    by_position = 1
     if backward is not None:
         method = getattr(layer, backward)
         sources = sources_of(method, backward, names, takes or {})
-        first = by_place(method, sources)
-    calls = Calls(forward, backward, sources, first, forward_options(layer, forward, len(inputs), training))
+        by_position = by_place(method, sources)
+    calls = Calls(forward, backward, sources, by_position, forward_options(layer, forward, len(inputs), training))
     runs = Runs(Copies(layer, training), calls, values, names)
     name = f"{name}.{backward or 'backward'}"
     try:
@@ -95,7 +97,7 @@ def check_layer(
     return verdict_on(pair, reference, np.random.default_rng(seed), first)
 
 
-def instance_of(layer) -> tuple[object, str]:
+def instance_of(layer: Theirs) -> tuple[object, str]:
     """The layer and its name, of a layer, of a class or function that makes one, or of a function with its own derivative."""
     kinds = types.FunctionType | types.BuiltinFunctionType | types.MethodType | functools.partial | type
     if not isinstance(layer, kinds):

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .inputs import is_floating
 from .names import is_gradient_of, plain
 
-Path = tuple  # of steps from the layer: a string for an attribute, a one-tuple for what stands in brackets
+Step = str | tuple  # a string for an attribute, a one-tuple for what stands in brackets
+Path = tuple[Step, ...]  # from the layer
 
 GRADIENT_CONTAINERS = {"grads", "gradients", "grad", "gradient", "derivatives", "dparams", "gradparams"}
 VALUES, GRADIENTS_OF_VALUES = ("data", "value", "val", "array", "w"), ("grad", "gradient", "g", "d", "diff")
@@ -41,7 +43,7 @@ class Parameter(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------------ the walk
 
 
-def inside(thing) -> Iterator[tuple[str | tuple, object]]:
+def inside(thing: Theirs) -> Iterator[tuple[Step, Theirs]]:
     """What an object, a dict, a list or a tuple holds, each with the step that leads to it."""
     if isinstance(thing, Mapping):
         yield from (((key,), each) for key, each in thing.items())
@@ -51,7 +53,7 @@ def inside(thing) -> Iterator[tuple[str | tuple, object]]:
         yield from vars(thing).items()
 
 
-def walk(thing, path: Path = (), seen: dict | None = None) -> Iterator[tuple[Path, object, object]]:
+def walk(thing: Theirs, path: Path = (), seen: dict | None = None) -> Iterator[tuple[Path, Theirs, Theirs]]:
     """(path, value, the container that holds it) of everything inside; each container once."""
     seen = {} if seen is None else seen
     seen[id(thing)] = thing
@@ -61,14 +63,14 @@ def walk(thing, path: Path = (), seen: dict | None = None) -> Iterator[tuple[Pat
             yield from walk(each, (*path, step), seen)
 
 
-def at(layer, path: Path):
+def at(layer: Theirs, path: Path) -> Theirs:
     """What stands there. Raises as Python does where nothing does."""
     for step in path:
         layer = getattr(layer, step) if isinstance(step, str) else layer[step[0]]
     return layer
 
 
-def put(layer, path: Path, value) -> None:
+def put(layer: Theirs, path: Path, value: Theirs) -> None:
     """Puts it there, unless a tuple holds it."""
     container, step = at(layer, path[:-1]), path[-1]
     if isinstance(step, str):
@@ -85,14 +87,14 @@ def written(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def floats_in(layer) -> dict[Path, Array]:
+def floats_in(layer: Theirs) -> dict[Path, Array]:
     return {path: x for path, x, _ in walk(layer) if is_floating(x) and x.size}
 
 
 # ------------------------------------------------------------------------------------------------------------- found by name
 
 
-def found(layer, stable: set[Path]) -> list[Parameter]:
+def found(layer: Theirs, stable: set[Path]) -> list[Parameter]:
     """The parameters of a layer on which forward and backward have run. stable: the arrays that no forward changes."""
     arrays = floats_in(layer)
     gradients: dict[Path, Path] = {}
@@ -114,10 +116,9 @@ def named(name: str, path: Path, gradient: Path) -> Parameter:
     return Parameter(name, path, lambda layer: at(layer, path), lambda layer, _: at(layer, gradient), written(gradient))
 
 
-def gradient_path(layer, path: Path) -> Path | None:
+def gradient_path(layer: Theirs, path: Path) -> Path | None:
     """Where the gradient of that array stands, by its name."""
-    *owner, step = path
-    owner = tuple(owner)
+    owner, step = path[:-1], path[-1]
     name = step if isinstance(step, str) else step[0]
     beside = dict(inside(at(layer, owner)))
     if isinstance(name, str):
@@ -131,7 +132,7 @@ def gradient_path(layer, path: Path) -> Path | None:
     return None
 
 
-def in_another_container(layer, owner: Path, step: tuple) -> Path | None:
+def in_another_container(layer: Theirs, owner: Path, step: tuple) -> Path | None:
     """params["W"] and grads["W"] or grads["dW"]; weights[0] and dweights[0]."""
     own = owner[-1] if isinstance(owner[-1], str) else str(owner[-1][0])
     for other, value in inside(at(layer, owner[:-1])):
@@ -145,7 +146,7 @@ def in_another_container(layer, owner: Path, step: tuple) -> Path | None:
     return None
 
 
-def in_a_pair(layer, owner: Path, step: tuple) -> Path | None:
+def in_a_pair(layer: Theirs, owner: Path, step: tuple) -> Path | None:
     """(W, dW) in a list of such pairs, or as a tuple under a name; with or without a name before them."""
     pair = at(layer, owner)
     if not (isinstance(pair, tuple) or (isinstance(pair, list) and is_place(owner[-1]))):
@@ -157,17 +158,17 @@ def in_a_pair(layer, owner: Path, step: tuple) -> Path | None:
     return (*owner, (places[1],)) if pair[places[0]].shape == pair[places[1]].shape else None
 
 
-def is_place(step) -> bool:
+def is_place(step: Step) -> bool:
     return isinstance(step, tuple) and isinstance(step[0], int)
 
 
-def array_of(x) -> Array | None:
+def array_of(x: Theirs) -> Array | None:
     """An array of floats, or the one in a tensor of the reader's own."""
     x = x if isinstance(x, np.ndarray) else getattr(x, "data", None)
     return x if is_floating(x) else None
 
 
-def inner(x) -> Path:
+def inner(x: Theirs) -> Path:
     return () if isinstance(x, np.ndarray) else ("data",)
 
 
@@ -181,11 +182,11 @@ def short_names(paths: list[Path]) -> list[str]:
     ]
 
 
-def is_key(step) -> bool:
+def is_key(step: Step) -> bool:
     return isinstance(step, tuple) and isinstance(step[0], str)
 
 
-def is_params(step) -> bool:
+def is_params(step: Step) -> bool:
     return isinstance(step, str) and plain(step) in {"params", "parameters", "weights", "theta"}
 
 
@@ -213,7 +214,7 @@ def one_told(name: str, parameter: str | Callable, gradient: str | int | Callabl
     return Parameter(name, None, find, lambda layer, _: follow(layer, gradient), where)
 
 
-def follow(layer, path: str):
+def follow(layer: Theirs, path: str) -> Theirs:
     """lstm.cells.0.W: attributes, keys and places, whatever each is."""
     for step in path.replace("[", ".").replace("]", "").split("."):
         if isinstance(layer, Mapping):

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .inputs import is_floating, places_of
 from .names import RATES, TARGETS, plain
-from .parameters import Parameter, Path, at, floats_in, found, short_names, told, walk, written
+from .parameters import Parameter, Path, Step, at, floats_in, found, short_names, told, walk, written
 from .reading import NOTHING, no_backward
 from .returned import by_name, output_array
 from .runs import Run, Runs
@@ -104,7 +105,7 @@ def refuse_other_parameters(runs: Runs) -> None:
             raise TypeError(f"parameters[{parameter.name!r}] must be an array of floats, got {type(array).__name__}")
 
 
-def targets(runs: Runs, named: Collection, run: Run, returned) -> tuple[frozenset[int], list[str]]:
+def targets(runs: Runs, named: Collection, run: Run, returned: Theirs) -> tuple[frozenset[int], list[str]]:
     """Places of floating inputs without a gradient, and why: told, or called target and the like where one is missing."""
     names = runs.names
     places = frozenset(i for each in named for i in places_of(each, names, names))
@@ -148,11 +149,11 @@ def moves_y(runs: Runs, path: Path) -> bool:
 
 
 def parameters_of_layer(
-    runs: Runs, run: Run, returned, before: dict[Path, Array], stable: set[Path], changed: list[Path]
+    runs: Runs, run: Run, returned: Theirs, before: dict[Path, Array], stable: set[Path], changed: list[Path]
 ) -> list[Parameter]:
     """Those with a gradient, stored or returned; and those that the backward changed without leaving a gradient."""
     now = floats_in(run.layer)
-    untouched = {id(x) for path, x in now.items() if np.array_equal(x, before.get(path))}
+    untouched = {id(x) for path, x in now.items() if path in before and np.array_equal(x, before[path])}
     with_gradient = found(run.layer, stable) or in_what_is_returned(runs, run, returned, stable)
     parameters = [
         of_update(p.name, p.path) if p.path in changed and id(gradient_in(p, run, returned)) in untouched else p
@@ -167,11 +168,11 @@ def of_update(name: str, path: Path) -> Parameter:
     return Parameter(name, path, finder(path), None, "its update")
 
 
-def gradient_in(parameter: Parameter, run: Run, returned) -> Array | None:
+def gradient_in(parameter: Parameter, run: Run, returned: Theirs) -> Array | None:
     return parameter.gradient(run.layer, returned) if parameter.gradient else None
 
 
-def in_what_is_returned(runs: Runs, run: Run, returned, stable: set[Path]) -> list[Parameter]:
+def in_what_is_returned(runs: Runs, run: Run, returned: Theirs, stable: set[Path]) -> list[Parameter]:
     """(dx, dW, db), (dx, {"dW": ...}) or {"dx": ..., "dW": ...}: parameters of which the gradient is stored nowhere."""
     several = list(returned) if isinstance(returned, tuple | list) else [returned]
     first = len(runs.graded())
@@ -231,7 +232,7 @@ def set_the_rate(runs: Runs, rate: float | None, cotangents: tuple) -> str:
     return f"the backward updates the weights: each gradient is (before - after) / learning rate, at a rate of {runs.rate:g}"
 
 
-def is_rate(step, value) -> bool:
+def is_rate(step: Step, value: Theirs) -> bool:
     return isinstance(step, str) and plain(step) in RATES and type(value) in (int, float)
 
 

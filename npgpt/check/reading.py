@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..types import Theirs
 from .inputs import is_floating, parameters_of
 from .names import (
     BACKWARDS,
@@ -58,7 +59,7 @@ class Calls(NamedTuple):
         return f"{self.backward}({', '.join(given)})"
 
 
-def methods_of(layer, forward: str | None, backward: str | None) -> tuple[str, str | None]:
+def methods_of(layer: Theirs, forward: str | None, backward: str | None) -> tuple[str, str | None]:
     """The names of the two methods. Raises TypeError where there are none that are known."""
     for role, told in (("forward", forward), ("backward", backward)):
         if told is not None and not callable(getattr(layer, told, None)):
@@ -72,16 +73,16 @@ def methods_of(layer, forward: str | None, backward: str | None) -> tuple[str, s
     return forward, backward
 
 
-def first_method(thing, names: Sequence[str]) -> str | None:
+def first_method(thing: Theirs, names: Sequence[str]) -> str | None:
     return next((name for name in names if callable(getattr(thing, name, None))), None)
 
 
-def no_backward(layer) -> TypeError:
+def no_backward(layer: Theirs) -> TypeError:
     known = f"{', '.join(BACKWARDS[:3])}, ...; {', '.join(DERIVATIVES[:2])}, ..."
     return TypeError(f"{type(layer).__name__} has no method that is known as a backward ({known}): name it, backward='...'")
 
 
-def forward_options(layer, method: str, given: int, training: bool | None) -> dict:
+def forward_options(layer: Theirs, method: str, given: int, training: bool | None) -> dict:
     """The training flag, where the forward has one and it is told or has to be given."""
     parameters = parameters_of(getattr(layer, method))
     flag = next((p for p in parameters[given:] if plain(p.name) in FLAGS), None)
@@ -97,7 +98,7 @@ def forward_options(layer, method: str, given: int, training: bool | None) -> di
 # ------------------------------------------------------------------------------------------------------------- the outputs
 
 
-def outputs_of(returned, layer, before: Mapping, calls: Calls) -> tuple[tuple, object]:
+def outputs_of(returned: Theirs, layer: Theirs, before: Mapping, calls: Calls) -> tuple[tuple, object]:
     """(outputs, cache) of what a forward returned; cache is NOTHING where there is none.
 
     A forward that returns nothing leaves its output in an attribute; before: the layer's attributes before the forward.
@@ -117,11 +118,11 @@ def outputs_of(returned, layer, before: Mapping, calls: Calls) -> tuple[tuple, o
     return outputs, returned[-1] if len(outputs) < len(returned) else NOTHING
 
 
-def is_output(x) -> bool:
+def is_output(x: Theirs) -> bool:
     return is_floating(x) or is_complex(x) or isinstance(x, float | np.floating | np.complexfloating) or is_tensor(x)
 
 
-def attributes(layer, names: Sequence[str]) -> list[str]:
+def attributes(layer: Theirs, names: Sequence[str]) -> list[str]:
     """The layer's attributes of those names, whatever their underscores and capitals, in the names' order."""
     own = [name for name in vars(layer) if isinstance(name, str)] if hasattr(layer, "__dict__") else []
     return [each for name in names for each in own if plain(each) == plain(name)]
@@ -183,7 +184,7 @@ def source_of(name: str, needed: bool, before: list[tuple], inputs: list[str], d
     return ("output", 0) if plain(name) in {"out", "output", "outputs"} else None
 
 
-def told_source(what, inputs: list[str]) -> tuple:
+def told_source(what: Theirs, inputs: list[str]) -> tuple:
     """Of a word that takes=... has, or of a value."""
     words = {"dy": ("dy", 0), "y": ("output", 0), "cache": ("cache",), "lr": ("rate",)}
     if not isinstance(what, str):
@@ -194,7 +195,7 @@ def told_source(what, inputs: list[str]) -> tuple:
 # ------------------------------------------------------------------------------------------- what the backward leaves behind
 
 
-def stored_gradient(layer, name: str, alone: bool):
+def stored_gradient(layer: Theirs, name: str, alone: bool) -> Theirs:
     """The gradient of the input of that name, where the backward stores it: layer.dinputs, layer.dx. None where it is not."""
     own = dict(inside(layer))
     by_name = [each for step, each in own.items() if isinstance(step, str) and is_gradient_of(step, name)]

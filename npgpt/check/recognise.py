@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -73,7 +74,7 @@ def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: b
     name = inputs.wanted[i]
     off = (np.abs(wrong - right) > 1e-6 * np.abs(right).max()).reshape(x.shape) if right.size == x.size else np.ones(())
     for axis in range(off.ndim):
-        steps = off.any(axis=tuple(a for a in range(off.ndim) if a != axis))  # (size,)
+        steps: Any = off.any(axis=tuple(a for a in range(off.ndim) if a != axis))  # (size,)
         if off.ndim > 1 and len(steps) > 1 and steps[:-1].all() and not steps[-1]:
             return f"{name} is right in the last place along axis {axis} only: look at what comes back from the next step."
         for count, blocks in itertools.product((4, 3, 2), [steps]):

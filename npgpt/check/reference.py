@@ -41,8 +41,8 @@ def reference_check(trial: Trial, reference: Callable, rng: np.random.Generator)
             run_reference(reference, replace(inputs, values=nudged(inputs.copies(), rng)), nudged(trial.dy, rng))
             for _ in range(8)
         ]
-    except Stopped as problem:  # of the gradients that it returned
-        return Check("reference", False, f"of the reference: {problem}")
+    except Stopped as stopped:  # of the gradients that it returned
+        return Check("reference", False, f"of the reference: {stopped}")
     except Exception as error:
         return Check("reference", False, f"{described(error, reference)}\n(the reference gets float64 inputs)")
     names = []

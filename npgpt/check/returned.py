@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .inputs import Inputs, is_floating, is_tree
 from .names import is_cotangent, is_gradient_of
 from .verdict import Stopped
 from .wording import LIKELY, gradient_name
 
 
-def new_array(x, dtype: np.dtype) -> Array:
+def new_array(x: Theirs, dtype: np.dtype) -> Array:
     """A copy; a Python float, which has no dtype of its own, gets this one."""
     return np.array(x, dtype if type(x) is float else None)
 
@@ -30,7 +31,7 @@ class Result(NamedTuple):
     together: bool  # the backward gets the outputs' cotangents as one tuple, in the place of dy
 
 
-def taken_apart(returned, takes: list[str] | None, arguments: int) -> Result:
+def taken_apart(returned: Theirs, takes: list[str] | None, arguments: int) -> Result:
     """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c): what the backward takes tells which.
 
     A backward(dh, dc, cache) takes one for each thing that the forward returned; a backward(dh, dc, *inputs) gets no cache.
@@ -50,16 +51,16 @@ def taken_apart(returned, takes: list[str] | None, arguments: int) -> Result:
     return Result((first,), (cache,), False)
 
 
-def is_complex(x) -> bool:
+def is_complex(x: Theirs) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "c"
 
 
-def first_of(result):
+def first_of(result: Theirs) -> Theirs:
     """y, of what a reference returned: y or (y, ...)."""
     return result[0] if isinstance(result, tuple) else result
 
 
-def output_array(y, dtype: np.dtype) -> Array:
+def output_array(y: Theirs, dtype: np.dtype) -> Array:
     """One output of a forward; a Python float in that dtype. Raises Stopped where it is no array of floats."""
     if not isinstance(y, np.ndarray | np.generic | float):
         raise Stopped("output", f"the forward must return an array y or the pair (y, cache), got {type(y).__name__} for y")
@@ -87,7 +88,7 @@ def unpacked(y: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
 # ----------------------------------------------------------------------------------------------------------------- the backward
 
 
-def gradient_arrays(returned, inputs: Inputs) -> list[Array]:
+def gradient_arrays(returned: Theirs, inputs: Inputs) -> list[Array]:
     """What a backward returned, as one array for each floating input. Raises Stopped where that is not what it is."""
     gradients = one_for_each(listed(returned, inputs), inputs)
     arrays = [new_array(gradient, x.dtype) for gradient, x in zip(gradients, inputs.floats, strict=True)]
@@ -100,7 +101,7 @@ def gradient_arrays(returned, inputs: Inputs) -> list[Array]:
     return arrays
 
 
-def listed(returned, inputs: Inputs) -> list:
+def listed(returned: Theirs, inputs: Inputs) -> list:
     """The gradients one after the other: of a dict by their names, of a tree's gradient its leaves."""
     alone = inputs.given is not None and len(inputs.given) == 1
     if isinstance(returned, dict) and not alone:
@@ -123,13 +124,13 @@ def listed(returned, inputs: Inputs) -> list:
     return [leaves[i] for i in inputs.places]
 
 
-def by_name(gradients: dict, name: str):
+def by_name(gradients: dict, name: str) -> Theirs:
     """The gradient of the value of that name, under the value's own name or its gradient's; None where there is none."""
     last = name.rpartition(".")[2]
     return next((each for key, each in gradients.items() if str(key) in (name, last) or is_gradient_of(str(key), last)), None)
 
 
-def gradient_leaves(x, gradient) -> list:
+def gradient_leaves(x: Theirs, gradient: Theirs) -> list:
     """The gradient of one argument, taken apart as the argument was."""
     if not is_tree(x):
         return [gradient]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .calling import Pair
 from .inputs import is_floating
 from .verdict import Stopped
@@ -38,7 +39,7 @@ class Trial:
         x = self.pair.inputs.floats[i]
         return max(largest, float(np.abs(self.dy).max() * np.abs(self.y).max() / (np.abs(x).max() or 1.0)))
 
-    def eps_of(self, x) -> float:
+    def eps_of(self, x: Theirs) -> float:
         """How precise a gradient can be that was computed from this forward."""
         return max(self.eps, eps_of(x))
 
@@ -77,7 +78,7 @@ def rounding_bound(eps: float, noise: float, natural: float) -> float:
     return EPS_FACTOR * eps * natural + min(NOISE_FACTOR * noise, math.sqrt(eps) * natural)
 
 
-def eps_of(x) -> float:
+def eps_of(x: Theirs) -> float:
     dtype = np.asarray(x).dtype
     return float(np.finfo(dtype).eps) if dtype.kind == "f" else EPS
 
@@ -113,7 +114,7 @@ def forward_noise(pair: Pair, y: Array, eps: float, rng: np.random.Generator) ->
     return np.maximum(*[np.abs(each - y) for each in near])
 
 
-def nudged(x, rng: np.random.Generator, eps: float = EPS):
+def nudged(x: Theirs, rng: np.random.Generator, eps: float = EPS) -> Theirs:
     """Every floating element by up to two eps, in arrays and in tuples, lists and dicts of them; anything else as it is.
 
     Up to two, at random: one eps for all would keep the sum of two numbers odd or even, and its rounding with it.

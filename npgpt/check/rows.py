@@ -34,10 +34,12 @@ def last_derivative(evidence: Evidence, row: Row) -> Iterator[Mistake]:
     for j, x in enumerate(evidence.inputs.floats):
         if evidence.y is None or not x.size == row.size == x.shape[-1] or not row.is_wrong(j):
             continue
-        fits, slope = row.fits(j), row.jacobian(evidence.columns(j))  # (row, row)
         nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
         there = {**nothing, evidence.inputs.places[j]: np.float64(evidence.y).flat[row.outputs].reshape(x.shape)}
-        at_y = row.jacobian(evidence.columns(j, evidence.values_with(there)))
+        columns, columns_there = evidence.columns(j), evidence.columns(j, evidence.values_with(there))
+        if columns is None or columns_there is None:
+            continue
+        fits, slope, at_y = row.fits(j), row.jacobian(columns), row.jacobian(columns_there)  # (row, row), twice
         if fits(dy):
             yield Mistake("derivative missing", "the derivative of the last function, f'(x), is missing: dy goes past it")
         elif fits(slope.diagonal() * dy):

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .calling import Pair, called
 from .copies import Copies, the_same_random_numbers
 from .inputs import Inputs
 from .names import FORWARDS
-from .parameters import Parameter, array_of, at, floats_in, put, walk, written
+from .parameters import Parameter, Path, array_of, at, floats_in, put, walk, written
 from .reading import Calls, first_method, outputs_of, stored_gradient
 from .returned import by_name
 from .tensors import gradient_of, is_tensor, run_backward, tensor_of
@@ -64,11 +65,11 @@ class Runs:
     def pair(self, name: str) -> Pair:
         inputs = self.inputs()
 
-        def forward(*values):
+        def forward(*values: Theirs) -> tuple[Theirs, Theirs]:
             run = self.start(list(values))
             return one_or_all(run.arrays()), Left(self, list(values), run)
 
-        def backward(dy, left):
+        def backward(dy: Theirs, left: Theirs) -> list:
             return left.gradients(dy if isinstance(dy, tuple) else (dy,), inputs)
 
         forward.__name__ = backward.__name__ = name
@@ -100,14 +101,14 @@ class Runs:
         exchanged = {}
         for parameter, x in zip(self.parameters, own, strict=True):
             try:
-                gradient = array_of(parameter.gradient(self.copies.original, None))
+                gradient = array_of(parameter.gradient(self.copies.original, None)) if parameter.gradient else None
             except (AttributeError, LookupError, TypeError):  # None yet, or given back by the backward
                 continue
             if gradient is not None:
                 exchanged[id(gradient)] = np.zeros(gradient.shape, x.dtype)
         return exchanged
 
-    def run_forward(self, layer, arguments: list, own: list[Array]) -> Run:
+    def run_forward(self, layer: Theirs, arguments: list, own: list[Array]) -> Run:
         before = dict(vars(layer)) if hasattr(layer, "__dict__") else {}
         with the_same_random_numbers():
             returned = called(getattr(layer, self.calls.forward), "forward", *arguments, **self.calls.options, how="")
@@ -116,7 +117,7 @@ class Runs:
             raise Stopped("output", "the forward returns nothing, and leaves no new array in an attribute output, out, y, ...")
         return Run(layer, arguments, outputs, cache, [x.copy() for x in own] if self.updates else own)
 
-    def run_backward(self, run: Run, cotangents: tuple, rate: float):
+    def run_backward(self, run: Run, cotangents: tuple, rate: float) -> Theirs:
         """The backward on what a forward left -> what it returned."""
         if self.calls.backward is None:
             with the_same_random_numbers():
@@ -159,7 +160,7 @@ class Runs:
         """Places of the inputs that have a gradient."""
         return Inputs(self.arrays(), self.names, self.without_gradient).places
 
-    def of_input(self, i: int, run: Run, returned):
+    def of_input(self, i: int, run: Run, returned: Theirs) -> Theirs:
         """As a tensor's grad, in what was returned, or in an attribute; None where it is nowhere."""
         if self.calls.backward is None:
             return gradient_of(run.arguments[i])
@@ -172,7 +173,7 @@ class Runs:
         place = i if len(several) == len(self.templates) > len(graded) else graded.index(i)
         return several[place] if place < len(several) else None
 
-    def of_parameter(self, i: int, run: Run, returned):
+    def of_parameter(self, i: int, run: Run, returned: Theirs) -> Theirs:
         parameter = self.parameters[i]
         if parameter.gradient is None:
             return (run.parameters[i] - parameter.find(run.layer)) / self.rate
@@ -185,30 +186,30 @@ class Runs:
         """For each layer inside: the forward in which it always gets the same input, so that no gradient flows through it."""
         if self.calls.backward is None:
             return {}
-        methods = {}
+        methods: dict[int, tuple[Path, str]] = {}
         for path, thing, _ in walk(self.copies.original):
             method = first_method(thing, FORWARDS)
             if method:
                 methods.setdefault(id(thing), (path, method))
         return {written(path): self.forward_without(path, method, inputs) for path, method in methods.values()}
 
-    def forward_without(self, path, method: str, inputs: Inputs) -> Callable:
+    def forward_without(self, path: Path, method: str, inputs: Inputs) -> Callable:
         seen = []  # what it gets in an undisturbed run, call by call
 
-        def recording(layer):
+        def recording(layer: Theirs) -> None:
             theirs = getattr(at(layer, path), method)
 
-            def recorded(*arguments, **options):
+            def recorded(*arguments: Theirs, **options: Theirs) -> Theirs:
                 seen.append([x.copy() if isinstance(x, np.ndarray) else x for x in arguments])
                 return theirs(*arguments, **options)
 
             object.__setattr__(at(layer, path), method, recorded)
 
-        def replaying(layer):
+        def replaying(layer: Theirs) -> None:
             theirs, arguments = getattr(at(layer, path), method), iter(seen)
             object.__setattr__(at(layer, path), method, lambda *_, **options: theirs(*next(arguments), **options))
 
-        def forward(*values):
+        def forward(*values: Theirs) -> tuple[Theirs, Theirs]:
             if not seen:
                 self.start(inputs.in_float64().copies(), recording)
             return one_or_all(self.start(list(values), replaying).arrays()), None
@@ -242,7 +243,7 @@ class Left:
         return Left(self.runs, self.values, None, change)
 
 
-def one_or_all(outputs: list[Array]):
+def one_or_all(outputs: list[Array]) -> Array | tuple[Array, ...]:
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 

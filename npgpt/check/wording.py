@@ -31,7 +31,7 @@ def gradient_name(name: str) -> str:
     return f"d({name})" if " " in name else f"{owner}{dot}d{last}"
 
 
-def described_input(name: str, x) -> str:
+def described_input(name: str, x: object) -> str:
     return f"{name} {x.shape} {x.dtype}" if isinstance(x, np.ndarray) else f"{name} = {x!r:.20}"
 
 
