@@ -60,9 +60,10 @@ def asked(say: Say) -> str:
     return say(
         "Asked is: is a number not finite; do fewer than half of the digits agree; is a gradient's root mean square below "
         "{vanishes:g} or its length above {explodes:g}; is an update, biases aside and past the first {settled} steps and the "
-        "first tenth of the run, less than {small:g} or more than {large:g} of its weights; does a row of token_embedding stand "
-        "still; does the loss rise, or stay where guessing is? The first steps are left out since AdamW moves every weight by "
-        "about the learning rate, however small the weight is: beside a bias that starts at 0 such an update is infinitely large.",
+        "first tenth of the run, less than {small:g} or more than {large:g} of its weights; does a row of token_embedding "
+        "stand still; does the loss rise, or stay where guessing is? The first steps are left out since AdamW moves every "
+        "weight by about the learning rate, however small the weight is: beside a bias that starts at 0 such an update is "
+        "infinitely large.",
         vanishes=VANISHES,
         explodes=EXPLODES,
         settled=SETTLED,

@@ -909,7 +909,7 @@ TURKISH = {
     ),
     "cross entropy target dropped": "çapraz entropi: hedef atılmış",
     "What is likely is pushed down until all is equally likely; then all logits sink together, which softmax does not see.": (
-        "Olası olan, hepsi eşit olasılıklı olana kadar aşağı itilir; sonra bütün logitler birlikte alçalır, softmax bunu görmez."
+        "Olası olan, hepsi eşit olasılıklı olana kadar aşağı itilir; sonra logitler birlikte alçalır, softmax bunu görmez."
     ),
     "embedding repeated ids not added": "birim tablosu: yinelenen birimler toplanmamış",
     "Every token that occurs still gets a gradient, from its last place.": (
