@@ -788,18 +788,24 @@ TURKISH = {
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
     ),
     # ---- views 4 to 10, what was added
+    "Drag to turn, or use the arrow keys. A click chooses the nearest letter. Vowels are round, all others square. Nearer is "
+    "larger.": (
+        "Döndürmek için sürükleyin ya da ok tuşlarını kullanın. Tıklamak en yakın harfi seçer. Ünlüler yuvarlak, ötekiler "
+        "karedir. Yakındaki daha büyüktür."
+    ),
     "At each recorded step the gradient g that the code computed is multiplied by one random direction v through all "
     "weights, and the sum is compared with the complex step of the code's own forward:": (
         "Kaydedilen her adımda, kodun hesapladığı g gradyanı bütün ağırlıklardan geçen rastgele bir v doğrultusuyla çarpılır; "
         "toplamı, kodun kendi ileri yayılımının karmaşık sayı adımıyla (complex step) karşılaştırılır:"
     ),
-    "digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)        h = 10⁻³⁰,  i² = −1": (
-        "basamak = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)        h = 10⁻³⁰,  i² = −1"
+    "digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)": (
+        "basamak = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)"
     ),
-    "The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v, is added to the "
-    "weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is subtracted, so "
-    "nothing is lost to rounding.": (
-        "Karmaşık sayı adımı aynı türevi yalnız ileri yayılımdan bulur: ağırlıklara çok küçük bir sanal sayı, i h v, eklenir; "
+    "The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v with h = 10⁻³⁰, is "
+    "added to the weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is "
+    "subtracted, so nothing is lost to rounding.": (
+        "Karmaşık sayı adımı aynı türevi yalnız ileri yayılımdan bulur: ağırlıklara çok küçük bir sanal sayı, h = 10⁻³⁰ "
+        "ile i h v, eklenir; "
         "kaybın sanal kısmı h'ye bölününce kaybın v boyunca nasıl değiştiğini söyler. Hiçbir şey çıkarılmaz, bu yüzden "
         "yuvarlamada hiçbir şey yitmez."
     ),

@@ -197,8 +197,8 @@
     notice: say("Most wrong code still learns: the loss falls. Look at the digits instead: few digits mean a wrong gradient, whatever the loss says. Many digits and a bad loss mean that the gradient is right and the steps do not fit."),
     maths: [
       say("At each recorded step the gradient g that the code computed is multiplied by one random direction v through all weights, and the sum is compared with the complex step of the code's own forward:"),
-      {formula: say("digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)        h = 10⁻³⁰,  i² = −1")},
-      say("The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v, is added to the weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is subtracted, so nothing is lost to rounding."),
+      {formula: say("digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)")},
+      say("The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v with h = 10⁻³⁰, is added to the weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is subtracted, so nothing is lost to rounding."),
       say("This asks whether the backward belongs to the forward. It does not ask whether the forward is the one that was meant: for that, compare with another implementation, or test a property such as that no letter sees the future."),
       say("Why the loss still falls: a gradient that points roughly downhill is enough, and AdamW divides away a wrong factor."),
     ],
