@@ -76,11 +76,11 @@
       return places.length && to(places[best]) <= NEAR ? best : null;
     }
 
-    let pressed = [0, 0];
-    node.addEventListener("pointerdown", (event) => { pressed = [event.clientX, event.clientY]; });
+    let pressed = {k: null, x: 0, y: 0}; // a click's own coordinates are whole pixels: too coarse where letters lie together
+    node.addEventListener("pointerdown", (event) => { pressed = {k: under(event), x: event.clientX, y: event.clientY}; });
     node.addEventListener("click", (event) => {
-      const k = under(event), moved = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]);
-      if (k !== null && moved < 4) onpick(k); // else the picture was turned
+      const moved = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
+      if (pressed.k !== null && moved < 4) onpick(pressed.k); // else the picture was turned
     });
     node.addEventListener("pointermove", (event) => {
       const k = under(event);
