@@ -359,7 +359,7 @@ function parametersOf(name) {
     notice: say("Every number between the text and the loss. Point at a cell: it is written out in numbers, and the cells that enter light up. Switch to backward: each gradient is the sum over the paths by which its value reaches the loss."),
     maths: [
       say("Forward, each box is computed from boxes before it and from parameters. Backward, the gradient of a box is what its readers send back to it, added up:"),
-      {formula: "dL/dx = Σ over the readers y of x:  dL/dy · dy/dx"},
+      {formula: say("dL/dx = Σ over the readers y of x:  dL/dy · dy/dx")},
       say("A value that is read twice, such as the residual stream, has two paths or more. A parameter is read at every position, so its gradient is a sum over the positions."),
     ],
     available: () => names.length > 0 || say("No traces were kept in this run."),
