@@ -450,7 +450,7 @@ def test_a_text_is_written_out_in_numbers_and_as_an_equation(text, arithmetic, e
     ],
 )
 def test_where_terms_cancel_there_are_more_digits(text, arithmetic):
-    """As many as the text needs to come to its number within 0.1 %. Catches a text such as 4 × (0.0265 − 0.02644) = 0.0002442."""
+    """As many as the text needs to come to its number within 0.1 %. Catches 4 × (0.0265 − 0.02644) = 0.0002442."""
     arrays = {("value", "a"): np.array([[0.0265019956, 0.0264409444, 0.026501995499]]), ("value", "w"): np.arange(-5.0, 5.0)}
     operands = {"a": ("value", "a"), "w": ("value", "w")}
     assert written(formula("y[t]", {"": text}, sizes={"c": 2}, operands=operands), "", (0,), arrays) == arithmetic

@@ -787,7 +787,7 @@ TURKISH = {
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
     ),
     # ---- what was added to the header, the bar and views 1 to 3
-    "the sum of {n} more": "{n} terimin daha toplamı",
+    "the sum of {n} more": "kalan {n} terimin toplamı",
     "A {kind} of {n} numbers learns to guess the next letter of a text, out of {v}. Here it reads “{text}”, and nothing is "
     "hidden: every number that it computes, and how each came about. The bar below chooses the training step, a letter of "
     "this text, and the direction: forward to the loss, or backward with its gradient.": (
@@ -824,6 +824,10 @@ TURKISH = {
         "sayıdır; D ile C bunların kaçar tane olduğunu söyler. S scores, P pattern demektir. Öndeki d gradyan anlamına gelir: "
         "dS, skorların gradyanıdır."
     ),
+    "dL/dx = Σ over the readers y of x:  dL/dy · dy/dx": "dL/dx = x'i okuyan bütün y'ler üzerinden Σ:  dL/dy · dy/dx",
+    "knows how often each letter comes": "her harfin ne sıklıkta geldiğini bilen",
+    "knows the letter before (bigrams)": "bir önceki harfi bilen (bigram)",
+    "knows the two letters before (trigrams)": "önceki iki harfi bilen (trigram)",
     "turned on its side": "yan yatırılmış",
     "loss": "kayıp",
     "the mean of −ln p over the {n} positions": "−ln p'nin {n} konum üzerinden ortalaması",

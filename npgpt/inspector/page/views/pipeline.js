@@ -159,9 +159,8 @@ function parametersOf(name) {
     }
     if (names.at(-1) === "logits") {
       loss = html("span", {class: "loss-value"});
-      flow.append(html("div", {class: "group"}, html("div", {class: "group-boxes"}, html("div", {class: "box reads"},
-        html("p", {class: "box-head"}, html("b", {}, say("loss")), loss),
-        html("p", {class: "note loss-note"}, say("the mean of −ln p over the {n} positions", {n: T}))))));
+      boxes.at(-1).node.after(html("div", {class: "box reads"}, html("p", {class: "box-head"}, html("b", {}, say("loss")), loss),
+                                   html("p", {class: "note loss-note"}, say("the mean of −ln p over the {n} positions", {n: T}))));
     }
     colours = ramp();
     const legend = html("p", {class: "note legend"}, say("orange: below 0"), colours, say("violet: above 0"), " · ",
@@ -388,7 +387,7 @@ function parametersOf(name) {
     notice: say("Every number between the text and the loss. Point at a cell: it is written out in numbers, and the cells that enter light up. Switch to backward: each gradient is the sum over the paths by which its value reaches the loss."),
     maths: [
       say("Forward, each box is computed from boxes before it and from parameters. Backward, the gradient of a box is what its readers send back to it, added up:"),
-      {formula: "dL/dx = Σ over the readers y of x:  dL/dy · dy/dx"},
+      {formula: say("dL/dx = Σ over the readers y of x:  dL/dy · dy/dx")},
       say("In the formulas t is a position that reads, s one that is read, h a head, d a number of a head, c a number of a position's vector; D and C say how many of these there are. S is scores, P is pattern. A d in front means the gradient: dS is that of the scores."),
       say("A value that is read twice, such as the residual stream, has two paths or more. A parameter is read at every position, so its gradient is a sum over the positions."),
     ],
