@@ -818,6 +818,68 @@ TURKISH = {
     "Digits: the median over the steps. Loss: the mean of the last tenth.": (
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
     ),
+    # ---- what was added to the header, the bar and views 1 to 3
+    "the sum of {n} more": "kalan {n} terimin toplamı",
+    "A {kind} of {n} numbers learns to guess the next letter of a text, out of {v}. Here it reads “{text}”, and nothing is "
+    "hidden: every number that it computes, and how each came about. The bar below chooses the training step, a letter of "
+    "this text, and the direction: forward to the loss, or backward with its gradient.": (
+        "{n} sayıdan oluşan bir {kind}, bir metnin sıradaki harfini {v} harf arasından tahmin etmeyi öğreniyor. Burada "
+        "“{text}” metnini okuyor; hiçbir şey saklı değil: hesapladığı her sayı ve o sayının nasıl oluştuğu görünüyor. "
+        "Aşağıdaki çubuk eğitim adımını, bu metnin bir harfini ve yönü seçer: ileri, kayba doğru; ya da geri, gradyanla."
+    ),
+    "A {kind} of {n} numbers learns to guess the next token of a text, out of {v}. Here it reads “{text}”, and nothing is "
+    "hidden: every number that it computes, and how each came about. The bar below chooses the training step, a token of "
+    "this text, and the direction: forward to the loss, or backward with its gradient.": (
+        "{n} sayıdan oluşan bir {kind}, bir metnin sıradaki tokenini {v} token arasından tahmin etmeyi öğreniyor. Burada "
+        "“{text}” metnini okuyor; hiçbir şey saklı değil: hesapladığı her sayı ve o sayının nasıl oluştuğu görünüyor. "
+        "Aşağıdaki çubuk eğitim adımını, bu metnin bir tokenini ve yönü seçer: ileri, kayba doğru; ya da geri, gradyanla."
+    ),
+    "Drag the slider above or press play. The dashed lines are what a reader reaches who counts letters, pairs, triples: "
+    "which of them does the loss pass?": (
+        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kesikli çizgiler, harfleri, ikilileri, üçlüleri "
+        "sayan bir okurun ulaştığı kayıplardır: kayıp bunlardan hangilerinin altına iniyor?"
+    ),
+    "Drag the slider above or press play. The dashed lines are what a reader reaches who counts tokens, pairs, triples: "
+    "which of them does the loss pass?": (
+        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kesikli çizgiler, tokenleri, ikilileri, üçlüleri "
+        "sayan bir okurun ulaştığı kayıplardır: kayıp bunlardan hangilerinin altına iniyor?"
+    ),
+    "The loss is the mean of −ln p over the positions, p the probability that the model gives to the letter that comes next; "
+    "in nats.": (
+        "Kayıp, −ln p'nin konumlar üzerinden ortalamasıdır; p, modelin sıradaki harfe verdiği olasılıktır. Ölçü birimi nattır."
+    ),
+    "as unsure as a guess among {n} letters": "{n} harf arasından rastgele seçmek kadar kararsız",
+    "In the formulas t is a position that reads, s one that is read, h a head, d a number of a head, c a number of a "
+    "position's vector; D and C say how many of these there are. S is scores, P is pattern. A d in front means the gradient: "
+    "dS is that of the scores.": (
+        "Formüllerde t okuyan konum, s okunan konum, h başlık, d bir başlığın bir sayısı, c bir konumun vektöründeki bir "
+        "sayıdır; D ile C bunların kaçar tane olduğunu söyler. S scores, P pattern demektir. Öndeki d gradyan anlamına gelir: "
+        "dS, skorların gradyanıdır."
+    ),
+    "knows how often each letter comes": "her harfin ne sıklıkta geldiğini bilen",
+    "knows the letter before (bigrams)": "bir önceki harfi bilen (bigram)",
+    "knows the two letters before (trigrams)": "önceki iki harfi bilen (trigram)",
+    "turned on its side": "yan yatırılmış",
+    "loss": "kayıp",
+    "the mean of −ln p over the {n} positions": "−ln p'nin {n} konum üzerinden ortalaması",
+    "Masked: this position may not look at a later one, so no path leads from here to the loss.": (
+        "Maskeli: bu konum kendinden sonraki bir konuma bakamaz; bu yüzden buradan kayba giden yol yok."
+    ),
+    "The lines that computed it:": "Onu hesaplayan satırlar:",
+    "The logits' gradient is what the model expected minus what came. The letter that came is pulled up; the others are "
+    "pushed down, together by as much. Every other gradient on this page is this one, pushed back.": (
+        "Logitlerin gradyanı, modelin beklediği eksi gelendir. Gelen harf yukarı çekilir; ötekiler hep birlikte o kadar aşağı "
+        "itilir. Bu sayfadaki bütün öteki gradyanlar bunun geriye itilmiş hâlidir."
+    ),
+    "A step goes against the gradient: a bar down pulls the letter up.": (
+        "Bir adım gradyanın ters yönünde atılır: aşağı inen bir çubuk harfi yukarı çeker."
+    ),
+    "A step goes against the gradient: a bar down pulls the token up.": (
+        "Bir adım gradyanın ters yönünde atılır: aşağı inen bir çubuk tokeni yukarı çeker."
+    ),
+    "the same for every position, as recorded; each row sums to 0 but for rounding: the page keeps float32": (
+        "her konum için aynısı, kaydedildiği gibi; yuvarlama dışında her satırın toplamı 0'dır: sayfa float32 tutar"
+    ),
     # ---- view 10: the checks (parity_tests/checks.py)
     "forward parity": "ileri yayılımın karşılaştırılması",
     "gradient parity": "gradyanların karşılaştırılması",
