@@ -817,7 +817,6 @@ TURKISH = {
     "Digits: the median over the steps. Loss: the mean of the last tenth.": (
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
     ),
-<<<<<<< HEAD
     # ---- what was added to the header, the bar and views 1 to 3
     "the sum of {n} more": "kalan {n} terimin toplamı",
     "A {kind} of {n} numbers learns to guess the next letter of a text, out of {v}. Here it reads “{text}”, and nothing is "
@@ -879,7 +878,7 @@ TURKISH = {
     ),
     "the same for every position, as recorded; each row sums to 0 but for rounding: the page keeps float32": (
         "her konum için aynısı, kaydedildiği gibi; yuvarlama dışında her satırın toplamı 0'dır: sayfa float32 tutar"
-=======
+    ),
     # ---- views 4 to 10, what was added
     "Drag to turn, or use the arrow keys. A click chooses the nearest letter. Vowels are round, all others square. Nearer is "
     "larger.": (
@@ -971,7 +970,6 @@ TURKISH = {
     "in common but the code.": (
         "Renksiz: son bitine kadar eşit. Taralı: ikisinde birden yok. Baştan başa koyu: tohum ya da veri farklı; koşuların "
         "kod dışında ortak bir yanı yok."
->>>>>>> mendviews
     ),
     # ---- view 10: the checks (parity_tests/checks.py)
     "forward parity": "ileri yayılımın karşılaştırılması",
@@ -1008,13 +1006,8 @@ TURKISH = {
         "Gradyan B * T kat fazla büyük; kırpma ya da Adam bunu giderir."
     ),
     "cross entropy target dropped": "çapraz entropi: hedef atılmış",
-<<<<<<< HEAD
-    "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.": (
-        "Olası olanı aşağı itmek, çıkış katmanının sık gelen tokenler için bias'ını düşürür; kayıp oynar."
-=======
     "What is likely is pushed down until all is equally likely; then all logits sink together, which softmax does not see.": (
         "Olası olan, hepsi eşit olasılıklı olana kadar aşağı itilir; sonra logitler birlikte alçalır, softmax bunu görmez."
->>>>>>> mendviews
     ),
     "embedding repeated ids not added": "token tablosu: yinelenen tokenler toplanmamış",
     "Every token that occurs still gets a gradient, from its last place.": (
@@ -1024,15 +1017,9 @@ TURKISH = {
     "What comes through attention still trains the layers below, more slowly.": (
         "Dikkat katmanından gelen, alttaki katmanları yine de eğitir, ama daha yavaş."
     ),
-<<<<<<< HEAD
     "attention mask one late": "dikkat katmanı: maske bir konum kaymış",
-    "Each position sees the answer of the next one: the loss falls faster than ever.": (
-        "Her konum bir sonrakinin yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
-=======
-    "attention mask one late": "dikkat: maske bir konum geç",
     "Each position sees the token after it, which is its own answer: the loss falls faster than ever.": (
         "Her konum kendinden sonra geleni, yani kendi yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
->>>>>>> mendviews
     ),
     "adamw no bias correction of v": "AdamW: v'nin yanlılık düzeltmesi yok",
     "The first steps are up to thirty times too long; after a thousand steps nobody can tell.": (
