@@ -104,6 +104,13 @@ function tokenText(id, run = RUN) {
   return visible(run.tokens[id]);
 }
 
+/* What the page calls a token: a letter, where every token is a single character. letterOrToken(say("letter"), say("token")). */
+const LETTERS = RUN.tokens.every((token) => [...token].length === 1);
+
+function letterOrToken(letter, token) {
+  return LETTERS ? letter : token;
+}
+
 /* Vowels are bold, as in the other pictures. */
 function isVowel(token) {
   return token.length === 1 && "aeıioöuü".includes(token);
