@@ -44,6 +44,7 @@ __all__ = [
     "WordTokenizer",
     "backend",
     "check_backward",
+    "check_layer",
     "check_pairs",
     "clip_grad_norm",
     "cosine_schedule",
@@ -75,8 +76,8 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """check_backward and check_pairs on first use: they need modules that `import npgpt` should not have to pay for."""
-    if name in ("check_backward", "check_pairs"):
+    """The grader on first use: it needs modules that `import npgpt` should not have to pay for."""
+    if name in ("check_backward", "check_layer", "check_pairs"):
         from . import check
 
         return getattr(check, name)

@@ -5,7 +5,7 @@ that the caller knows), and is named only where the prediction fits to half of t
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,12 @@ from numpy import ndarray as Array
 
 
 class Mistake(NamedTuple):
-    """kind: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose" or "shift"; text says more."""
+    """text says more. kind is one of these:
+
+    of two arrays alone, found here: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose",
+    "shift"; of a pair of functions, found in hypotheses.py: "missing path", "dy itself", "diagonal", "at the output",
+    "another formula", "derivative missing", "repeated ids", "overwritten", "index"; in linearity.py: "clip".
+    """
 
     kind: str
     text: str
@@ -40,25 +45,45 @@ def likely_mistake(
         raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
     if np.array_equal(wrong, right, equal_nan=True):
         return None
-    fits = _fitter(wrong, right)
-    everywhere_finite = np.isfinite(wrong).all() and np.isfinite(right).all()
+    fits = fitter(wrong, right)
     hypotheses = itertools.chain(
-        _broken(wrong, right),
-        _scaled(wrong, right, factors or {}, fits),
-        _alternatives(alternatives or {}, fits),
-        _terms(wrong, right, terms or {}, fits),
-        _rearranged(right, fits),
-        _partly_zero(wrong, right, fits),
-        _slice_factors(wrong, right, fits) if everywhere_finite else (),
-        _constant_difference(wrong, right, fits) if everywhere_finite else (),
-        _multiples_in_rows(wrong, right, in_rows or {}, fits) if everywhere_finite else (),
+        of_the_whole(wrong, right, fits, factors or {}, terms or {}, alternatives or {}),
+        rearranged(right, fits),
+        of_parts(wrong, right, fits, in_rows or {}),
     )
     return next(hypotheses, None)
 
 
-def _fitter(wrong: Array, right: Array):
-    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?"""
-    tolerance = 8 * np.sqrt(np.finfo(wrong.dtype).eps)
+def of_the_whole(
+    wrong: Array,
+    right: Array,
+    fits: Callable[[Array], bool],
+    factors: Mapping[str, float],
+    terms: Mapping[str, Array],
+    alternatives: Mapping[str, tuple[str, Array]],
+) -> Iterator[Mistake]:
+    """What one number or one term explains everywhere."""
+    yield from _broken(wrong, right)
+    yield from _scaled(wrong, right, factors, fits)
+    yield from _alternatives(alternatives, fits)
+    yield from _terms(wrong, right, terms, fits)
+
+
+def of_parts(wrong: Array, right: Array, fits: Callable[[Array], bool], in_rows: Mapping[str, Array]) -> Iterator[Mistake]:
+    """What takes a number for each slice, or leaves elements out: it fits more, so it comes last."""
+    yield from _partly_zero(wrong, right, fits)
+    if np.isfinite(wrong).all() and np.isfinite(right).all():
+        yield from _slice_factors(wrong, right, fits)
+        yield from _constant_difference(wrong, right, fits)
+        yield from _multiples_in_rows(wrong, right, in_rows, fits)
+
+
+def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Callable[[Array], bool]:
+    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?
+
+    tolerance : where fewer digits are enough, what may be off, as a part of the whole.
+    """
+    tolerance = max(tolerance, 8 * np.sqrt(np.finfo(wrong.dtype).eps))
     finite = np.isfinite(wrong)
     scale = np.linalg.norm(wrong[finite])
     same_places = np.array_equal(finite, np.isfinite(right))
@@ -136,7 +161,7 @@ def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iter
             yield Mistake("factor", f"{name} has a factor of {1 + a:.6g}")
 
 
-def _rearranged(right: Array, fits) -> Iterator[Mistake]:
+def rearranged(right: Array, fits: Callable[[Array], bool]) -> Iterator[Mistake]:
     for a, b in itertools.combinations(range(right.ndim), 2):
         swapped = right.swapaxes(a, b)
         if fits(swapped.reshape(right.shape)):

@@ -183,7 +183,7 @@ if (ATTENTIVE) {
     for (let r = 0; r <= t; r++) mean += P[t * T + r] * dP[t * T + r];
     const bracket = (x) => (x < 0 ? `(${number(x)})` : number(x));
     softmaxBack.replaceChildren(
-      html("p", {class: "formula"}, "dS[t, s] = P[t, s] × (dP[t, s] − mean[t])\nmean[t] = Σ_r P[t, r] dP[t, r]"),
+      html("p", {class: "formula"}, say("dS[t, s] = P[t, s] × (dP[t, s] − mean[t])"), "\n", say("mean[t] = Σ_r P[t, r] dP[t, r]")),
       html("p", {}, say("The row's mean of dP, weighted by where it looks, is {x}. Only what is better or worse than the mean moves a score.", {x: number(mean)})),
       html("p", {class: "arithmetic"}, `${number(P[at])} × (${number(dP[at])} − ${bracket(mean)}) = `, html("b", {}, number(P[at] * (dP[at] - mean)))),
       html("p", {class: "note"}, say("recorded in the run: {x}", {x: number(part("scores", "gradient")[at])})));
@@ -246,11 +246,11 @@ if (ATTENTIVE) {
     notice: say("Each row is a letter that looks, each column one that is looked at. The rows of the pattern sum to 1: what one letter wins, another loses. So the rows of dscores sum to 0."),
     maths: [
       say("Query t and key s are compared; the future is set to − ∞; softmax makes shares of each row:"),
-      {formula: "S[t, s] = q[t] · k[s] / √D   for s ≤ t, else − ∞"},
+      {formula: say("S[t, s] = q[t] · k[s] / √D   for s ≤ t, else − ∞")},
       {formula: "P[t, s] = exp(S[t, s]) / Σ_r exp(S[t, r])"},
       say("Raising one score raises its own share and lowers all others of the row. So back through the softmax comes"),
       {formula: "dS[t, s] = P[t, s] (dP[t, s] − Σ_r P[t, r] dP[t, r])"},
-      {formula: "Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   since Σ_s P[t, s] = 1"},
+      {formula: say("Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   since Σ_s P[t, s] = 1")},
       ...(turned ? [say("Before the comparison, RoPE turns each pair of features of q and k by an angle that grows with the position; their product then depends on the distance alone."),
                     {formula: "angle[t, i] = t θ^(−2i/D)"}] : []),
     ],

@@ -116,7 +116,7 @@
     notice: say("Two losses that end alike say little. What counts is where the runs part first: everything before it agrees, everything after it follows from it."),
     maths: [
       say("For each tensor at each step, in the order of computation:"),
-      {formula: "difference = largest |a − b| / largest |a|"},
+      {formula: say("difference = largest |a − b| / largest |a|")},
       say("Rounding alone gives about 1e−7 in float32 and 1e−16 in float64 at first, and grows with the steps. What is far above it at once is a difference in the code, the data or the seed."),
     ],
     available: () => DATA.other && comparison ? true

@@ -229,7 +229,7 @@
     maths: [
       say("A row of the token table is the letter's vector. Its gradient is the sum over the places where the batch has the letter; a letter that is not there gets exactly 0. AdamW makes of it"),
       {formula: "m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²"},
-      {formula: "w ← w − rate · m̂ / (√v̂ + ε)        (and − rate · decay · w, where weights decay)"},
+      {formula: say("w ← w − rate · m̂ / (√v̂ + ε)        (and − rate · decay · w, where weights decay)")},
       say("with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Divided by its own usual size, every feature moves by about the rate, whether its gradient is large or small."),
       say("The pictures are parallel projections: no perspective. Both arrows are drawn equally long; the numbers say how long they are."),
     ],

@@ -159,7 +159,7 @@
     notice: say("Most wrong code still learns: the loss falls. Look at the digits instead: few digits mean a wrong gradient, whatever the loss says. Many digits and a bad loss mean that the gradient is right and the steps do not fit."),
     maths: [
       say("At each recorded step one directional derivative of the gradient that the code computed is compared with the complex step of its own forward:"),
-      {formula: "digits = −log₁₀ (|Σ_i g_i d_i − Im L(w + i ε d) / ε| / |Im L(w + i ε d) / ε|)"},
+      {formula: say("digits = −log₁₀ (|Σ_i g_i d_i − Im L(w + i ε d) / ε| / |Im L(w + i ε d) / ε|)")},
       say("This asks whether the backward belongs to the forward. It does not ask whether the forward is the one that was meant: for that, compare with another implementation, or test a property such as that no letter sees the future."),
       say("Why the loss still falls: a gradient that points roughly downhill is enough, and AdamW divides away a wrong factor."),
     ],

@@ -115,7 +115,7 @@
     title: say("The next letter"),
     notice: say("Choose a position in the bar above. A low temperature makes the likely likelier, a high one makes all alike; top-k cuts the tail off. What the model knows does not change: only how it is read."),
     maths: [
-      {formula: "p = softmax(logits / temperature), all but the k likeliest set to 0, scaled to sum 1 again"},
+      {formula: say("p = softmax(logits / temperature), all but the k likeliest set to 0, scaled to sum 1 again")},
       say("The surprise at what came is −ln p, in nats; divided by ln 2 in bits. The loss is its mean over the positions. The entropy is the surprise that the model itself expects:"),
       {formula: "H = − Σ_v p[v] ln p[v]"},
       say("Greedy writing takes the likeliest token each time. Sampling draws one, each as often as its probability says."),
