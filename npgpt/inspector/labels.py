@@ -182,12 +182,6 @@ TURKISH = {
     "close": "kapat",
     # ---- view 1 (page/views/training.js)
     "Training": "Eğitim",
-    "Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who "
-    "knows how often the tokens come, then which follows which, and so on.": (
-        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kayıp, tabanların altına birer birer iner: her taban "
-        "bir okurun kaybıdır; biri tokenlerin ne sıklıkta geldiğini bilir, öteki hangisinin hangisinden sonra geldiğini de "
-        "bilir, böyle gider."
-    ),
     "The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; "
     "in nats.": (
         "Kayıp, −ln p'nin konumlar üzerinden ortalamasıdır; p, modelin sıradaki tokene verdiği olasılıktır. Birimi nattır."
@@ -303,9 +297,6 @@ TURKISH = {
     "one-hot: what came": "one-hot: gelen",
     "their difference, divided by N": "farkları, N'ye bölünmüş",
     "(softmax − one-hot) / N: the gradient of the logits": "(softmax − one-hot) / N: logitlerin gradyanı",
-    "the same for every position, as recorded; each row sums to 0 but for float32's rounding": (
-        "her konum için aynısı, kaydedildiği gibi; float32'nin yuvarlaması dışında her satırın toplamı 0'dır"
-    ),
     "gradient of the logits": "logitlerin gradyanı",
     "sum of each row": "her satırın toplamı",
     "{n} of {m} tokens are shown, the text's own among them.": (
@@ -864,7 +855,7 @@ TURKISH = {
     "Masked: this position may not look at a later one, so no path leads from here to the loss.": (
         "Maskeli: bu konum kendinden sonraki bir konuma bakamaz; bu yüzden buradan kayba giden yol yok."
     ),
-    "The lines that computed it:": "Onu hesaplayan satırlar:",
+    "The lines that computed it:": "Bunu hesaplayan satırlar:",
     "The logits' gradient is what the model expected minus what came. The letter that came is pulled up; the others are "
     "pushed down, together by as much. Every other gradient on this page is this one, pushed back.": (
         "Logitlerin gradyanı, modelin beklediği eksi gelendir. Gelen harf yukarı çekilir; ötekiler hep birlikte o kadar aşağı "
