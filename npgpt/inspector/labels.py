@@ -363,7 +363,6 @@ TURKISH = {
         "Köşegenin üstü gelecektir: burada hesaplandı, model onu hiç kullanmaz."
     ),
     "Shares: each row sums to 1.": "Paylar: her satırın toplamı 1.",
-    "Each row sums to 0 but for float32's rounding.": "float32'nin yuvarlaması dışında her satırın toplamı 0.",
     "in units of {unit}; the colours end at ± {x}": "sayılar × {unit}; renklerin ucu ± {x}",
     "the colours end at ± {x}": "renklerin ucu ± {x}",
     "“{a}” at {t} may not look at “{b}” at {s}, which comes later: its score, {x}, becomes − ∞, its weight 0.": (
@@ -464,11 +463,6 @@ TURKISH = {
         "Bir harf bir noktadır, eğitim onu yerinden oynatır. Benzer kullanılan harfler bir araya gelir: ünlüler "
         "ünsüzlerden ayrılır. Seçili harfte iki oku karşılaştırın: AdamW gradyanı olduğu gibi izlemez."
     ),
-    "A row of the token table is the letter's vector. Its gradient is the sum over the places where the batch has the "
-    "letter; a letter that is not there gets exactly 0. AdamW makes of it": (
-        "Token tablosunun bir satırı, harfin vektörüdür. Gradyanı, yığında o harfin geçtiği yerlerin toplamıdır; orada "
-        "geçmeyen bir harf tam 0 alır. AdamW bundan şunu yapar:"
-    ),
     "with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Divided by its own usual size, every feature moves by about the rate, "
     "whether its gradient is large or small.": (
         "burada m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Her özellik, kendi alışılagelen büyüklüğüne bölündüğü için, gradyanı "
@@ -493,9 +487,6 @@ TURKISH = {
     "whole run. Together they hold {p} % of the variance.": (
         "Üçten çok özellik var: çizilenler, harflerin bütün adımlar boyunca en çok değiştiği üç doğrultudur ve bütün koşu "
         "boyunca aynıdır. Üçü birlikte varyansın %{p} kadarını taşır."
-    ),
-    "Drag to turn, or use the arrow keys. Vowels are round, all others square. Nearer is larger.": (
-        "Döndürmek için sürükleyin ya da ok tuşlarını kullanın. Ünlüler yuvarlak, ötekiler karedir. Yakındaki daha büyüktür."
     ),
     "minus the batch's gradient: where its loss falls fastest": (
         "yığın gradyanının ters yönü: yığındaki kaybın en hızlı düştüğü yön"
@@ -550,11 +541,6 @@ TURKISH = {
     "which LayerNorm": "hangi LayerNorm",
     "the plane without mean, and the circle in it": "ortalaması olmayan düzlem ve içindeki çember",
     "“{a}” at position {t}": "{t}. konumdaki “{a}”",
-    "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: "
-    "the gradient that comes out to x, {x} times as long as it is.": (
-        "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: çizimin dışında kalan). Harfler: xhat. "
-        "Oklar: x'e ulaşan gradyan, {x} kat büyütülmüş."
-    ),
     "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Switch to "
     "backward to see the gradient.": (
         "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: çizimin dışında kalan). Harfler: xhat. "
@@ -640,9 +626,6 @@ TURKISH = {
         "Gelen harfe şaşkınlık −ln p'dir, birimi nat; ln 2'ye bölününce bit. Kayıp, bunun konumlar üzerinden ortalamasıdır. "
         "Entropi, modelin kendisinin beklediği şaşkınlıktır:"
     ),
-    "Greedy writing takes the likeliest token each time. Sampling draws one, each as often as its probability says.": (
-        "Açgözlü seçim her seferinde en olası tokeni alır. Örnekleme, her tokeni olasılığının söylediği sıklıkta çeker."
-    ),
     "probabilities of the next letter": "sıradaki harfin olasılıkları",
     "temperature": "sıcaklık",
     "top-k": "top-k",
@@ -651,7 +634,6 @@ TURKISH = {
     "entropy: surprise to be expected": "entropi: beklenen şaşkınlık",
     "greedy writing takes": "açgözlü seçim",
     "sampling draws": "örnekleme",
-    "The {n} likeliest of {m} tokens, and the one that came.": "{m} tokenden en olası {n} tanesi ve gelen.",
     "cut off": "kesilen",
     "← came": "← gelen",
     "came": "gelen",
@@ -663,7 +645,6 @@ TURKISH = {
     "as unsure as among {n} equally likely letters": "eşit olasılıklı {n} harf arasındaki kadar kararsız",
     "always the likeliest; here it is what came": "hep en olası olan; burada gelen de o",
     "always the likeliest; here it is not what came": "hep en olası olan; burada gelen o değil",
-    "of 100 draws: {list}": "100 çekilişte: {list}",
     "logit": "logit",
     "probability": "olasılık",
     "surprise in nats": "şaşkınlık, nat",
@@ -682,11 +663,6 @@ TURKISH = {
         "Yalnız yuvarlama, başta float32'de 1e−7, float64'te 1e−16 kadar fark verir ve adımlarla büyür. Daha ilk anda "
         "bunun çok üstünde olan, kodda, veride ya da tohumda bir farktır."
     ),
-    "There is one run in this page. Make one with two: python examples/inspect_training.py --compare RUN, with another "
-    "backend, seed or option, shows where they part.": (
-        "Bu sayfada tek bir koşu var. İki koşulu bir sayfa için: python examples/inspect_training.py --compare RUN; başka "
-        "bir arka uç, tohum ya da seçenekle nerede ayrıldıklarını gösterir."
-    ),
     "its value in the forward of the probe text": "deneme metninin ileri yayılımındaki değeri",
     "its gradient in the backward of the probe text": "deneme metninin geri yayılımındaki gradyanı",
     "the parameter itself": "parametrenin kendisi",
@@ -697,9 +673,6 @@ TURKISH = {
     "mean of the last {n} losses": "son {n} kaybın ortalaması",
     "Largest difference of each tensor, relative to its largest number": (
         "Her tensörün en büyük farkı, tensörün en büyük değerine oranla"
-    ),
-    "No colour: equal to the last bit. Hatched: not in both runs.": (
-        "Renksiz: son bitine kadar eşit. Taralı: ikisinde birden yok."
     ),
     "The chosen tensor in both runs": "Seçili tensör, iki koşuda",
     "The two runs are equal in everything that was recorded, to the last bit.": (
@@ -739,11 +712,6 @@ TURKISH = {
         "Yanlış kodun çoğu yine de öğrenir: kayıp düşer. Siz basamaklara bakın: az basamak, kayıp ne derse desin, yanlış "
         "gradyan demektir. Çok basamak ve kötü bir kayıp, gradyanın doğru olduğunu, adımların uygun olmadığını gösterir."
     ),
-    "At each recorded step one directional derivative of the gradient that the code computed is compared with the complex "
-    "step of its own forward:": (
-        "Kaydedilen her adımda, kodun hesapladığı gradyanın bir doğrultudaki türevi, kendi ileri yayılımının karmaşık sayı "
-        "adımıyla (complex step) karşılaştırılır:"
-    ),
     "This asks whether the backward belongs to the forward. It does not ask whether the forward is the one that was meant: "
     "for that, compare with another implementation, or test a property such as that no letter sees the future.": (
         "Bu, geri yayılımın ileri yayılıma ait olup olmadığını sorar. İleri yayılımın istenen olup olmadığını sormaz: onun "
@@ -751,9 +719,6 @@ TURKISH = {
     ),
     "Why the loss still falls: a gradient that points roughly downhill is enough, and AdamW divides away a wrong factor.": (
         "Kaybın neden yine de düştüğü: kabaca aşağıyı gösteren bir gradyan yeter, yanlış bir çarpanı da AdamW bölüp yok eder."
-    ),
-    "No mistakes are in this page. Make one that has them: python examples/inspect_training.py --bugs.": (
-        "Bu sayfada hata yok. Hatalı kodları gösteren bir sayfa için: python examples/inspect_training.py --bugs."
     ),
     "wrong gradient": "yanlış gradyan",
     "right gradient, bad loss": "doğru gradyan, kötü kayıp",
@@ -774,9 +739,6 @@ TURKISH = {
     "What would have caught it": "Bunu ne yakalardı",
     "none: no number is wrong. Only the loss shows it.": "hiçbiri: yanlış bir sayı yok. Yalnız kayıp gösterir.",
     "in {path}, {module}": "{path} içinde, {module}",
-    "Digits {d} of {all}; loss at the end {end}, with the right code {right}.": (
-        "{all} basamaktan {d}; sondaki kayıp {end}, doğru kodla {right}."
-    ),
     "No value and no gradient is wrong: what is wrong is what is done with them.": (
         "Yanlış bir değer ya da gradyan yok: yanlış olan, onlarla yapılan."
     ),
