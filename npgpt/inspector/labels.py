@@ -870,6 +870,98 @@ TURKISH = {
     "the same for every position, as recorded; each row sums to 0 but for rounding: the page keeps float32": (
         "her konum için aynısı, kaydedildiği gibi; yuvarlama dışında her satırın toplamı 0'dır: sayfa float32 tutar"
     ),
+    # ---- views 4 to 10, what was added
+    "Drag to turn, or use the arrow keys. A click chooses the nearest letter. Vowels are round, all others square. Nearer is "
+    "larger.": (
+        "Döndürmek için sürükleyin ya da ok tuşlarını kullanın. Tıklamak en yakın harfi seçer. Ünlüler yuvarlak, ötekiler "
+        "karedir. Yakındaki daha büyüktür."
+    ),
+    "At each recorded step the gradient g that the code computed is multiplied by one random direction v through all "
+    "weights, and the sum is compared with the complex step of the code's own forward:": (
+        "Kaydedilen her adımda, kodun hesapladığı g gradyanı bütün ağırlıklardan geçen rastgele bir v doğrultusuyla çarpılır; "
+        "toplamı, kodun kendi ileri yayılımının karmaşık sayı adımıyla (complex step) karşılaştırılır:"
+    ),
+    "digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)": (
+        "basamak = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)"
+    ),
+    "The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v with h = 10⁻³⁰, is "
+    "added to the weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is "
+    "subtracted, so nothing is lost to rounding.": (
+        "Karmaşık sayı adımı aynı türevi yalnız ileri yayılımdan bulur: ağırlıklara çok küçük bir sanal sayı, h = 10⁻³⁰ "
+        "ile i h v, eklenir; "
+        "kaybın sanal kısmı h'ye bölününce kaybın v boyunca nasıl değiştiğini söyler. Hiçbir şey çıkarılmaz, bu yüzden "
+        "yuvarlamada hiçbir şey yitmez."
+    ),
+    "The darkest cells are masked in one of the two only: ∞": "En koyu hücreler ikisinden yalnız birinde maskeli: ∞",
+    "{d} of {all}": "{d} / {all}",
+    "Digits: {digits}; loss at the end {end}, with the right code {right}.": (
+        "Basamak: {digits}; sondaki kayıp {end}, doğru kodla {right}."
+    ),
+    "Striped orange: less than half of the digits agree; a loss more than {x} nats above the right code's. Too good: more "
+    "than {x} nats below it.": (
+        "Çizgili turuncu: basamakların yarısından azı uyuşuyor; kayıp, doğru kodunkinden {x} nattan çok yüksek. İnanılmayacak "
+        "kadar iyi: ondan {x} nattan çok düşük."
+    ),
+    "The cotangent of a value is the gradient that comes in to it from what reads it.": (
+        "Bir değerin üst gradyanı, onu okuyanlardan ona gelen gradyandır."
+    ),
+    "does the same forward in PyTorch give the same numbers?": "aynı ileri yayılım PyTorch'ta aynı sayıları veriyor mu?",
+    "does PyTorch's autograd give the same gradients?": "PyTorch'un otomatik türevi aynı gradyanları veriyor mu?",
+    "is the gradient the derivative of the code's own forward? (see “?”)": (
+        "gradyan, kodun kendi ileri yayılımının türevi mi? (bkz. “?”)"
+    ),
+    "is it, by (L(w + h v) − L(w − h v)) / 2h, to fewer digits?": (
+        "(L(w + h v) − L(w − h v)) / 2h ile, daha az basamağa kadar, türevi mi?"
+    ),
+    "does what must hold, hold? Such as: no letter sees the future, each row of dscores sums to 0": (
+        "her zaman geçerli olması gereken geçerli mi? Örneğin: hiçbir harf geleceği görmez, dscores'un her satırının toplamı "
+        "0'dır"
+    ),
+    "does PyTorch's AdamW make the same updates?": "PyTorch'un AdamW'si aynı güncellemeleri yapıyor mu?",
+    "at the last step": "son adımda",
+    "There it has an orange frame, and the panel explains the cell with the largest difference, as the right code has it.": (
+        "Orada turuncu çerçevelidir; panel, farkın en büyük olduğu hücreyi doğru kodun hesapladığı hâliyle açıklar."
+    ),
+    "No mistakes are in this page. One that has them is made by": "Bu sayfada hata yok. Hatalı bir sayfayı şu komut yapar:",
+    "Each row sums to 0, up to rounding: this page keeps float32.": (
+        "Yuvarlama dışında her satırın toplamı 0: bu sayfa float32 saklar."
+    ),
+    "A row of token_embedding is the letter's vector. Its gradient is the sum over the places where the batch has the "
+    "letter; a letter that is not there gets exactly 0. AdamW makes of it": (
+        "token_embedding'in bir satırı, harfin vektörüdür. Gradyanı, yığında o harfin geçtiği yerlerin toplamıdır; orada "
+        "geçmeyen bir harf tam 0 alır. AdamW bundan şunu yapar:"
+    ),
+    "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: "
+    "minus the gradient that comes out to x, where the loss falls, {x} times as long as it is.": (
+        "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: resmin dışında kalan). Harfler: xhat. "
+        "Oklar: x'e çıkan gradyanın ters yönü, yani kaybın düştüğü yön; {x} kat büyütülerek çizildi."
+    ),
+    "Asked is: is a number not finite; do fewer than half of the digits agree; is a gradient's root mean square below "
+    "{vanishes:g} or its length above {explodes:g}; is an update, biases aside and past the first {settled} steps and the "
+    "first tenth of the run, less than {small:g} or more than {large:g} of its weights; does a row of token_embedding stand "
+    "still; does the loss rise, or stay where guessing is? The first steps are left out since AdamW moves every weight by "
+    "about the learning rate, however small the weight is: beside a bias that starts at 0 such an update is infinitely "
+    "large.": (
+        "Sorulan şudur: sonlu olmayan bir sayı var mı; basamakların yarısından azı mı uyuşuyor; bir gradyanın karesel "
+        "ortalaması {vanishes:g} altında ya da uzunluğu {explodes:g} üstünde mi; bias'lar dışında, ilk {settled} adımdan ve "
+        "koşunun ilk onda birinden sonra, bir güncelleme ağırlıklarının {small:g} katından küçük ya da {large:g} katından "
+        "büyük mü; token_embedding'in bir satırı yerinde mi sayıyor; kayıp yükseliyor mu ya da rastgele tahmin düzeyinde mi "
+        "kalıyor? İlk adımlar sayılmaz, çünkü AdamW her ağırlığı, ağırlık ne kadar küçük olursa olsun, öğrenme hızı kadar "
+        "oynatır: 0'dan başlayan bir bias'ın yanında böyle bir güncelleme sonsuz büyüktür."
+    ),
+    "of 100 draws about {list}": "100 çekilişte yaklaşık {list}",
+    "The {n} likeliest of {m} letters, and the one that came.": "{m} harften en olası {n} tanesi ve gelen.",
+    "Greedy writing takes the likeliest letter each time. Sampling draws one, each as often as its probability says.": (
+        "Açgözlü seçim her seferinde en olası harfi alır. Örnekleme birini çeker; her birini, olasılığının söylediği sıklıkta."
+    ),
+    "There is one run in this page. A second one, with another backend, seed or option, stands beside it with": (
+        "Bu sayfada tek bir koşu var. Başka bir arka uç, tohum ya da seçenekle yapılan ikinci bir koşu şu komutla yanına konur:"
+    ),
+    "No colour: equal to the last bit. Hatched: not in both runs. All dark: other seeds or other data; the runs have nothing "
+    "in common but the code.": (
+        "Renksiz: son bitine kadar eşit. Taralı: ikisinde birden yok. Baştan başa koyu: tohum ya da veri farklı; koşuların "
+        "kod dışında ortak bir yanı yok."
+    ),
     # ---- view 10: the checks (parity_tests/checks.py)
     "forward parity": "ileri yayılımın karşılaştırılması",
     "gradient parity": "gradyanların karşılaştırılması",
@@ -905,8 +997,8 @@ TURKISH = {
         "Gradyan B * T kat fazla büyük; kırpma ya da Adam bunu giderir."
     ),
     "cross entropy target dropped": "çapraz entropi: hedef atılmış",
-    "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.": (
-        "Olası olanı aşağı itmek, çıkış katmanının sık gelen tokenler için bias'ını düşürür; kayıp oynar."
+    "What is likely is pushed down until all is equally likely; then all logits sink together, which softmax does not see.": (
+        "Olası olan, hepsi eşit olasılıklı olana kadar aşağı itilir; sonra logitler birlikte alçalır, softmax bunu görmez."
     ),
     "embedding repeated ids not added": "token tablosu: yinelenen tokenler toplanmamış",
     "Every token that occurs still gets a gradient, from its last place.": (
@@ -917,8 +1009,8 @@ TURKISH = {
         "Dikkat katmanından gelen, alttaki katmanları yine de eğitir, ama daha yavaş."
     ),
     "attention mask one late": "dikkat katmanı: maske bir konum kaymış",
-    "Each position sees the answer of the next one: the loss falls faster than ever.": (
-        "Her konum bir sonrakinin yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
+    "Each position sees the token after it, which is its own answer: the loss falls faster than ever.": (
+        "Her konum kendinden sonra geleni, yani kendi yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
     ),
     "adamw no bias correction of v": "AdamW: v'nin yanlılık düzeltmesi yok",
     "The first steps are up to thirty times too long; after a thousand steps nobody can tell.": (

@@ -21,7 +21,7 @@ from ..pictures.spaces import principal_directions, three_dimensions
 from ..pictures.style import token_colour
 from ..runs.files import write_atomically
 from .difference import differences, first_parting
-from .insights import insights
+from .insights import asked, insights
 from .labels import TURKISH, translator
 from .recording import Recording, rms
 
@@ -158,6 +158,7 @@ def run_data(recording: Recording, say: Say) -> dict:
         "rms": {"names": names} | {group: array(rms_table(arrays, names)) for group, arrays in groups.items()},
         "letters": letters,
         "insights": [insight._asdict() for insight in insights(recording, say)],
+        "asked": asked(say),
         "left_out": not_drawn,
     }
 

@@ -23,6 +23,11 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/* A command line as <code> that breaks between its words only. */
+function command(line) {
+  return html("code", {class: "command"}, ...line.split(" ").flatMap((word, n) => [n ? " " : "", html("span", {}, word)]));
+}
+
 /* Sets attributes of an element that differ from what it has; cheap when nothing changed. */
 function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {

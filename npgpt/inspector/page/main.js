@@ -4,7 +4,7 @@
      order                      its number on the page
      id, title, notice          notice: the sentence that says what to notice
      maths                      a list: "a paragraph", or {formula: "a line set as a formula"}
-     available()                true, or the sentence that says why the view is empty for this run
+     available()                true, or the sentence (a text or an element) that says why the view is empty for this run
      build(root)                makes its elements in root, once
      draw(changed)              brings them up to date; changed: a Set of the names in `state` that changed (all at first)
      table()                    {head, rows, note}: the view's numbers as a table, asked for when that is open */
