@@ -144,7 +144,7 @@ function leftOut(group) {
 /* An equation as the formulas write it, "sum_c x[t, c]^2": with Σ, small indices and exponents, real minus signs. */
 function equationLine(text) {
   const signs = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥");
-  const parts = signs.split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
+  const parts = signs.split(/((?:sum|mean|max)_\w|\^(?:\w+|\((?:[^()]|\([^()]*\))*\)))/);
   return html("p", {class: "equation"}, ...parts.map((part) => {
     const [, over, index] = part.match(/^(sum|mean|max)_(\w)$/) || [];
     if (over) return html("span", {}, over === "sum" ? "Σ" : over, html("sub", {}, index));
