@@ -24,6 +24,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import npgpt
 from npgpt.inspector.explained import explained
 from npgpt.inspector.page import page_data, write_page
@@ -33,6 +35,7 @@ from npgpt.models.layout import taken_from
 from npgpt.pretrained import read_pretrained
 from npgpt.runs.ranks import first_rank_first, join_ranks
 from npgpt.runs.run import TrainingRun
+from npgpt.text.words import UNKNOWN
 
 from command_line import SENTENCES, Parser, check_at_least, make_out_dir, told_errors
 
@@ -276,6 +279,12 @@ def make_recorder(args: argparse.Namespace, run: TrainingRun, tokens, probe, rat
     )
 
 
+def unspelled(tokenizer: npgpt.Tokenizer, tokens) -> str:
+    """What is to be said of a cost that lacks the spelling of unknown words, which examples/compare_tokenizers.py adds."""
+    share = np.mean(tokens == tokenizer.ids[UNKNOWN]) if tokenizer.kind == "words" else 0
+    return f" (without the spelling of unknown words, {100 * share:.1f} % of the tokens)" if share else ""
+
+
 def main() -> None:
     args, checkpoint = parse_arguments()
     backend = npgpt.backend(args.backend)
@@ -347,7 +356,9 @@ def main() -> None:
     if finished:
         loss = run.evaluate(max(200, args.eval_iters))
         bits = loss / math.log(2) * len(validation_tokens) / len(tokenizer.decode(validation_tokens))
-        print(f"\nvalidation loss: {loss:.4f} nats a token, {bits:.3f} bits a character")
+        print(
+            f"\nvalidation loss: {loss:.4f} nats a token, {bits:.3f} bits a character{unspelled(tokenizer, validation_tokens)}"
+        )
         ids = backend.generate(model, prompt, args.max_new_tokens, temperature=args.temperature, seed=args.seed)
         print(f"sample:\n{tokenizer.decode(ids[len(prompt) :])}\n")
         print("\n".join(f"wrote {path}" for path in run.paths))

@@ -144,7 +144,9 @@ def test_a_damaged_file_of_ids_is_made_again(path, monkeypatch):
     (tokens_path,) = path.parent.glob("*.tokens")
     content = tokens_path.read_bytes()
     header = json.loads(content[:4096])
-    other = json.dumps(header | {"format": "npgpt-tokens-2"}).encode().ljust(4096)
+    other = json.dumps(header | {"format": "npgpt-tokens-1"}).encode().ljust(4096)
+    another_id = bytearray(content)
+    another_id[-2] ^= 1  # of a token that the tokenizer has too
     for damaged in (
         b"",
         content[:100],
@@ -152,12 +154,14 @@ def test_a_damaged_file_of_ids_is_made_again(path, monkeypatch):
         content[:4096],
         b"x" * len(content),
         b"[]".ljust(5000),
+        (b"[" * 4096).ljust(5000),
         other + content[4096:],
+        another_id,
     ):
         tokens_path.write_bytes(damaged)
         assert tokenizer.decode(encode_file(path, tokenizer)) == TEXT
         assert tokens_path.read_bytes() == content
-    assert len(calls) == 8
+    assert len(calls) == 10
 
 
 def test_the_ids_can_stand_in_another_folder(path, tmp_path):

@@ -764,6 +764,11 @@ def test_a_model_with_rows_for_more_tokens_than_there_are(vocabulary, tmp_path):
             r"vocab\.json, merges\.txt and tokenizer_config\.json hold no usable tokenizer",
         ),
         (write("vocab.json", "[]"), ValueError, "hold no usable tokenizer"),
+        (
+            lambda f: write("vocab.json", (f / "vocab.json").read_text().replace('"a":', '"a": 1, "aa":'))(f),
+            ValueError,
+            r"vocab\.json: the tokenizer has two tokens of one id",
+        ),
         (write("tokenizer.json", "{}"), ValueError, r"tokenizer\.json holds no usable tokenizer"),
         (write("tokenizer.json", "{"), ValueError, r"tokenizer\.json holds no usable tokenizer"),
         (write("tokenizer_config.json", "3"), ValueError, r"tokenizer_config\.json is no usable JSON"),

@@ -4,7 +4,6 @@ a .gguf file, whose weights are packed, the numbers that ggml's own package unpa
 
 import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from npgpt.ops.rope import cosines_and_sines
 from npgpt.pretrained import gguf as ours_gguf
 from npgpt.pretrained import read_pretrained
 
+from .gguf_files import SMALL, write_gguf
 from .strategies import random_weights, seeds
 from .test_pretrained import change_config, their_model
 from .tolerances import as_numpy
@@ -163,6 +163,8 @@ def filled_in(config: LlamaConfig) -> dict:
         ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is True"),
         ({"model_type": "qwen2", "layer_types": ["sliding_attention"]}, "layer_types is .*sliding_attention"),
         ({"model_type": "qwen2", "layer_types": 3}, "layer_types must be a list"),
+        ({"max_position_embeddings": 10**10}, r"asks for a context of 10,000,000,000 tokens, whose angles take 640,000 MB"),
+        ({"max_position_embeddings": 2**40}, "whose angles take"),
         ({"model_type": "mixtral"}, "model_type is 'mixtral', and only gpt2, llama, mamba, qwen2 are known here"),
     ],
 )
@@ -198,67 +200,6 @@ def test_dropout_has_no_field_in_a_llamas_folder(tmp_path):
 # ----------------------------------------------------------------------------------------------------------------- .gguf files
 
 needs_gguf = pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs gguf: pip install -e '.[gguf]'")
-
-
-def write_gguf(path: Path, config: LlamaConfig, weights: dict, formats: dict[str, str], **changes) -> dict:
-    """A .gguf file as llama.cpp's converter writes one; what its packed weights unpack to, under our names."""
-    import gguf
-
-    writer = gguf.GGUFWriter(path, changes.pop("architecture", "llama"))
-    fields = {
-        "block_count": config.n_layer,
-        "context_length": config.seq_len,
-        "embedding_length": config.n_embd,
-        "feed_forward_length": config.ffn_size,
-        "attention.head_count": config.n_head,
-        "attention.head_count_kv": config.kv_heads,
-        "attention.key_length": config.head_width,
-        "rope.dimension_count": config.head_width,
-    }
-    for name, value in (fields | changes).items():
-        if value is not None:
-            (writer.add_string if isinstance(value, str) else writer.add_uint32)(f"llama.{name}", value)
-    writer.add_float32("llama.rope.freq_base", config.rope_theta)
-    writer.add_float32("llama.attention.layer_norm_rms_epsilon", config.norm_eps)
-    add_tokenizer(writer, config.vocab_size)
-    table, unpacked = {ours: theirs for ours, theirs, _ in ours_gguf.NAMES}, {}
-    for name, weight in weights.items():
-        layer, row = ("", name) if not name.startswith("blocks.") else (name.split(".")[1], "blocks.*." + name.split(".", 2)[2])
-        part, heads = row.split(".")[-2], {"Wq": config.n_head, "Wk": config.kv_heads}
-        rows = weight.astype(np.float32)
-        if part in heads:  # the converter's `permute`
-            H = heads[part]
-            rows = rows.reshape(H, 2, len(rows) // H // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
-        format_ = gguf.GGMLQuantizationType[formats.get(row, "F32") if rows.ndim > 1 else "F32"]
-        packed = gguf.quants.quantize(np.ascontiguousarray(rows), format_)
-        writer.add_tensor(table[row].replace("*", layer), packed, raw_dtype=format_)
-        rows = gguf.quants.dequantize(packed, format_).reshape(weight.shape)
-        if part in heads:
-            H, D = heads[part], len(rows) // heads[part]
-            order = [h * D + 2 * i + half for h in range(H) for half in range(2) for i in range(D // 2)]
-            rows = rows[order]
-        unpacked[name] = rows
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return unpacked
-
-
-def add_tokenizer(writer, vocab_size: int, pre: str = "smollm") -> None:
-    import gguf
-
-    pieces = sorted(npgpt.BPETokenizer.from_text("x", 256).tokenizer.get_vocab())  # the 256 bytes
-    tokens = ["<|endoftext|>", *pieces, "12", "Ġa"][:vocab_size] + [f"unused{i}" for i in range(vocab_size - 259)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(pre)
-    writer.add_token_list(tokens)
-    normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
-    writer.add_token_types([control] + [normal] * (len(tokens) - 1))
-    writer.add_token_merges(["1 2", "Ġ a"])
-
-
-SMALL = LlamaConfig(259, 2, 4, 64, 20, n_kv_head=2, head_size=16, ffn_hidden=96, rope_theta=1e5, norm_eps=1e-6)
 
 
 @needs_gguf
@@ -352,6 +293,64 @@ def test_a_damaged_gguf_file_is_an_error_that_names_it_or_loads(tmp_path):
             assert "model.gguf" in str(error)
             refused += 1
     assert refused >= 24
+
+
+LIST = b"\x09\0\0\0"  # the type of a field; what its items are, and how many, follows
+
+
+@needs_gguf
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        # Lists of 2^40 numbers and of 2^40 strings (ggml's own reader can go on for ever), and a list of lists.
+        (LIST + b"\x05\0\0\0\x03\1\0\0\0\0\0\0", LIST + b"\x05\0\0\0\0\0\0\0\0\1\0\0", "are to follow where"),
+        (LIST + b"\x08\0\0\0\x02\0\0\0\0\0\0\0", LIST + b"\x08\0\0\0\0\0\0\0\0\1\0\0", "are to follow where"),
+        (LIST + b"\x08\0\0\0", LIST + b"\x09\0\0\0", "a field has the type 9, which is not known here"),
+        (b"llama.block_count", b"llama.block_coont", "block_count must be an integer of at least 1, got None"),
+        (b"llama.block_count", b"llama.Block_count", "block_count must be an integer of at least 1, got None"),
+        (b"blk.0.attn_q.weight", b"blk.0.attn_k.weight", "blk.0.attn_k.weight is there twice"),
+        (b"GGUF", b"GGUM", "it does not begin with GGUF"),
+        (b"GGUF\x03", b"GGUF\x04", "it is of version 4, and only 2 and 3 are known here"),
+        (b"blk.0.attn_q.weight\x02", b"blk.0.attn_q.weight\xff", "a tensor has 255 dimensions"),
+    ],
+)
+def test_a_gguf_header_that_lies_is_refused_at_once(tmp_path, before, after, message):
+    path = tmp_path / "model.gguf"
+    write_gguf(path, SMALL, npgpt.make_model(SMALL).state_dict(), {})
+    content = path.read_bytes()
+    assert content.count(before) >= 1
+    path.write_bytes(content.replace(before, after, 1))
+    with pytest.raises(ValueError, match=rf"model\.gguf.*{message}"):
+        npgpt.load_pretrained(path)
+
+
+@needs_gguf
+def test_a_gguf_files_alignment_is_a_power_of_2_and_its_tokens_differ(tmp_path):
+    import gguf
+
+    for alignment, problem in ((64, None), (48, "general.alignment must be a power of 2, got 48")):
+        path = tmp_path / f"{alignment}.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_uint32("general.alignment", alignment)
+        writer.data_alignment = alignment
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("gpt-2")
+        writer.add_token_list(["a", "b", "a"])
+        writer.add_token_types([1, 1, 1])
+        writer.add_token_merges(["a b"])
+        writer.add_tensor("token_embd.weight", np.zeros((3, 4), np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        if problem is None:
+            (tensor,) = ours_gguf.read_file(path).tensors.values()
+            assert tensor.start % alignment == 0 and tensor.start + 48 <= path.stat().st_size
+            with pytest.raises(ValueError, match=r"64\.gguf holds no usable tokenizer: two of its tokens are the same"):
+                npgpt.pretrained_tokenizer(path)
+        else:
+            with pytest.raises(ValueError, match=problem):
+                ours_gguf.read_file(path)
 
 
 def test_without_gguf_it_is_said_how_to_get_it(monkeypatch, tmp_path):

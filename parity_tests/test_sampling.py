@@ -64,6 +64,15 @@ def test_top_p_keeps_the_fewest_that_reach_p(seed, top_p, ties):
         assert set(np.flatnonzero(cut)) == set(kept) and np.allclose(cut[kept], full[kept] / full[kept].sum())
 
 
+@given(st.sampled_from([1, 2, 4, 8, 16, 32]), st.data(), temperatures)
+def test_a_sum_that_is_exactly_p_is_enough(V, data, temperature):
+    """V equal logits: each probability is 1 / V, a power of two, and so are no sums rounded. n of them have n / V together."""
+    assume(temperature > 0)
+    n = data.draw(st.integers(1, V))
+    p = next_token_probabilities(np.full((2, V), 0.7), temperature, None, n / V)
+    assert np.array_equal(p, np.tile([1 / n] * n + [0.0] * (V - n), (2, 1)))
+
+
 @given(seeds, top_ks, top_ps)
 def test_temperature_zero_is_the_likeliest_and_the_lowest_id_of_equals(seed, top_k, top_p):
     logits = random_logits(seed, ties=True)

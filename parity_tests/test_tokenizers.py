@@ -217,6 +217,27 @@ def test_a_tokenizer_with_wrong_options_is_a_clear_error(tmp_path, content):
         Tokenizer.load(path)
 
 
+@pytest.mark.parametrize("before, after", [("b", "d"), ("characters", "letterss"), ('"sha256"', '"sha255"')])
+def test_a_tokenizers_file_that_was_changed_is_refused(tmp_path, before, after):
+    """A letter that became another makes a tokenizer too, and other ids for every text."""
+    path = tmp_path / "tokenizer.json"
+    CharTokenizer("abc").save(path)
+    content = path.read_text()
+    path.write_text(content.replace(before, after, 1))
+    with pytest.raises(ValueError, match=r"tokenizer\.json holds no usable tokenizer: "):
+        Tokenizer.load(path)
+    path.write_text('{"kind": "characters", "characters": "abd"}')  # by hand, or an older version's: no hash
+    assert Tokenizer.load(path) == CharTokenizer("abd")
+
+
+def test_byte_pairs_with_two_tokens_of_one_id_are_refused(bpe, tmp_path):
+    """An id would then stand for the one or the other, by chance."""
+    options = bpe.to_dict()
+    options["tokenizer"]["model"]["vocab"]["a"] = options["tokenizer"]["model"]["vocab"]["b"]
+    with pytest.raises(ValueError, match="the tokenizer has two tokens of one id"):
+        Tokenizer.from_dict(options)
+
+
 def test_files_that_cannot_be_read_or_written_are_os_errors(tokenizer, tmp_path):
     with pytest.raises(FileNotFoundError):
         Tokenizer.load(tmp_path / "nothing.json")

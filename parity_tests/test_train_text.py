@@ -17,8 +17,10 @@ import pytest
 
 import npgpt
 from npgpt.runs.checkpoint import read_checkpoint, write_checkpoint
+from npgpt.runs.metrics import MetricsFile, read_metrics
 
 from .conftest import PROFILE
+from .test_checkpoint import small_disk  # noqa: F401 (a fixture)
 from .test_examples import EXAMPLES
 
 SCRIPT = EXAMPLES / "train_text.py"
@@ -204,6 +206,8 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch):
     while not metrics.exists() or metrics.stat().st_size < 500:
         assert process.poll() is None
         time.sleep(0.01)
+    with pytest.raises(SystemExit, match=r"^error: out/text: another run is writing to this folder"):
+        run(monkeypatch, *options)  # while the other one goes on as it was
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out/text" in output
@@ -217,64 +221,148 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch):
 
 # ----------------------------------------------------------------------------------------------------------------- SIGKILL
 
-KILLS = 200 if PROFILE == "nightly" else 50
-STEPS = 60
+KILLS = 400 if PROFILE == "nightly" else 36
+STEPS = 30
 
 # A run that forks: the child trains like the script and is killed; starting Python anew each time would take minutes. The child
-# saves after every step, so most kills fall into a save.
+# saves after every step. Every second kill comes at a random moment; the others at a random line of a phase: while the text is
+# encoded, the metrics are opened or get a line (of which half is written then), a checkpoint or the picture is saved, and
+# before and after a rename.
 KILLED_RUN = """
-import os, random, runpy, signal, sys, time
+import json, os, random, runpy, signal, sys, time
 script, folder, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 sys.path.insert(0, os.path.dirname(script))
 import npgpt, safetensors.numpy, matplotlib.figure, tqdm
+import npgpt.text.data as data, npgpt.runs.files as files, npgpt.runs.metrics as metrics, npgpt.runs.run as run
 from npgpt.runs.checkpoint import read_checkpoint
 rng = random.Random(seed)
 path = os.path.join(folder, "last.safetensors")
 options = sys.argv[5:]
 steps = int(options[options.index("--max-iters") + 1])
-done, survived = 0, 0
+data.CHUNK = 2000  # many pieces
+
+PHASES = {"encode": [(data, "write_tokens")], "save": [(run.TrainingRun, "save")], "picture": [(run, "write_picture")]}
+PHASES |= {"metrics": [(metrics.MetricsFile, "__init__"), (metrics.MetricsFile, "write")]}
+WATCHED = [data.__file__, files.__file__, metrics.__file__, run.__file__]
+done, survived = dict.fromkeys(["any", "half a line", "rename", *PHASES], 0), 0
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_at(phase, number):
+    '''At the number-th line of our own that runs in the phase.'''
+    def trace(frame, event, argument):
+        nonlocal number
+        if frame.f_code.co_filename not in WATCHED:
+            return None
+        number -= event == "line"
+        if not number:
+            die()
+        return trace
+
+    def traced(function):
+        def call(*arguments, **options):
+            sys.settrace(trace)
+            try:
+                return function(*arguments, **options)
+            finally:
+                sys.settrace(None)
+        return call
+
+    for home, name in PHASES[phase]:
+        setattr(home, name, traced(getattr(home, name)))
+
+def die_at_a_rename(number):
+    '''Before the first rename, after it, before the second, ...'''
+    plain = os.replace
+
+    def replace(*paths):
+        nonlocal number
+        for moment in (lambda: None, lambda: plain(*paths)):
+            moment()
+            number -= 1
+            if not number:
+                die()
+
+    os.replace = replace
+
+def die_in_a_line(number):
+    '''Half of the number-th line of the metrics reaches the file.'''
+    plain = metrics.MetricsFile.write
+
+    def write(self, record):
+        nonlocal number
+        number -= 1
+        if not number:
+            self._file.write(json.dumps(record)[: rng.randrange(80)])
+            self._file.flush()
+            die()
+        plain(self, record)
+
+    metrics.MetricsFile.write = write
+
 def finish():
     global survived
     survived += 1
     for name in os.listdir(folder):
         os.rename(os.path.join(folder, name), os.path.join(folder, "..", "finished", name))
-while done < kills:
+
+while sum(done.values()) < kills:
     resume = ["--resume"] if os.path.exists(path) else []
     before = read_checkpoint(path).step if resume else 0
     if before == steps:  # killed after its last save: finished too
         finish()
         continue
+    turn, second = divmod(sum(done.values()), 2)
+    phase = list(done)[1 + turn % (len(done) - 1)] if second else "any"
+    tokens = [name for name in os.listdir(".") if name.endswith(".tokens")]
+    if phase == "encode" and tokens:
+        os.unlink(tokens[0])
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.argv = [script, "--out-dir", folder, *options, *resume]
+        if phase == "half a line":
+            die_in_a_line(rng.randrange(1, 5))
+        elif phase == "rename":
+            die_at_a_rename(rng.randrange(1, 12))
+        elif phase != "any":
+            die_at(phase, rng.randrange(1, 120))
         try:
             runpy.run_path(script, run_name="__main__")
         except BaseException as error:
             os.write(2, repr(error).encode())
             os._exit(1)
         os._exit(0)
-    time.sleep(rng.uniform(0.0, 0.12))
-    os.kill(child, signal.SIGKILL)
+    if phase == "any":
+        time.sleep(rng.uniform(0.0, 0.12))
+        os.kill(child, signal.SIGKILL)
+    rng.random()  # the child has drawn from a copy
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status):
         assert os.WEXITSTATUS(status) == 0, "a run that goes on failed"
         finish()
         continue
-    done += 1
+    done[phase] += 1
     if os.path.exists(path):
         assert read_checkpoint(path).step >= before
-    best = os.path.join(folder, "best.safetensors")
+    best, lines = os.path.join(folder, "best.safetensors"), os.path.join(folder, "metrics.jsonl")
     if os.path.exists(best):
         read_checkpoint(best)
-print(done, survived)
+    if os.path.exists(lines):
+        metrics.read_metrics(lines)
+    for name in os.listdir("."):
+        if name.endswith(".tokens"):
+            with open(name, "rb") as file:
+                assert data.mapped_tokens(name, json.loads(file.read(data.HEADER))) is not None, "half a file of ids"
+print(json.dumps([done, survived]))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_at_any_moment_a_run_loses_no_step_that_was_saved(monkeypatch, tmp_path):
-    """SIGKILL at random moments: every file is whole, and the run that goes on to the end is, bit for bit, the one that was
-    never stopped."""
+    """SIGKILL at random moments and in every phase: every file is whole, and the run that goes on to the end is, bit for bit,
+    the one that was never stopped."""
     for folder in ("killed", "finished"):
         (tmp_path / folder).mkdir()
     options = [*arguments()[1:], "--max-iters", str(STEPS), "--save-interval", "1"]
@@ -282,19 +370,17 @@ def test_killed_at_any_moment_a_run_loses_no_step_that_was_saved(monkeypatch, tm
     command = [sys.executable, "-c", KILLED_RUN, SCRIPT, "killed", str(KILLS), str(seed), *options]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + f"\nseed {seed}"
-    kills, survived = map(int, done.stdout.split()[-2:])
-    assert kills == KILLS
+    kills, survived = json.loads(done.stdout.splitlines()[-1])
+    assert sum(kills.values()) == KILLS and min(kills.values()) > 0, kills
     run(monkeypatch, "--max-iters", STEPS, "--save-interval", 1, "--out-dir", "whole")
     if survived:
         assert_same_run("whole", "finished")
     resume = ["--resume"] if Path("killed/last.safetensors").exists() else []
-    if resume and read_checkpoint("killed/last.safetensors").step == STEPS:
-        assert_same_run("whole", "killed")
-        return
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options, "--out-dir", "killed", *resume])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    if not resume or read_checkpoint("killed/last.safetensors").step < STEPS:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options, "--out-dir", "killed", *resume])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        assert sorted(os.listdir("killed")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
     assert_same_run("whole", "killed")
-    assert sorted(os.listdir("killed")) == ["best.safetensors", "last.safetensors", "loss.png", "metrics.jsonl"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- bad input
@@ -403,12 +489,56 @@ def test_a_full_disk_is_reported_with_the_files_name(monkeypatch, flush, name):
     assert fnmatch(str(stop.value), f"error: {place}: No space left on device")
 
 
+@pytest.mark.parametrize("call", ["tempfile.mkstemp", "os.replace"])
+def test_a_disk_without_room_for_one_more_name_is_reported_with_the_files_name(monkeypatch, call):
+    """The same of what makes the temporary file and what renames it, whose own errors name the temporary file."""
+    import tempfile
+
+    plain = {"tempfile.mkstemp": tempfile.mkstemp, "os.replace": os.replace}[call]
+    places = ["text.txt.*.tokens", *(f"out/text/{name}" for name in ("metrics.jsonl", "best.*", "last.*", "loss.png"))]
+    for failing, place in enumerate(places, start=1):
+        calls = 0
+
+        def full_disk(*arguments, failing=failing, **options):
+            nonlocal calls
+            calls += 1
+            if calls == failing:
+                temporary = arguments[0] if arguments else os.path.join(options["dir"], f"{options['prefix']}x.tmp")
+                raise OSError(errno.ENOSPC, "No space left on device", temporary)
+            return plain(*arguments, **options)
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+            patch.setattr(call, full_disk)
+            run(patch, "--max-iters", 5)
+        assert fnmatch(str(stop.value), f"error: {place}: No space left on device"), stop.value
+        assert not list(Path().rglob(".*.tmp"))
+        for tokens in Path().glob("*.tokens"):
+            tokens.unlink()
+
+
+def test_on_a_disk_of_any_size_a_run_comes_to_its_end_or_names_the_file_that_has_no_room(monkeypatch, small_disk):  # noqa: F811
+    """A real small disk, a little larger each time. Everything that is written in one piece is too large for one of them."""
+    seen = []
+    for size in range(12, 400, 12):
+        subprocess.run(["mount", "-o", f"remount,size={size}k", small_disk], check=True)
+        try:
+            run(monkeypatch, "--max-iters", 5, "--out-dir", small_disk / "out", "--cache-dir", small_disk / "cache")
+        except SystemExit as stop:
+            file, why = str(stop.code).removeprefix("error: ").split(": ")
+            assert why == "No space left on device" and Path(file).is_relative_to(small_disk)
+            seen.append(Path(file).name.split(".")[0])
+        else:
+            break
+        assert not list(small_disk.rglob(".*.tmp"))
+        for path in (*small_disk.glob("*/*"), *small_disk.glob("*")):
+            path.rmdir() if path.is_dir() else path.unlink()
+    assert list(dict.fromkeys(seen)) == ["text", "best", "last", "loss"]
+
+
 # ---------------------------------------------------------------------------------------------------------------- metrics
 
 
 def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
-    from npgpt.runs.metrics import MetricsFile, read_metrics
-
     path = tmp_path / "metrics.jsonl"
     metrics = MetricsFile(path)
     for step in range(1, 6):
@@ -420,9 +550,31 @@ def test_metrics_go_on_where_the_checkpoint_is(tmp_path):
     metrics.write({"step": 4, "loss": 9})
     metrics.close()
     assert read_metrics(path) == metrics.records == [{"step": n, "loss": 1 / n} for n in (1, 2, 3)] + [{"step": 4, "loss": 9}]
-    path.write_text("not json\n{}\n")
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1 is no JSON object: 'not json"):
-        read_metrics(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"not json", r"line 2 is no JSON object: 'not json"),
+        (b"[1]", r"line 2 is no JSON object"),
+        (b'{"step": 2, "loss": 1, "\xff": 3}', r"line 2 is no JSON object"),  # no UTF-8
+        (b"[" * 5000, r"line 2 is no JSON object"),
+        (b'{"loss": 1}', r"line 2 has no step"),
+        (b'{"step": 2, "lpss": 1}', r"line 2 has no loss"),  # the picture at the end would miss it
+        (b'{"step": null, "loss": 1}', r"line 2 has None for step, which is no number or too large a one"),
+        (b'{"step": 2, "loss": "x"}', r"line 2 has 'x' for loss, which is no number or too large a one"),
+        (b'{"step": 2, "loss": 1, "val_loss": true}', r"line 2 has True for val_loss, which is no number or too large a one"),
+        (b'{"step": 2, "loss": 1, "lr": 9223372036854775808}', r"line 2 has 9223372036854775808 for lr, which is no"),
+        (b'{"step": 1, "loss": 1}', r"line 2 is of step 1, after step 1"),
+        (b'{"step": 2.5, "loss": 1}', r"line 2 is of step 2\.5, after step 1"),
+    ],
+)
+def test_a_damaged_line_of_the_metrics_is_named(tmp_path, line, message):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "loss": 3}\n' + line + b'\n{"step": 3, "loss": 1}\n')
+    for read in (read_metrics, lambda path: MetricsFile(path, after=2)):
+        with pytest.raises(ValueError, match=rf"metrics\.jsonl, {message}"):
+            read(path)
 
 
 @pytest.mark.parametrize("preset", ["small", "nanogpt-cpu"])

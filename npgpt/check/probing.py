@@ -27,9 +27,8 @@ def probe(
     runs: Runs, parameters: Mapping | None, without_gradient: Collection, rate: float | None, rng: np.random.Generator
 ) -> tuple[Check, ...]:
     """Finds out what `runs` has to know, and says it: the first check, and those that have failed already."""
-    values = runs.arrays()
-    stable, made = stable_arrays(runs, values, rng)
-    run = runs.start(values)
+    stable, made = stable_arrays(runs, rng)
+    run = runs.start(runs.arrays())
     refuse_what_cannot_run(runs, run)
     cotangents = tuple(rng.standard_normal(np.shape(y)) for y in run.arrays())
     before = {path: x.copy() for path, x in floats_in(run.layer).items()}
@@ -51,20 +50,20 @@ def probe(
         said.append(set_the_rate(runs, rate, cotangents))
         problems = late_gradients(runs, cotangents)
     elif runs.calls.backward is not None:
-        said += accumulation(runs, values, cotangents)
+        said += accumulation(runs, cotangents)
     return Check("layer", True, "\n".join([*said, *left_out(runs, stable)])), *problems
 
 
-def stable_arrays(runs: Runs, values: list, rng: np.random.Generator) -> tuple[set[Path], set[Path]]:
+def stable_arrays(runs: Runs, rng: np.random.Generator) -> tuple[set[Path], set[Path]]:
     """The arrays that a second forward, on other inputs, leaves alone; and those of them that the first one made.
 
     Where there are such, every later run is on a copy of the layer after its first forward, with everything set back that is no
     weight.
     """
-    once, run = runs.start(values).layer, runs.start(values)
+    once, run = runs.start(runs.arrays()).layer, runs.start(runs.arrays())
     old = {path: (x, x.copy()) for path, x in floats_in(run.layer).items()}
     own = set(floats_in(runs.copies.original))
-    other = [x * (1 + 1e-3 * rng.standard_normal(x.shape)).astype(x.dtype) if is_floating(x) else x for x in values]
+    other = [x * (1 + 1e-3 * rng.standard_normal(x.shape)).astype(x.dtype) if is_floating(x) else x for x in runs.arrays()]
     try:
         runs.run_forward(run.layer, runs.arguments(other), [])
     except Stopped:  # it takes one forward before each backward
@@ -73,9 +72,9 @@ def stable_arrays(runs: Runs, values: list, rng: np.random.Generator) -> tuple[s
     stable = {path for path, (x, copy) in old.items() if new.get(path) is x and np.array_equal(x, copy, equal_nan=True)}
     if not stable - own:
         return stable, set()
-    before = runs.start(values).arrays()
+    before = runs.start(runs.arrays()).arrays()
     runs.copies.keep_what_the_first_forward_made(once, run.layer)
-    after = runs.start(values).arrays()
+    after = runs.start(runs.arrays()).arrays()
     if not all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
         made = "the layer makes its weights in its first forward, and with them a state that cannot be told apart"
         raise TypeError(f"{made}: give it after a forward, with its state reset")
@@ -266,14 +265,14 @@ def gradients_of(runs: Runs, cotangents: tuple) -> list[Array]:
     return [np.asarray(g) for g in runs.gradients(start(), start, cotangents, inputs)]
 
 
-def accumulation(runs: Runs, values: list, cotangents: tuple) -> list[str]:
+def accumulation(runs: Runs, cotangents: tuple) -> list[str]:
     """Whether a second backward adds to the gradients of the first."""
     run = runs.start(runs.inputs().copies())
     places = range(len(runs.parameters))
     try:
         returned = runs.run_backward(run, cotangents, RATE)
         first = [np.array(runs.of_parameter(i, run, returned)) for i in places]
-        run = runs.run_forward(run.layer, runs.arguments(values), run.parameters)
+        run = runs.run_forward(run.layer, runs.arguments(runs.arrays()), run.parameters)
         returned = runs.run_backward(run, cotangents, RATE)
         second = [np.array(runs.of_parameter(i, run, returned)) for i in places]
         twice = [

@@ -12,6 +12,7 @@ The numbers are those of `model.trace` (without the batch's axis), or plain arit
 import argparse
 import difflib
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -366,17 +367,22 @@ def arithmetic(
         if several:
             yield f"{name} = {value}"
         for n, path in enumerate(formula.paths):
-            text = written(formula, path, cell, arrays)
+            text = said_text(written(formula, path, cell, arrays), say)
             if several:
                 share = number(evaluated(formula, cell, arrays, path))
                 yield f"    {'+' if n else ' '} {comes_to(text, share)}   ({said_path(path, say)})"
             else:
                 yield f"{name} = {comes_to(text, value)}"
             for label, its_text, its_value in helpers_written(formula, path, cell, arrays, but=helpers):
-                helpers[label] = f"  {label} = {comes_to(its_text, number(its_value))}"
+                helpers[label] = f"  {label} = {comes_to(said_text(its_text, say), number(its_value))}"
     yield from helpers.values()
     if len(some) < len(every):
         yield say("({shown} of {all} cells; --all prints all)", shown=len(some), all=len(every))
+
+
+def said_text(text: str, say: Callable[..., str]) -> str:
+    """What `written` gives, in the language."""
+    return re.sub(r"the sum of (\d+) more", lambda found: say("the sum of {n} more", n=found[1]), text)
 
 
 def comes_to(text: str, value: str) -> str:

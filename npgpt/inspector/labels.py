@@ -182,12 +182,6 @@ TURKISH = {
     "close": "kapat",
     # ---- view 1 (page/views/training.js)
     "Training": "Eğitim",
-    "Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who "
-    "knows how often the tokens come, then which follows which, and so on.": (
-        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kayıp, tabanların altına birer birer iner: her taban "
-        "bir okurun kaybıdır; biri tokenlerin ne sıklıkta geldiğini bilir, öteki hangisinin hangisinden sonra geldiğini de "
-        "bilir, böyle gider."
-    ),
     "The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; "
     "in nats.": (
         "Kayıp, −ln p'nin konumlar üzerinden ortalamasıdır; p, modelin sıradaki tokene verdiği olasılıktır. Birimi nattır."
@@ -282,7 +276,6 @@ TURKISH = {
         "Öğrenilen bir sayı. Bu adımda yığının gradyanı {g}; sonra AdamW {u} ekler."
     ),
     "The line that computed it:": "Bunu hesaplayan satır:",
-    "{n} more": "{n} terim daha",
     "the function {name}": "{name} fonksiyonu",
     # ---- the paths' names (formulas/)
     # ---- view 3 (page/views/born.js)
@@ -304,9 +297,6 @@ TURKISH = {
     "one-hot: what came": "one-hot: gelen",
     "their difference, divided by N": "farkları, N'ye bölünmüş",
     "(softmax − one-hot) / N: the gradient of the logits": "(softmax − one-hot) / N: logitlerin gradyanı",
-    "the same for every position, as recorded; each row sums to 0 but for float32's rounding": (
-        "her konum için aynısı, kaydedildiği gibi; float32'nin yuvarlaması dışında her satırın toplamı 0'dır"
-    ),
     "gradient of the logits": "logitlerin gradyanı",
     "sum of each row": "her satırın toplamı",
     "{n} of {m} tokens are shown, the text's own among them.": (
@@ -373,7 +363,6 @@ TURKISH = {
         "Köşegenin üstü gelecektir: burada hesaplandı, model onu hiç kullanmaz."
     ),
     "Shares: each row sums to 1.": "Paylar: her satırın toplamı 1.",
-    "Each row sums to 0 but for float32's rounding.": "float32'nin yuvarlaması dışında her satırın toplamı 0.",
     "in units of {unit}; the colours end at ± {x}": "sayılar × {unit}; renklerin ucu ± {x}",
     "the colours end at ± {x}": "renklerin ucu ± {x}",
     "“{a}” at {t} may not look at “{b}” at {s}, which comes later: its score, {x}, becomes − ∞, its weight 0.": (
@@ -474,11 +463,6 @@ TURKISH = {
         "Bir harf bir noktadır, eğitim onu yerinden oynatır. Benzer kullanılan harfler bir araya gelir: ünlüler "
         "ünsüzlerden ayrılır. Seçili harfte iki oku karşılaştırın: AdamW gradyanı olduğu gibi izlemez."
     ),
-    "A row of the token table is the letter's vector. Its gradient is the sum over the places where the batch has the "
-    "letter; a letter that is not there gets exactly 0. AdamW makes of it": (
-        "Token tablosunun bir satırı, harfin vektörüdür. Gradyanı, yığında o harfin geçtiği yerlerin toplamıdır; orada "
-        "geçmeyen bir harf tam 0 alır. AdamW bundan şunu yapar:"
-    ),
     "with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Divided by its own usual size, every feature moves by about the rate, "
     "whether its gradient is large or small.": (
         "burada m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Her özellik, kendi alışılagelen büyüklüğüne bölündüğü için, gradyanı "
@@ -503,9 +487,6 @@ TURKISH = {
     "whole run. Together they hold {p} % of the variance.": (
         "Üçten çok özellik var: çizilenler, harflerin bütün adımlar boyunca en çok değiştiği üç doğrultudur ve bütün koşu "
         "boyunca aynıdır. Üçü birlikte varyansın %{p} kadarını taşır."
-    ),
-    "Drag to turn, or use the arrow keys. Vowels are round, all others square. Nearer is larger.": (
-        "Döndürmek için sürükleyin ya da ok tuşlarını kullanın. Ünlüler yuvarlak, ötekiler karedir. Yakındaki daha büyüktür."
     ),
     "minus the batch's gradient: where its loss falls fastest": (
         "yığın gradyanının ters yönü: yığındaki kaybın en hızlı düştüğü yön"
@@ -560,11 +541,6 @@ TURKISH = {
     "which LayerNorm": "hangi LayerNorm",
     "the plane without mean, and the circle in it": "ortalaması olmayan düzlem ve içindeki çember",
     "“{a}” at position {t}": "{t}. konumdaki “{a}”",
-    "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: "
-    "the gradient that comes out to x, {x} times as long as it is.": (
-        "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: çizimin dışında kalan). Harfler: xhat. "
-        "Oklar: x'e ulaşan gradyan, {x} kat büyütülmüş."
-    ),
     "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Switch to "
     "backward to see the gradient.": (
         "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: çizimin dışında kalan). Harfler: xhat. "
@@ -650,9 +626,6 @@ TURKISH = {
         "Gelen harfe şaşkınlık −ln p'dir, birimi nat; ln 2'ye bölününce bit. Kayıp, bunun konumlar üzerinden ortalamasıdır. "
         "Entropi, modelin kendisinin beklediği şaşkınlıktır:"
     ),
-    "Greedy writing takes the likeliest token each time. Sampling draws one, each as often as its probability says.": (
-        "Açgözlü seçim her seferinde en olası tokeni alır. Örnekleme, her tokeni olasılığının söylediği sıklıkta çeker."
-    ),
     "probabilities of the next letter": "sıradaki harfin olasılıkları",
     "temperature": "sıcaklık",
     "top-k": "top-k",
@@ -661,7 +634,6 @@ TURKISH = {
     "entropy: surprise to be expected": "entropi: beklenen şaşkınlık",
     "greedy writing takes": "açgözlü seçim",
     "sampling draws": "örnekleme",
-    "The {n} likeliest of {m} tokens, and the one that came.": "{m} tokenden en olası {n} tanesi ve gelen.",
     "cut off": "kesilen",
     "← came": "← gelen",
     "came": "gelen",
@@ -673,7 +645,6 @@ TURKISH = {
     "as unsure as among {n} equally likely letters": "eşit olasılıklı {n} harf arasındaki kadar kararsız",
     "always the likeliest; here it is what came": "hep en olası olan; burada gelen de o",
     "always the likeliest; here it is not what came": "hep en olası olan; burada gelen o değil",
-    "of 100 draws: {list}": "100 çekilişte: {list}",
     "logit": "logit",
     "probability": "olasılık",
     "surprise in nats": "şaşkınlık, nat",
@@ -692,11 +663,6 @@ TURKISH = {
         "Yalnız yuvarlama, başta float32'de 1e−7, float64'te 1e−16 kadar fark verir ve adımlarla büyür. Daha ilk anda "
         "bunun çok üstünde olan, kodda, veride ya da tohumda bir farktır."
     ),
-    "There is one run in this page. Make one with two: python examples/inspect_training.py --compare RUN, with another "
-    "backend, seed or option, shows where they part.": (
-        "Bu sayfada tek bir koşu var. İki koşulu bir sayfa için: python examples/inspect_training.py --compare RUN; başka "
-        "bir arka uç, tohum ya da seçenekle nerede ayrıldıklarını gösterir."
-    ),
     "its value in the forward of the probe text": "deneme metninin ileri yayılımındaki değeri",
     "its gradient in the backward of the probe text": "deneme metninin geri yayılımındaki gradyanı",
     "the parameter itself": "parametrenin kendisi",
@@ -707,9 +673,6 @@ TURKISH = {
     "mean of the last {n} losses": "son {n} kaybın ortalaması",
     "Largest difference of each tensor, relative to its largest number": (
         "Her tensörün en büyük farkı, tensörün en büyük değerine oranla"
-    ),
-    "No colour: equal to the last bit. Hatched: not in both runs.": (
-        "Renksiz: son bitine kadar eşit. Taralı: ikisinde birden yok."
     ),
     "The chosen tensor in both runs": "Seçili tensör, iki koşuda",
     "The two runs are equal in everything that was recorded, to the last bit.": (
@@ -749,11 +712,6 @@ TURKISH = {
         "Yanlış kodun çoğu yine de öğrenir: kayıp düşer. Siz basamaklara bakın: az basamak, kayıp ne derse desin, yanlış "
         "gradyan demektir. Çok basamak ve kötü bir kayıp, gradyanın doğru olduğunu, adımların uygun olmadığını gösterir."
     ),
-    "At each recorded step one directional derivative of the gradient that the code computed is compared with the complex "
-    "step of its own forward:": (
-        "Kaydedilen her adımda, kodun hesapladığı gradyanın bir doğrultudaki türevi, kendi ileri yayılımının karmaşık sayı "
-        "adımıyla (complex step) karşılaştırılır:"
-    ),
     "This asks whether the backward belongs to the forward. It does not ask whether the forward is the one that was meant: "
     "for that, compare with another implementation, or test a property such as that no letter sees the future.": (
         "Bu, geri yayılımın ileri yayılıma ait olup olmadığını sorar. İleri yayılımın istenen olup olmadığını sormaz: onun "
@@ -761,9 +719,6 @@ TURKISH = {
     ),
     "Why the loss still falls: a gradient that points roughly downhill is enough, and AdamW divides away a wrong factor.": (
         "Kaybın neden yine de düştüğü: kabaca aşağıyı gösteren bir gradyan yeter, yanlış bir çarpanı da AdamW bölüp yok eder."
-    ),
-    "No mistakes are in this page. Make one that has them: python examples/inspect_training.py --bugs.": (
-        "Bu sayfada hata yok. Hatalı kodları gösteren bir sayfa için: python examples/inspect_training.py --bugs."
     ),
     "wrong gradient": "yanlış gradyan",
     "right gradient, bad loss": "doğru gradyan, kötü kayıp",
@@ -784,9 +739,6 @@ TURKISH = {
     "What would have caught it": "Bunu ne yakalardı",
     "none: no number is wrong. Only the loss shows it.": "hiçbiri: yanlış bir sayı yok. Yalnız kayıp gösterir.",
     "in {path}, {module}": "{path} içinde, {module}",
-    "Digits {d} of {all}; loss at the end {end}, with the right code {right}.": (
-        "{all} basamaktan {d}; sondaki kayıp {end}, doğru kodla {right}."
-    ),
     "No value and no gradient is wrong: what is wrong is what is done with them.": (
         "Yanlış bir değer ya da gradyan yok: yanlış olan, onlarla yapılan."
     ),
@@ -817,6 +769,160 @@ TURKISH = {
     "caught by": "yakalayan",
     "Digits: the median over the steps. Loss: the mean of the last tenth.": (
         "Basamaklar: adımların ortancası. Kayıp: son onda birin ortalaması."
+    ),
+    # ---- what was added to the header, the bar and views 1 to 3
+    "the sum of {n} more": "kalan {n} terimin toplamı",
+    "A {kind} of {n} numbers learns to guess the next letter of a text, out of {v}. Here it reads “{text}”, and nothing is "
+    "hidden: every number that it computes, and how each came about. The bar below chooses the training step, a letter of "
+    "this text, and the direction: forward to the loss, or backward with its gradient.": (
+        "{n} sayıdan oluşan bir {kind}, bir metnin sıradaki harfini {v} harf arasından tahmin etmeyi öğreniyor. Burada "
+        "“{text}” metnini okuyor; hiçbir şey saklı değil: hesapladığı her sayı ve o sayının nasıl oluştuğu görünüyor. "
+        "Aşağıdaki çubuk eğitim adımını, bu metnin bir harfini ve yönü seçer: ileri, kayba doğru; ya da geri, gradyanla."
+    ),
+    "A {kind} of {n} numbers learns to guess the next token of a text, out of {v}. Here it reads “{text}”, and nothing is "
+    "hidden: every number that it computes, and how each came about. The bar below chooses the training step, a token of "
+    "this text, and the direction: forward to the loss, or backward with its gradient.": (
+        "{n} sayıdan oluşan bir {kind}, bir metnin sıradaki tokenini {v} token arasından tahmin etmeyi öğreniyor. Burada "
+        "“{text}” metnini okuyor; hiçbir şey saklı değil: hesapladığı her sayı ve o sayının nasıl oluştuğu görünüyor. "
+        "Aşağıdaki çubuk eğitim adımını, bu metnin bir tokenini ve yönü seçer: ileri, kayba doğru; ya da geri, gradyanla."
+    ),
+    "Drag the slider above or press play. The dashed lines are what a reader reaches who counts letters, pairs, triples: "
+    "which of them does the loss pass?": (
+        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kesikli çizgiler, harfleri, ikilileri, üçlüleri "
+        "sayan bir okurun ulaştığı kayıplardır: kayıp bunlardan hangilerinin altına iniyor?"
+    ),
+    "Drag the slider above or press play. The dashed lines are what a reader reaches who counts tokens, pairs, triples: "
+    "which of them does the loss pass?": (
+        "Yukarıdaki kaydırıcıyı sürükleyin ya da oynat düğmesine basın. Kesikli çizgiler, tokenleri, ikilileri, üçlüleri "
+        "sayan bir okurun ulaştığı kayıplardır: kayıp bunlardan hangilerinin altına iniyor?"
+    ),
+    "The loss is the mean of −ln p over the positions, p the probability that the model gives to the letter that comes next; "
+    "in nats.": (
+        "Kayıp, −ln p'nin konumlar üzerinden ortalamasıdır; p, modelin sıradaki harfe verdiği olasılıktır. Ölçü birimi nattır."
+    ),
+    "as unsure as a guess among {n} letters": "{n} harf arasından rastgele seçmek kadar kararsız",
+    "In the formulas t is a position that reads, s one that is read, h a head, d a number of a head, c a number of a "
+    "position's vector; D and C say how many of these there are. S is scores, P is pattern. A d in front means the gradient: "
+    "dS is that of the scores.": (
+        "Formüllerde t okuyan konum, s okunan konum, h başlık, d bir başlığın bir sayısı, c bir konumun vektöründeki bir "
+        "sayıdır; D ile C bunların kaçar tane olduğunu söyler. S scores, P pattern demektir. Öndeki d gradyan anlamına gelir: "
+        "dS, skorların gradyanıdır."
+    ),
+    "knows how often each letter comes": "her harfin ne sıklıkta geldiğini bilen",
+    "knows the letter before (bigrams)": "bir önceki harfi bilen (bigram)",
+    "knows the two letters before (trigrams)": "önceki iki harfi bilen (trigram)",
+    "turned on its side": "yan yatırılmış",
+    "loss": "kayıp",
+    "the mean of −ln p over the {n} positions": "−ln p'nin {n} konum üzerinden ortalaması",
+    "Masked: this position may not look at a later one, so no path leads from here to the loss.": (
+        "Maskeli: bu konum kendinden sonraki bir konuma bakamaz; bu yüzden buradan kayba giden yol yok."
+    ),
+    "The lines that computed it:": "Bunu hesaplayan satırlar:",
+    "The logits' gradient is what the model expected minus what came. The letter that came is pulled up; the others are "
+    "pushed down, together by as much. Every other gradient on this page is this one, pushed back.": (
+        "Logitlerin gradyanı, modelin beklediği eksi gelendir. Gelen harf yukarı çekilir; ötekiler hep birlikte o kadar aşağı "
+        "itilir. Bu sayfadaki bütün öteki gradyanlar bunun geriye itilmiş hâlidir."
+    ),
+    "A step goes against the gradient: a bar down pulls the letter up.": (
+        "Bir adım gradyanın ters yönünde atılır: aşağı inen bir çubuk harfi yukarı çeker."
+    ),
+    "A step goes against the gradient: a bar down pulls the token up.": (
+        "Bir adım gradyanın ters yönünde atılır: aşağı inen bir çubuk tokeni yukarı çeker."
+    ),
+    "the same for every position, as recorded; each row sums to 0 but for rounding: the page keeps float32": (
+        "her konum için aynısı, kaydedildiği gibi; yuvarlama dışında her satırın toplamı 0'dır: sayfa float32 tutar"
+    ),
+    # ---- views 4 to 10, what was added
+    "Drag to turn, or use the arrow keys. A click chooses the nearest letter. Vowels are round, all others square. Nearer is "
+    "larger.": (
+        "Döndürmek için sürükleyin ya da ok tuşlarını kullanın. Tıklamak en yakın harfi seçer. Ünlüler yuvarlak, ötekiler "
+        "karedir. Yakındaki daha büyüktür."
+    ),
+    "At each recorded step the gradient g that the code computed is multiplied by one random direction v through all "
+    "weights, and the sum is compared with the complex step of the code's own forward:": (
+        "Kaydedilen her adımda, kodun hesapladığı g gradyanı bütün ağırlıklardan geçen rastgele bir v doğrultusuyla çarpılır; "
+        "toplamı, kodun kendi ileri yayılımının karmaşık sayı adımıyla (complex step) karşılaştırılır:"
+    ),
+    "digits = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)": (
+        "basamak = log₁₀ (Σ_k |g_k v_k| / |Σ_k g_k v_k − Im L(w + i h v) / h|)"
+    ),
+    "The complex step is the same derivative, from the forward alone: a tiny imaginary number, i h v with h = 10⁻³⁰, is "
+    "added to the weights, and the imaginary part of the loss, divided by h, says how the loss changes along v. Nothing is "
+    "subtracted, so nothing is lost to rounding.": (
+        "Karmaşık sayı adımı aynı türevi yalnız ileri yayılımdan bulur: ağırlıklara çok küçük bir sanal sayı, h = 10⁻³⁰ "
+        "ile i h v, eklenir; "
+        "kaybın sanal kısmı h'ye bölününce kaybın v boyunca nasıl değiştiğini söyler. Hiçbir şey çıkarılmaz, bu yüzden "
+        "yuvarlamada hiçbir şey yitmez."
+    ),
+    "The darkest cells are masked in one of the two only: ∞": "En koyu hücreler ikisinden yalnız birinde maskeli: ∞",
+    "{d} of {all}": "{d} / {all}",
+    "Digits: {digits}; loss at the end {end}, with the right code {right}.": (
+        "Basamak: {digits}; sondaki kayıp {end}, doğru kodla {right}."
+    ),
+    "Striped orange: less than half of the digits agree; a loss more than {x} nats above the right code's. Too good: more "
+    "than {x} nats below it.": (
+        "Çizgili turuncu: basamakların yarısından azı uyuşuyor; kayıp, doğru kodunkinden {x} nattan çok yüksek. İnanılmayacak "
+        "kadar iyi: ondan {x} nattan çok düşük."
+    ),
+    "The cotangent of a value is the gradient that comes in to it from what reads it.": (
+        "Bir değerin üst gradyanı, onu okuyanlardan ona gelen gradyandır."
+    ),
+    "does the same forward in PyTorch give the same numbers?": "aynı ileri yayılım PyTorch'ta aynı sayıları veriyor mu?",
+    "does PyTorch's autograd give the same gradients?": "PyTorch'un otomatik türevi aynı gradyanları veriyor mu?",
+    "is the gradient the derivative of the code's own forward? (see “?”)": (
+        "gradyan, kodun kendi ileri yayılımının türevi mi? (bkz. “?”)"
+    ),
+    "is it, by (L(w + h v) − L(w − h v)) / 2h, to fewer digits?": (
+        "(L(w + h v) − L(w − h v)) / 2h ile, daha az basamağa kadar, türevi mi?"
+    ),
+    "does what must hold, hold? Such as: no letter sees the future, each row of dscores sums to 0": (
+        "her zaman geçerli olması gereken geçerli mi? Örneğin: hiçbir harf geleceği görmez, dscores'un her satırının toplamı "
+        "0'dır"
+    ),
+    "does PyTorch's AdamW make the same updates?": "PyTorch'un AdamW'si aynı güncellemeleri yapıyor mu?",
+    "at the last step": "son adımda",
+    "There it has an orange frame, and the panel explains the cell with the largest difference, as the right code has it.": (
+        "Orada turuncu çerçevelidir; panel, farkın en büyük olduğu hücreyi doğru kodun hesapladığı hâliyle açıklar."
+    ),
+    "No mistakes are in this page. One that has them is made by": "Bu sayfada hata yok. Hatalı bir sayfayı şu komut yapar:",
+    "Each row sums to 0, up to rounding: this page keeps float32.": (
+        "Yuvarlama dışında her satırın toplamı 0: bu sayfa float32 saklar."
+    ),
+    "A row of token_embedding is the letter's vector. Its gradient is the sum over the places where the batch has the "
+    "letter; a letter that is not there gets exactly 0. AdamW makes of it": (
+        "token_embedding'in bir satırı, harfin vektörüdür. Gradyanı, yığında o harfin geçtiği yerlerin toplamıdır; orada "
+        "geçmeyen bir harf tam 0 alır. AdamW bundan şunu yapar:"
+    ),
+    "Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: "
+    "minus the gradient that comes out to x, where the loss falls, {x} times as long as it is.": (
+        "Küçük içi boş noktalar: ortalaması çıkarılmış x (kenardaki eşkenar dörtgen: resmin dışında kalan). Harfler: xhat. "
+        "Oklar: x'e çıkan gradyanın ters yönü, yani kaybın düştüğü yön; {x} kat büyütülerek çizildi."
+    ),
+    "Asked is: is a number not finite; do fewer than half of the digits agree; is a gradient's root mean square below "
+    "{vanishes:g} or its length above {explodes:g}; is an update, biases aside and past the first {settled} steps and the "
+    "first tenth of the run, less than {small:g} or more than {large:g} of its weights; does a row of token_embedding stand "
+    "still; does the loss rise, or stay where guessing is? The first steps are left out since AdamW moves every weight by "
+    "about the learning rate, however small the weight is: beside a bias that starts at 0 such an update is infinitely "
+    "large.": (
+        "Sorulan şudur: sonlu olmayan bir sayı var mı; basamakların yarısından azı mı uyuşuyor; bir gradyanın karesel "
+        "ortalaması {vanishes:g} altında ya da uzunluğu {explodes:g} üstünde mi; bias'lar dışında, ilk {settled} adımdan ve "
+        "koşunun ilk onda birinden sonra, bir güncelleme ağırlıklarının {small:g} katından küçük ya da {large:g} katından "
+        "büyük mü; token_embedding'in bir satırı yerinde mi sayıyor; kayıp yükseliyor mu ya da rastgele tahmin düzeyinde mi "
+        "kalıyor? İlk adımlar sayılmaz, çünkü AdamW her ağırlığı, ağırlık ne kadar küçük olursa olsun, öğrenme hızı kadar "
+        "oynatır: 0'dan başlayan bir bias'ın yanında böyle bir güncelleme sonsuz büyüktür."
+    ),
+    "of 100 draws about {list}": "100 çekilişte yaklaşık {list}",
+    "The {n} likeliest of {m} letters, and the one that came.": "{m} harften en olası {n} tanesi ve gelen.",
+    "Greedy writing takes the likeliest letter each time. Sampling draws one, each as often as its probability says.": (
+        "Açgözlü seçim her seferinde en olası harfi alır. Örnekleme birini çeker; her birini, olasılığının söylediği sıklıkta."
+    ),
+    "There is one run in this page. A second one, with another backend, seed or option, stands beside it with": (
+        "Bu sayfada tek bir koşu var. Başka bir arka uç, tohum ya da seçenekle yapılan ikinci bir koşu şu komutla yanına konur:"
+    ),
+    "No colour: equal to the last bit. Hatched: not in both runs. All dark: other seeds or other data; the runs have nothing "
+    "in common but the code.": (
+        "Renksiz: son bitine kadar eşit. Taralı: ikisinde birden yok. Baştan başa koyu: tohum ya da veri farklı; koşuların "
+        "kod dışında ortak bir yanı yok."
     ),
     # ---- view 10: the checks (parity_tests/checks.py)
     "forward parity": "ileri yayılımın karşılaştırılması",
@@ -853,8 +959,8 @@ TURKISH = {
         "Gradyan B * T kat fazla büyük; kırpma ya da Adam bunu giderir."
     ),
     "cross entropy target dropped": "çapraz entropi: hedef atılmış",
-    "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.": (
-        "Olası olanı aşağı itmek, çıkış katmanının sık gelen tokenler için bias'ını düşürür; kayıp oynar."
+    "What is likely is pushed down until all is equally likely; then all logits sink together, which softmax does not see.": (
+        "Olası olan, hepsi eşit olasılıklı olana kadar aşağı itilir; sonra logitler birlikte alçalır, softmax bunu görmez."
     ),
     "embedding repeated ids not added": "token tablosu: yinelenen tokenler toplanmamış",
     "Every token that occurs still gets a gradient, from its last place.": (
@@ -865,8 +971,8 @@ TURKISH = {
         "Dikkat katmanından gelen, alttaki katmanları yine de eğitir, ama daha yavaş."
     ),
     "attention mask one late": "dikkat katmanı: maske bir konum kaymış",
-    "Each position sees the answer of the next one: the loss falls faster than ever.": (
-        "Her konum bir sonrakinin yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
+    "Each position sees the token after it, which is its own answer: the loss falls faster than ever.": (
+        "Her konum kendinden sonra geleni, yani kendi yanıtını görür: kayıp hiç olmadığı kadar hızlı düşer."
     ),
     "adamw no bias correction of v": "AdamW: v'nin yanlılık düzeltmesi yok",
     "The first steps are up to thirty times too long; after a thousand steps nobody can tell.": (

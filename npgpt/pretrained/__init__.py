@@ -11,6 +11,7 @@ vocabulary.py the tokenizer. Both backends go through here.
 
 import dataclasses
 import itertools
+import math
 import os
 from collections.abc import Mapping
 from os import PathLike
@@ -24,6 +25,7 @@ from ..models import layout_of, make_model
 from ..models.base import LanguageModel
 from ..models.config import Config
 from ..models.layout import Fill
+from ..models.llama import LlamaConfig
 from ..runs.checkpoint import check_tokenizer
 from ..text import BPETokenizer, Tokenizer
 from . import gguf, gpt2, llama, mamba
@@ -77,6 +79,7 @@ def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple
         if seq_len > config.seq_len and config.kind != "mamba":
             raise ValueError(f"{folder} has a context of {config.seq_len} tokens, which cannot become {seq_len}")
         config = dataclasses.replace(config, seq_len=seq_len)
+    check_context(config, found, folder)
 
     def weights(name: str, array: Array) -> None:
         their_name, transposed = there(family, name)
@@ -170,6 +173,23 @@ def check_weights(family: ModuleType, config: Config, found: Mapping[str, Stored
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise ValueError(f"the weights in {folder} do not fit its config: " + "; ".join(faults[:5]) + more)
+
+
+ROOM = 2**24  # bytes that a Llama's angles may take, however small the model
+
+
+def check_context(config: Config, found: Mapping[str, Stored], folder: str | PathLike) -> None:
+    """Raises ValueError where a Llama's context would take more memory than 4 times its weights: no weight's shape says how
+    long it is, so config.json is not believed in this alone. The angles of every position are kept (ops/rope.py)."""
+    if not isinstance(config, LlamaConfig):
+        return
+    angles = 2 * 8 * config.seq_len * config.head_width  # bytes: a cosine and a sine, float64, and what they are made from
+    weights = sum(4 * math.prod(tensor.shape) for tensor in found.values())
+    if angles > max(4 * weights, ROOM):
+        raise ValueError(
+            f"{folder}: its config asks for a context of {config.seq_len:,} tokens, whose angles take {angles / 1e6:,.0f} MB "
+            f"beside {weights / 1e6:,.1f} MB of weights; give a shorter seq_len"
+        )
 
 
 def write_pretrained(

@@ -1,8 +1,8 @@
 """A language model in one file: .gguf, the format of ggml and llama.cpp. Read here, for models of architecture llama.
 
-The `gguf` package (ggml's own: pip install -e '.[gguf]') reads the header, and knows how numbers are packed: most are stored in
-blocks of 32 that share a scale, at 4 to 8 bits each. They are unpacked to float32, some rows at a time, straight to where the
-model keeps them.
+The `gguf` package (ggml's own: pip install -e '.[gguf]') knows how numbers are packed: most are stored in blocks of 32 that
+share a scale, at 4 to 8 bits each. They are unpacked to float32, some rows at a time, straight to where the model keeps them.
+The header is read here: the package's reader believes the lengths that a file says, and a damaged one can keep it for ever.
 
 Two things differ from the folders of transformers. llama.cpp turns neighbours (2i, 2i + 1) of a query or key where Llama here
 turns the halves (i, i + D/2), so the rows of Wq and Wk lie in another order. And the tokenizer is in the file: its tokens, its
@@ -14,10 +14,11 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy import ndarray as Array
@@ -63,6 +64,12 @@ def library() -> ModuleType:
     return gguf
 
 
+def block_of(format_: str) -> tuple[int, int]:
+    """How many numbers share a block of that format, and its bytes."""
+    gguf = library()
+    return gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[format_]]
+
+
 def is_gguf(path: str | os.PathLike) -> bool:
     """Whether the path is that of a .gguf file, by its name."""
     return Path(path).suffix == SUFFIX
@@ -87,7 +94,7 @@ class Packed:
     def fault(self) -> str | None:
         """Why the numbers cannot be read, if they cannot."""
         gguf = library()
-        block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[self.dtype]]
+        block, block_bytes = block_of(self.dtype)
         if self.rows_and_columns[1] % block:
             return f"is of format {self.dtype}, whose blocks of {block} do not fit its shape {self.shape}"
         try:
@@ -100,7 +107,7 @@ class Packed:
         """Writes the numbers into the array, unpacked to float32 and converted to its dtype."""
         gguf = library()
         format_ = gguf.GGMLQuantizationType[self.dtype]
-        block, block_bytes = gguf.GGML_QUANT_SIZES[format_]
+        block, block_bytes = block_of(self.dtype)
         rows, columns = self.rows_and_columns
         row_bytes = columns // block * block_bytes
         lines = array.reshape(rows, columns)  # a view: the model's arrays are contiguous
@@ -113,7 +120,8 @@ class Packed:
                 packed = np.fromfile(file, np.uint8, count * row_bytes)
                 if packed.size < count * row_bytes:
                     raise ValueError(f"{self.path} is truncated")
-                lines[order[first : first + count]] = gguf.quants.dequantize(packed.reshape(count, row_bytes), format_)
+                with np.errstate(all="ignore"):  # a scale that is inf or nan makes nan of its block
+                    lines[order[first : first + count]] = gguf.quants.dequantize(packed.reshape(count, row_bytes), format_)
 
 
 def our_rows(rows: int, heads: int) -> Array:
@@ -123,7 +131,8 @@ def our_rows(rows: int, heads: int) -> Array:
 
 @dataclass(frozen=True)
 class File:
-    """What a .gguf file says: its fields, name -> plain value, and its tensors, name -> Packed."""
+    """What a .gguf file says: its fields, name -> value (a number, a string, a list of strings or an array), and its tensors,
+    name -> Packed."""
 
     path: Path
     fields: dict
@@ -136,25 +145,100 @@ def read_file(path: str | os.PathLike) -> File:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
-    status = path.stat()
-    return _read_file(path, status.st_size, status.st_mtime_ns)
+    with open(path, "rb") as file:
+        header = Header(file)
+        try:
+            version, tensor_count, field_count = header.start()
+            if version not in VERSIONS:
+                raise ValueError(f"it is of version {version}, and only {' and '.join(map(str, VERSIONS))} are known here")
+            fields = header.named(field_count, header.field)
+            places = header.named(tensor_count, header.place)
+            return File(path, fields, header.tensors(path, places, fields.get("general.alignment", ALIGNMENT)))
+        except ValueError as error:
+            raise ValueError(f"{path} is truncated or no usable .gguf file: {error}") from None
 
 
-@lru_cache(1)  # a model and its tokenizer are two calls; reading 100,000 tokens takes seconds
-def _read_file(path: Path, size: int, changed: int) -> File:
-    gguf = library()
-    try:
-        reader = gguf.GGUFReader(path)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-        tensors = {}
-        for tensor in reader.tensors:
-            shape = tuple(int(n) for n in reversed(tensor.shape))
-            if tensor.data_offset + tensor.n_bytes > size:
-                raise ValueError(f"{tensor.name} lies beyond the end of the file")
-            tensors[tensor.name] = Packed(path, tensor.tensor_type.name, shape, int(tensor.data_offset))
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise ValueError(f"{path} is truncated or no usable .gguf file: {error!r}") from None
-    return File(path, fields, tensors)
+MAGIC, VERSIONS, ALIGNMENT = b"GGUF", (2, 3), 32
+STRING, ARRAY = 8, 9  # types of a field; the others are numbers, as NumPy writes them:
+NUMBERS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8"}
+MOST_DIMENSIONS = 4
+
+
+class Header:
+    """Reads a header from its start to its end. No length in it is believed: what it promises has to be in the file before it
+    is read, so neither time nor memory is more than the file's size is worth. All raise ValueError."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.size = file, os.fstat(file.fileno()).st_size
+
+    def start(self) -> tuple[int, int, int]:
+        """The version, and how many tensors and fields there are."""
+        if self.take(4) != MAGIC:
+            raise ValueError(f"it does not begin with {MAGIC.decode()}")
+        return self.integer("<u4"), self.integer("<u8"), self.integer("<u8")
+
+    def take(self, count: int) -> bytes:
+        """The next bytes."""
+        left = self.size - self.file.tell()
+        if count > left:
+            raise ValueError(f"{count:,} bytes are to follow where {left:,} are left")
+        return self.file.read(count)
+
+    def array(self, dtype: str, count: int) -> Array:
+        """The next numbers, (count,)."""
+        return np.frombuffer(self.take(count * np.dtype(dtype).itemsize), dtype)
+
+    def integer(self, dtype: str) -> int:
+        return int(self.array(dtype, 1)[0])
+
+    def string(self) -> str:
+        return self.take(self.integer("<u8")).decode()
+
+    def named(self, count: int, read: Callable[[], object]) -> dict:
+        """Name -> what `read` finds after it, so many times."""
+        found = {}
+        for _ in range(count):
+            name = self.string()
+            if name in found:
+                raise ValueError(f"{name} is there twice")
+            found[name] = read()
+        return found
+
+    def field(self) -> Any:
+        """The value of a field."""
+        type_ = self.integer("<u4")
+        if type_ == STRING:
+            return self.string()
+        if type_ != ARRAY:
+            return self.numbers(type_, 1)[0].item()
+        items, count = self.integer("<u4"), self.integer("<u8")
+        return [self.string() for _ in range(count)] if items == STRING else self.numbers(items, count)
+
+    def numbers(self, type_: int, count: int) -> Array:
+        if type_ not in NUMBERS:
+            raise ValueError(f"a field has the type {type_}, which is not known here")
+        return self.array(NUMBERS[type_], count)
+
+    def place(self) -> tuple[tuple[int, ...], str, int]:
+        """Of a tensor: its shape, ggml's name of its format, and where it begins after the header."""
+        dimensions = self.integer("<u4")
+        if dimensions > MOST_DIMENSIONS:
+            raise ValueError(f"a tensor has {dimensions} dimensions")
+        shape = tuple(self.array("<u8", dimensions).tolist()[::-1])
+        return shape, library().GGMLQuantizationType(self.integer("<u4")).name, self.integer("<u8")
+
+    def tensors(self, path: Path, places: dict, alignment: int) -> dict[str, Packed]:
+        """Name -> where it lies, from `places`. The first begins where the header ends, up to a multiple of alignment."""
+        if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
+            raise ValueError(f"general.alignment must be a power of 2, got {alignment!r}")
+        begin = -(-self.file.tell() // alignment) * alignment
+        found = {}
+        for name, (shape, format_, offset) in places.items():
+            block, block_bytes = block_of(format_)
+            if begin + offset + math.prod(shape) // block * block_bytes > self.size:
+                raise ValueError(f"{name} lies beyond the end of the file")
+            found[name] = Packed(path, format_, shape, begin + offset)
+        return found
 
 
 def config_of(file: File) -> LlamaConfig:
@@ -214,10 +298,12 @@ def tokenizer_of(file: File) -> BPETokenizer:
         check_only({"tokenizer.ggml.pre": own.get("pre")}, **{"tokenizer.ggml.pre": tuple(PRE)})
         tokens, merges, types = (own.get(name) for name in ("tokens", "merges", "token_type"))
         if not (
-            isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, list) and len(types) == len(tokens)
+            isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, Array) and len(types) == len(tokens)
         ):
             raise ValueError("its tokens, merges and token types are not there, or not equally many")
         vocabulary = {token: id for id, token in enumerate(tokens)}
+        if len(vocabulary) < len(tokens):
+            raise ValueError("two of its tokens are the same")
         tokenizer = hf.Tokenizer(hf.models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
     except Exception as error:  # the library raises nothing more specific
         raise ValueError(f"{file.path} holds no usable tokenizer: {error}") from None

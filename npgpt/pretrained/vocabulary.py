@@ -3,7 +3,6 @@ byte pairs (text/byte_pairs.py)."""
 
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from ..text import BPETokenizer, Tokenizer
 from ..text.byte_pairs import library
@@ -29,7 +28,7 @@ def pretrained_tokenizer(path: str | PathLike) -> BPETokenizer:
     if has_file(folder, TOKENIZER):
         tokenizer = BPETokenizer.load(file_in(folder, TOKENIZER))
     elif has_file(folder, VOCAB) or has_file(folder, MERGES):
-        tokenizer = BPETokenizer(from_vocab_and_merges(folder))
+        tokenizer = from_vocab_and_merges(folder)
     else:
         raise FileNotFoundError(f"{folder} holds no tokenizer: neither {TOKENIZER} nor {VOCAB} with {MERGES}")
     rows = read_json(folder, "config.json").get("vocab_size", tokenizer.vocab_size) if has_file(folder, "config.json") else None
@@ -39,8 +38,8 @@ def pretrained_tokenizer(path: str | PathLike) -> BPETokenizer:
         raise ValueError(f"{folder}: {error}") from None
 
 
-def from_vocab_and_merges(folder: Path) -> Any:
-    """A `tokenizers.Tokenizer` of the two files, with GPT-2's way of cutting a text. Tokens beyond vocab.json's are refused."""
+def from_vocab_and_merges(folder: Path) -> BPETokenizer:
+    """The tokenizer of the two files, with GPT-2's way of cutting a text. Tokens beyond vocab.json's are refused."""
     hf = library()
     vocab, merges = file_in(folder, VOCAB), file_in(folder, MERGES)
     options = read_json(folder, OPTIONS) if has_file(folder, OPTIONS) else {}
@@ -58,7 +57,10 @@ def from_vocab_and_merges(folder: Path) -> Any:
                 f"{folder} adds the token {token!r}, {id}, to {VOCAB}'s: such a one is read from {TOKENIZER} alone"
             )
     tokenizer.add_special_tokens([token for token in {END: None} | added if tokenizer.token_to_id(token) is not None])
-    return tokenizer
+    try:
+        return BPETokenizer(tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{vocab}: {error}") from None
 
 
 def end_of_text(tokenizer: Tokenizer | None) -> int | None:

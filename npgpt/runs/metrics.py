@@ -3,31 +3,49 @@
 import json
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 
 from .files import naming, write_atomically
 
 
 def read_metrics(path: str | PathLike) -> list[dict]:
-    """The records of a file, in order. A last line that a killed process left unfinished is left out. Raises OSError where the
-    file cannot be read, ValueError naming it where a line before the last is no JSON object."""
-    records = []
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict) or not line.endswith("\n"):
-                raise ValueError
-        except ValueError:
-            if number == len(lines):
+    """The records of a file, in order. A last line that a killed process left unfinished is left out.
+
+    Raises OSError where the file cannot be read; ValueError naming it where another line is no record, or one of a step that is
+    not above that of the line before.
+    """
+    records: list[dict] = []
+    with open(path, "rb") as file, naming(path):
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+                fault = fault_of(record, records[-1]["step"] if records else 0)
+            except (ValueError, RecursionError):  # no UTF-8 is a ValueError too
+                fault = "is no JSON object"
+            if not line.endswith(b"\n") or (fault == "is no JSON object" and not file.read(1)):
                 break
-            raise ValueError(f"{path}, line {number} is no JSON object: {line!r:.60}") from None
-        records.append(record)
+            if fault:
+                raise ValueError(f"{path}, line {number} {fault}: {line.decode(errors='replace')!r:.60}")
+            records.append(record)
     return records
 
 
+def fault_of(record: object, before: int) -> str | None:
+    """What is wrong with a line of the metrics, if something is. before : the step of the line before it."""
+    if not isinstance(record, dict):
+        return "is no JSON object"
+    for name, value in record.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, int) and abs(value) >= 2**63):
+            return f"has {value!r} for {name}, which is no number or too large a one"
+    missing = [name for name in ("step", "loss") if name not in record]
+    if missing:
+        return f"has no {missing[0]}"
+    if not (isinstance(record["step"], int) and record["step"] > before):
+        return f"is of step {record['step']}, after step {before}"
+    return None
+
+
 class MetricsFile:
-    """A JSONL file that grows by a line a step.
+    """A JSONL file that grows by a line a step: a record of numbers, `step` and `loss` among them.
 
     after : the run goes on after this step: the records up to it stay, later ones (of steps that were made and not saved) go.
         0 starts the file anew.
@@ -35,7 +53,7 @@ class MetricsFile:
     """
 
     def __init__(self, path: str | PathLike, after: int = 0):
-        kept = [record for record in read_metrics(path) if record.get("step", 0) <= after] if after else []
+        kept = [record for record in read_metrics(path) if record["step"] <= after] if after else []
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
         self.path, self.records = path, kept
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)

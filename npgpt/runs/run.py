@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,7 @@ from ..text import Tokenizer
 from ..text.data import RandomWindows, set_generator_state
 from ..types import Model, Optimizer
 from .checkpoint import Checkpoint
-from .files import remove_leftovers, write_picture
+from .files import only_writer, remove_leftovers, write_picture
 from .metrics import MetricsFile
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 class TrainingRun:
     """What a run leaves in its folder: last.safetensors (all that it goes on from), best.safetensors (the lowest validation
-    loss), metrics.jsonl (a line a step), loss.png. Each is whole at every moment, whatever stops the process.
+    loss), metrics.jsonl (a line a step), loss.png. Each is whole at every moment, whatever stops the process. While it trains,
+    no other run can write there; one whose process is dead hinders nobody.
 
     Parameters
     ----------
@@ -134,7 +135,8 @@ class TrainingRun:
 
         The first Ctrl-C stops the run after its step; a second one interrupts at once (KeyboardInterrupt), without saving, and
         so does the first one where several processes run, which would not stop after the same step.
-        Raises TrainingDiverged, OSError, and ValueError as `npgpt.train` does.
+        Raises TrainingDiverged, OSError (BlockingIOError where another run is writing to the folder: nothing in it has been
+        changed by then), and ValueError as `npgpt.train` does.
         """
         save_every = evaluate_every if save_every is None else save_every
         counts = {"evaluate_every": evaluate_every, "evaluate_batches": evaluate_batches, "save_every": save_every}
@@ -145,18 +147,11 @@ class TrainingRun:
             raise ValueError(f"steps must be above {self.step}, the number that the run has made; got {steps}")
         from tqdm import tqdm
 
-        metrics = None
-        if self.rank == 0:
-            self.last_path.parent.mkdir(parents=True, exist_ok=True)
-            for path in self.paths:
-                remove_leftovers(path)
-            metrics = MetricsFile(self.metrics_path, after=self.step)
-            self.records = metrics.records
         tokens_a_step = self.windows.batch_size * accumulate * self.windows.seq_len
         stop = StopAfterStep(self.ranks == 1)
-        # Silent without a terminal, and in all processes but the first.
-        bar = tqdm(total=steps, initial=self.step, unit="step", leave=False, disable=True if self.rank else None)
-        clock, since = time.perf_counter(), self.step  # the clock runs since that step
+        metrics: MetricsFile | None = None  # the first rank's
+        clock: float
+        since: int  # the step since which the clock runs
 
         def after_step(step: int, loss: float, norm: float) -> bool:
             nonlocal clock, since
@@ -183,21 +178,32 @@ class TrainingRun:
                 clock, since = time.perf_counter(), step
             return ending
 
-        with metrics or nullcontext(), stop, bar:
-            self.backend.train(
-                self.model,
-                self.windows,
-                steps=steps,
-                learning_rate=learning_rate,
-                max_norm=max_norm,
-                accumulate=accumulate,
-                optimizer=self.optimizer,
-                start=self.step,
-                on_gradient=on_gradient,
-                on_step=after_step,
-            )
-        if metrics:
-            write_picture(self.picture_path, losses_picture(self.records, self.model.config.vocab_size))
+        with ExitStack() as until_the_end:
+            if self.rank == 0:
+                self.last_path.parent.mkdir(parents=True, exist_ok=True)
+                until_the_end.enter_context(only_writer(self.last_path.parent))
+                for path in self.paths:
+                    remove_leftovers(path)
+                metrics = until_the_end.enter_context(MetricsFile(self.metrics_path, after=self.step))
+                self.records = metrics.records
+            # Silent without a terminal, and in all processes but the first.
+            bar = tqdm(total=steps, initial=self.step, unit="step", leave=False, disable=True if self.rank else None)
+            clock, since = time.perf_counter(), self.step
+            with stop, bar:
+                self.backend.train(
+                    self.model,
+                    self.windows,
+                    steps=steps,
+                    learning_rate=learning_rate,
+                    max_norm=max_norm,
+                    accumulate=accumulate,
+                    optimizer=self.optimizer,
+                    start=self.step,
+                    on_gradient=on_gradient,
+                    on_step=after_step,
+                )
+            if metrics:
+                write_picture(self.picture_path, losses_picture(self.records, self.model.config.vocab_size))
         return self.step == steps
 
 

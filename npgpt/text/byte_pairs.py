@@ -33,7 +33,7 @@ class BPETokenizer(Tokenizer):
     vocab_size : of a model that has rows for more tokens than there are, as published ones may have; None: as many as there
         are. The ids between the two have no text.
 
-    Raises ValueError where there is no token, or more than vocab_size.
+    Raises ValueError where there is no token, or more than vocab_size, or two of one id.
     """
 
     kind = "bpe"
@@ -42,9 +42,12 @@ class BPETokenizer(Tokenizer):
         tokenizer.no_truncation()  # a tokenizer.json may ask for both; a text is wanted whole
         tokenizer.no_padding()
         self.tokenizer = tokenizer
-        tokens = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+        ids = tokenizer.get_vocab(with_added_tokens=True).values()
+        tokens = 1 + max(ids, default=-1)
         if tokens == 0:
             raise ValueError("the tokenizer has no tokens")
+        if len(set(ids)) < len(ids):
+            raise ValueError("the tokenizer has two tokens of one id")
         self.vocab_size = tokens if vocab_size is None else vocab_size
         self.padded = self.vocab_size > tokens
         if self.vocab_size < tokens:

@@ -7,7 +7,6 @@ that a text may be larger than memory.
 
 import codecs
 import math
-import os
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -85,7 +84,7 @@ def _draw(inputs: Array, targets: Array, batch_size: int, rng: "np.random.Genera
 
 # ------------------------------------------------------------------------------------------------------ texts of any length
 
-TOKENS_FORMAT = "npgpt-tokens-1"
+TOKENS_FORMAT = "npgpt-tokens-2"
 HEADER = 4096  # bytes: JSON padded with spaces, then the ids; a multiple of a page, so that the mapped ids are aligned
 CHUNK = 1 << 20  # bytes of text that are encoded at a time
 
@@ -137,8 +136,9 @@ def encode_file(
     """The ids of a text file, (N,) uint16 or uint32, mapped into memory.
 
     They are written once, to `<name>.<tokenizer's fingerprint>.tokens` beside the text or in cache_dir, and used again as long
-    as the text, the tokenizer and `errors` (see `Tokenizer`) are the same: the file holds a hash of each. The text is read and
-    encoded a megabyte at a time, and the file appears whole or not at all.
+    as the text, the tokenizer and `errors` (see `Tokenizer`) are the same and the ids undamaged: the file holds a hash of each.
+    The text is read and encoded a megabyte at a time, and the file appears whole or not at all. Several processes may do this
+    at once: each has the ids of its own text, tokenizer and errors.
 
     Raises OSError where the text cannot be read or the ids cannot be written; ValueError naming the file where it is not UTF-8,
     holds no text, or has something that the tokenizer does not know.
@@ -148,54 +148,60 @@ def encode_file(
     path = Path(path)
     with open(path, "rb") as file, naming(path):
         text_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    dtype = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
     made_from = {"format": TOKENS_FORMAT, "text": text_hash, "tokenizer": tokenizer.fingerprint(), "errors": errors}
+    made_from["dtype"] = dtype
     folder = path.parent if cache_dir is None else Path(cache_dir)
     folder.mkdir(parents=True, exist_ok=True)
     tokens_path = folder / f"{path.name}.{made_from['tokenizer'][:8]}.tokens"
-    dtype = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
-    header = read_header(tokens_path)
-    if header is not None and header | made_from == header:
-        count = header["tokens"]
-    else:
-        count = write_tokens(path, tokens_path, tokenizer, errors, dtype, made_from)
-    with naming(tokens_path):
-        return np.memmap(tokens_path, dtype, mode="r", offset=HEADER, shape=(count,))
+    ids = mapped_tokens(tokens_path, made_from)
+    return write_tokens(path, tokens_path, tokenizer, made_from) if ids is None else ids
 
 
-def read_header(tokens_path: Path) -> dict | None:
-    """What a file of ids was made from; None where it is missing, damaged or not one."""
+def mapped_tokens(tokens_path: Path, made_from: dict) -> np.memmap | None:
+    """The ids of a file that was made from that; None where it is missing, damaged, or made from something else."""
+    import hashlib
     import json
 
     try:
-        with open(tokens_path, "rb") as file:
+        with open(tokens_path, "rb") as file:  # whoever replaces it meanwhile: this file is hashed, and this one mapped
             header = json.loads(file.read(HEADER))
-            whole = os.fstat(file.fileno()).st_size == HEADER + header["tokens"] * np.dtype(header["dtype"]).itemsize
-            return header if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+            if not isinstance(header, dict) or header | made_from != header:
+                return None
+            file.seek(HEADER)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            ids = np.memmap(file, made_from["dtype"], mode="r", offset=HEADER)
+            return ids if header == made_from | {"tokens": len(ids), "sha256": digest} else None
+    except (OSError, ValueError, OverflowError, RecursionError):  # OverflowError: a file that is shorter than its header
         return None
 
 
-def write_tokens(path: Path, tokens_path: Path, tokenizer: Tokenizer, errors: str, dtype: str, made_from: dict) -> int:
-    """Encodes the text into the file of ids, and gives their number."""
+def write_tokens(path: Path, tokens_path: Path, tokenizer: Tokenizer, made_from: dict) -> np.memmap:
+    """Encodes the text into the file of ids, and gives them."""
+    import hashlib
     import json
 
     remove_leftovers(tokens_path)
-    count, line = 0, 1
+    sha, line, count = hashlib.sha256(), 1, 0
     with atomic_file(tokens_path) as file:
         file.write(b" " * HEADER)
         for piece in read_text(path):
             try:
-                ids = tokenizer.encode(piece, errors)
+                ids = tokenizer.encode(piece, made_from["errors"])
             except ValueError as error:
                 raise ValueError(f"{path}, in the text from line {line} on: {error}") from None
-            file.write(np.array(ids, dtype).tobytes())
+            content = np.array(ids, made_from["dtype"]).tobytes()
+            file.write(content)
+            sha.update(content)
             count += len(ids)
             line += piece.count("\n")
         if not count:
             raise ValueError(f"{path} holds no text that the tokenizer knows")
         file.seek(0)
-        file.write(json.dumps(made_from | {"dtype": dtype, "tokens": count}).encode().ljust(HEADER))
-    return count
+        file.write(json.dumps(made_from | {"tokens": count, "sha256": sha.hexdigest()}).encode().ljust(HEADER))
+        file.flush()
+        # This file, and not what stands at its path afterwards: another process may write there too.
+        return np.memmap(file, made_from["dtype"], mode="r", offset=HEADER)
 
 
 def split_tokens(ids: Array, validation: float = 0.1) -> tuple[Array, Array]:

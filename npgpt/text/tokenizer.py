@@ -1,6 +1,6 @@
 """What every tokenizer can do: encode, decode, vocab_size, save, load; and go into a checkpoint as JSON.
 
-Files are JSON and nothing else: loading one never runs code.
+Files are JSON and nothing else: loading one never runs code. They hold a SHA-256 of the rest, which tells a damaged file.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,9 +56,7 @@ class Tokenizer:
 
     def fingerprint(self) -> str:
         """SHA-256 of the options: two tokenizers with the same one give the same ids."""
-        import hashlib
-
-        return hashlib.sha256(self._json().encode()).hexdigest()
+        return digest(self.to_dict())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()
@@ -68,21 +66,20 @@ class Tokenizer:
 
     def save(self, path: str | PathLike) -> None:
         """Writes the tokenizer as a JSON file, whole or not at all. Raises OSError where it cannot."""
-        from ..runs.files import write_atomically
-
-        write_atomically(path, self._json().encode())
-
-    def _json(self) -> str:
         import json
 
-        return json.dumps(self.to_dict(), sort_keys=True)
+        from ..runs.files import write_atomically
+
+        options = self.to_dict()
+        write_atomically(path, json.dumps(options | {"sha256": digest(options)}, sort_keys=True).encode())
 
     @classmethod
     def load(cls, path: str | PathLike) -> Self:
         """The tokenizer of a file. `Tokenizer.load` takes any kind, a subclass its own. A `tokenizer.json` of Hugging Face's
-        tokenizers is taken too, as a BPETokenizer.
+        tokenizers is taken too, as a BPETokenizer, and so is a file without a hash, which nothing protects.
 
-        Raises FileNotFoundError (or another OSError), and ValueError naming the file where it holds no such tokenizer.
+        Raises FileNotFoundError (or another OSError), and ValueError naming the file where it holds no such tokenizer, or was
+        changed after it was written.
         """
         import json
 
@@ -92,9 +89,19 @@ class Tokenizer:
             options = json.loads(content.decode("utf-8"))
             if isinstance(options, dict) and "kind" not in options and "model" in options:
                 options = {"kind": "bpe", "tokenizer": options}
+            elif isinstance(options, dict) and "sha256" in options and options.pop("sha256") != digest(options):
+                raise ValueError("it was changed after it was written, or is damaged: its content does not have its SHA-256")
             return cls.from_dict(options)
         except (ValueError, RecursionError) as error:  # no UTF-8 and no JSON are ValueErrors too
             raise ValueError(f"{path} holds no usable tokenizer: {error}") from None
+
+
+def digest(options: dict) -> str:
+    """SHA-256 of a tokenizer's options, as JSON."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
 
 
 def check_errors(errors: str) -> None:

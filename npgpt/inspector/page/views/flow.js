@@ -37,7 +37,8 @@
     explained = html("p", {class: "note"});
     map = stepMap({rows: names, steps: RUN.steps, name: say("size of each tensor at each step"), tell,
                    onpick: (r, c) => change({place: c, tensor: names[r], cell: null})});
-    root.append(html("div", {class: "choosers"}, buttons, legend.node), explained, map.node, html("h3", {}, say("What is off in this run")), insightList());
+    root.append(html("div", {class: "choosers"}, buttons, legend.node), explained, map.node, html("h3", {}, say("What is off in this run")), insightList(),
+                html("p", {class: "note"}, RUN.asked));
   }
 
   function tell(r, c) {

@@ -134,13 +134,13 @@
     }));
   }
 
-  /* Backward: what comes out of the LayerNorm, all to one scale, the longest 0.6 of the radius. */
+  /* Backward: minus what comes out of the LayerNorm, where the loss falls; all to one scale, the longest 0.6 of the radius. */
   function drawArrows(list, at) {
     const longest = Math.max(...list.map(({gradient}) => lengthOf(gradient))), factor = longest > 0 ? (0.6 * ROOT) / longest : 0;
     const backward = state.direction === "backward";
     arrows.replaceChildren(...(backward ? list : []).flatMap(({t, xhat, gradient}) => arrowBetween(
-      at(xhat), at(xhat.map((each, i) => each + factor * gradient[i])), "gradient", t === state.position ? 13 : 10, 8)));
-    setText(scaleNote, backward ? say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: the gradient that comes out to x, {x} times as long as it is.", {x: number(factor, 3)})
+      at(xhat), at(xhat.map((each, i) => each - factor * gradient[i])), "gradient", t === state.position ? 13 : 10, 8)));
+    setText(scaleNote, backward ? say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: minus the gradient that comes out to x, where the loss falls, {x} times as long as it is.", {x: number(factor, 3)})
       : say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Switch to backward to see the gradient."));
   }
 

@@ -1,0 +1,560 @@
+"""What the scripts print, known from elsewhere: each number is computed here a second time, from the text and the weights
+alone, by other code (mostly PyTorch's), and compared to the last printed digit.
+
+The tests of the functions behind the numbers do not see a script that calls the right function on the wrong thing: a validation
+loss of the training text, bits a character without the characters, a mean over the wrong steps.
+"""
+
+import collections
+import json
+import math
+import re
+import runpy
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import npgpt
+import torchgpt
+
+from .test_examples import EXAMPLES
+from .test_runs import TRAINING, new_run
+
+SENTENCES = EXAMPLES / "data" / "tr_sentences.txt"
+
+
+@pytest.fixture(autouse=True)
+def beside_the_examples(monkeypatch, tmp_path):
+    """The scripts' folder is on the path, results go to the test's; and no picture is drawn, which takes most of the time."""
+    import common
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(common.Run, "save", lambda self, picture, name: None)
+    monkeypatch.setattr("npgpt.pictures.embedding_motion", lambda *arguments: b"")
+
+
+def run(monkeypatch, capsys, script: str, *options) -> tuple[str, dict]:
+    """What a script prints, and its variables."""
+    monkeypatch.setattr(sys, "argv", [script, *map(str, options)])
+    variables = runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    return capsys.readouterr().out, variables
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in re.findall(r"[-+]?\d[\d,]*(?:\.\d+)?", text)]
+
+
+def printed(pattern: str, text: str) -> list[float]:
+    """The numbers of the one place that the pattern fits."""
+    (found,) = re.findall(pattern, text, re.MULTILINE)
+    return [float(number.replace(",", "")) for number in ([found] if isinstance(found, str) else found)]
+
+
+def digits(n: int) -> float:
+    """How far a number with n digits after its point may lie from what it was rounded from."""
+    return 0.5001 * 10.0**-n
+
+
+def costs(model, ids, targets) -> np.ndarray:
+    """-ln p of every target (B, T), by PyTorch's own log_softmax in double precision on the twin's logits."""
+    twin = torchgpt.from_numpy(model) if model.backend == "npgpt" else model
+    with torch.no_grad():
+        logits = twin(torch.from_numpy(np.array(ids, dtype=np.int64))).double()
+    log_p = torch.log_softmax(logits, -1)
+    return -log_p.gather(-1, torch.from_numpy(np.array(targets, dtype=np.int64))[..., None])[..., 0].numpy()
+
+
+def letters_of(path=SENTENCES) -> list[int]:
+    """The text as ids, white space as one space."""
+    return [npgpt.letters.index(letter) for letter in " ".join(path.read_text(encoding="utf-8").split())]
+
+
+def all_windows(ids: list[int], T: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Every step-th window of the text, and its targets."""
+    starts = range(0, len(ids) - T, step)
+    return np.array([ids[i : i + T] for i in starts]), np.array([ids[i + 1 : i + T + 1] for i in starts])
+
+
+def records_of_train() -> list[dict]:
+    return [json.loads(line) for line in Path("out/train/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+# ------------------------------------------------------------------------------------------------- train.py and train_text.py
+
+
+def own_text(tokenizer: str) -> str:
+    """Its last tenth is another text than the rest: a loss on the wrong one is far off."""
+    text = SENTENCES.read_text(encoding="utf-8")[:6000]
+    cut = text.rindex("\n", 0, 5400) + 1
+    last = text[cut:].split(" ")
+    return text[:cut] + " ".join(last[::-1])[: len(text) - cut]
+
+
+@pytest.mark.parametrize("tokenizer", ["characters", "words", "bpe"])
+def test_train_texts_last_line_is_the_loss_of_the_validation_text_and_its_bits_a_character(
+    monkeypatch, capsys, tmp_path, tokenizer
+):
+    if tokenizer == "bpe":
+        pytest.importorskip("tokenizers")
+    text = own_text(tokenizer)
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    options = ["--n-layer", 1, "--n-head", 2, "--n-embd", 16, "--seq-len", 8, "--batch-size", 4, "--warmup-iters", 2]
+    options += ["--eval-interval", 15, "--max-iters", 30, "--seed", 4, "--max-new-tokens", 3]
+    chosen = ["--input-file", "own.txt", "--tokenizer", tokenizer, "--vocab-size", 300 if tokenizer == "bpe" else 5000]
+    out, _ = run(monkeypatch, capsys, "train_text.py", *options, *chosen)
+    nats, bits = printed(r"^validation loss: ([\d.]+) nats a token, ([\d.]+) bits a character$", out)
+
+    ids = npgpt.read_checkpoint("out/text/last.safetensors").tokenizer().encode(text)
+    cut = math.floor(0.9 * len(ids))
+    validation, T, B = ids[cut:], 8, 4
+    rng = np.random.default_rng(4 + 1)  # the script's seed for validation, and its 200 batches
+    model = torchgpt.load_checkpoint("out/text/last.safetensors", dtype="float64")
+    starts = [start for _ in range(200) for start in rng.integers(len(validation) - T, size=B)]
+    inputs = [validation[start : start + T] for start in starts]
+    expected = costs(model, inputs, [validation[start + 1 : start + T + 1] for start in starts]).mean()
+    assert abs(nats - expected) < digits(4) + 1e-5  # the script computes in float32
+
+    characters = len(text) - len(npgpt.read_checkpoint("out/text/last.safetensors").tokenizer().decode(ids[:cut]))
+    assert abs(bits - expected / math.log(2) * len(validation) / characters) < digits(3) + 1e-4
+    tokens, different, training, held_out = printed(
+        r"own.txt, ([\d,]+) tokens \(\w+, ([\d,]+) different\)\n +([\d,]+) to train on, ([\d,]+) to validate on", out
+    )
+    assert (tokens, training, held_out, different) == (len(ids), cut, len(ids) - cut, model.config.vocab_size)
+
+
+def test_words_that_are_not_known_are_said_beside_the_bits_that_leave_out_their_spelling(monkeypatch, capsys, tmp_path):
+    text = own_text("words")
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    options = ["--n-layer", 1, "--n-embd", 8, "--seq-len", 8, "--batch-size", 2, "--max-iters", 2, "--max-new-tokens", 3]
+    options += ["--input-file", "own.txt", "--tokenizer", "words", "--vocab-size", 40]
+    out, _ = run(
+        monkeypatch, capsys, "train_text.py", *options, "--input-file", "own.txt", "--tokenizer", "words", "--vocab-size", 40
+    )
+    pieces = re.findall(r" ?\w+| ?[^\w\s]+|\s", text)
+    known = {piece for piece, _ in sorted(collections.Counter(pieces).items(), key=lambda item: (-item[1], item[0]))[:40]}
+    validation = pieces[math.floor(0.9 * len(pieces)) :]
+    share = sum(piece not in known for piece in validation) / len(validation)
+    assert 0.1 < share and printed(
+        r"bits a character \(without the spelling of unknown words, ([\d.]+) % of the tokens\)$", out
+    ) == [pytest.approx(100 * share, abs=digits(1))]
+
+
+def test_train_prints_the_losses_of_its_record_and_the_loss_of_the_whole_text(monkeypatch, capsys):
+    options = ["--steps", 40, "--seed", 5, "--dtype", "float64", "--train-qkv", "--n-embd", 8, "--n-head", 2]
+    out, _ = run(monkeypatch, capsys, "train.py", *options)
+    records = records_of_train()
+    losses = [record["loss"] for record in records]
+    lines = re.findall(r"^step +(\d+)  loss ([\d.]+) ", out, re.MULTILINE)
+    assert [int(step) for step, _ in lines] == list(range(4, 41, 4))
+    for step, loss in lines:  # the mean since the line before
+        assert abs(float(loss) - sum(losses[int(step) - 4 : int(step)]) / 4) < digits(4)
+
+    ids = letters_of()
+    letters, windows = printed(r"([\d,]+) letters, ([\d,]+) windows of 12", out)
+    assert (letters, windows) == (len(ids), len(ids) - 12)
+    model = torchgpt.load_checkpoint("out/train/weights.safetensors", dtype="float64")
+    inputs, targets = all_windows(ids, 12, max(1, (len(ids) - 12) // 2000))
+    assert abs(printed(r"^final loss: ([\d.]+) nats", out)[0] - costs(model, inputs, targets).mean()) < digits(4)
+    # 32 rows of 8; LayerNorm 2 * 8, Wqkv 3 * 8 * 8, projection 8 * 8 + 8; LayerNorm, head 32 * 8 + 32
+    assert printed(r"^  parameters +([\d,]+)$", out) == [256 + 16 + 192 + 72 + 16 + 288]
+
+    # The last record looks inside: the root mean square of every gradient on 16 windows from all over the text.
+    some = max(1, (len(ids) - 12) // 16)
+    model.zero_grad()
+    model.loss_and_grad(*all_windows(ids, 12, some))
+    for name, gradient in model.gradients().items():
+        assert records[-1]["watch"]["gradient_rms"][name] == pytest.approx(np.sqrt((gradient**2).mean()), rel=1e-3), name
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_tokens_a_second_are_those_of_training_alone(backend, tmp_path, monkeypatch):
+    """A clock on which a step takes half a second and an evaluation a hundred."""
+    now = 0.0
+    training = new_run(backend, tmp_path)  # batches of 4 windows of 8 tokens, two in a step
+    plain = training.evaluate
+
+    def step(*arguments):
+        nonlocal now
+        now += 0.5
+
+    def evaluate(count):
+        nonlocal now
+        now += 100
+        return plain(count)
+
+    monkeypatch.setattr("npgpt.runs.run.time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    training.train(steps=7, **TRAINING, on_gradient=step)  # evaluated after 4 and 7
+    assert [record["tokens_per_second"] for record in training.records] == [2 * 4 * 8 / 0.5] * 7
+
+
+# ----------------------------------------------------------------------------------------------------- bits of a whole text
+
+
+class Counting:
+    """A model that finds the token after i to be i + 1 with the probability 1/2, else any other; and notes what it sees."""
+
+    config = SimpleNamespace(seq_len=6)
+
+    def __init__(self):
+        self.seen = collections.defaultdict(list)  # the token that is asked for -> how many tokens stood before it
+
+    def __call__(self, ids):
+        B, T = ids.shape
+        logits = np.full((B, T, 40), math.log(0.5 / 39))
+        for b in range(B):
+            for t in range(T):
+                logits[b, t, (ids[b, t] + 1) % 40] = math.log(0.5)
+                self.seen[int(ids[b, t]) + 1].append(t + 1)
+        return logits
+
+
+def test_every_token_but_the_first_is_paid_for_from_half_a_context_or_more():
+    from text_costs import bits_of_all
+
+    for ids in ([*range(31)], [*range(0, 40, 2)], [*range(7)]):
+        model, rising = Counting(), ids[1] == 1
+        expected = len(ids) - 1 if rising else (len(ids) - 1) * math.log2(39 / 0.5)
+        assert bits_of_all(model, ids) == pytest.approx(expected)
+        if rising:
+            assert all(max(model.seen[token]) >= min(token, 3) for token in ids[1:])
+
+
+def test_the_fewest_bits_of_a_training_are_kept_with_their_model(monkeypatch):
+    import text_costs
+
+    seen, kept = iter([9.0, 7.0, 8.0, 6.5, 6.6, 7.0, 8.0, 9.0]), []
+    monkeypatch.setattr(text_costs, "bits_of_all", lambda model, held_out: next(seen))
+    model = npgpt.GPTModel(npgpt.GPTConfig(32, 1, 1, 4, 6))
+    steps = []
+    options = {"steps": 16, "seed": 0, "at_best": lambda: kept.append(len(steps))}
+    plain = npgpt.cosine_schedule
+    monkeypatch.setattr(npgpt, "cosine_schedule", lambda step, **shape: steps.append(step) or plain(step, **shape))
+    assert text_costs.train_to_best(npgpt, model, [1, 2, 3] * 9, [1, 2], **options) == 6.5
+    assert [steps[count - 1] for count in kept] == [2, 4, 8]  # of the looks after 2, 4, ..., 16
+
+
+def pieces_of(text: str) -> list[str]:
+    return re.findall(r" ?\w+| ?[^\w\s]+|\s", text)
+
+
+def test_compare_tokenizers_counts_a_text_in_characters_and_spells_the_unknown(monkeypatch, capsys):
+    """With 5,000 bits that every model is said to have paid."""
+    monkeypatch.setattr("text_costs.train_to_best", lambda *arguments, **options: 5000.0)
+    out, _ = run(monkeypatch, capsys, "compare_tokenizers.py")
+    text = SENTENCES.read_text(encoding="utf-8")
+    training, held_out = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
+    assert numbers(out.split("\n")[0].split(": ")[1]) == [len(training), len(held_out)]
+    alphabet = len(set(text))
+    words = set(pieces_of(training))
+    spelled = [piece for piece in pieces_of(held_out) if piece not in words]
+    expected = {  # name -> different tokens, tokens of the held-out text, bits of spelling
+        "letters": (32, len(held_out), 0),
+        "characters": (len(set(training)) + 1, len(held_out), sum(c not in training for c in held_out) * math.log2(alphabet)),
+        "words": (len(words) + 1, len(pieces_of(held_out)), sum(len(w) + 1 for w in spelled) * math.log2(alphabet + 1)),
+    }
+    for name, (different, tokens, spelling) in expected.items():
+        row = printed(rf"^{name} +([\d,]+) +([\d.]+) +([\d,]+) +([\d.]+) +([\d.]+)$", out)
+        # positions 32 * 48, two blocks of 2 LayerNorms, Wqkv, projection, FFN; the last LayerNorm; the head is the table
+        block = 2 * 96 + 3 * 48 * 48 + 48 * 48 + 48 + 2 * 4 * 48 * 48 + 4 * 48 + 48
+        assert row[0] == different and row[2] == different * 48 + 32 * 48 + 2 * block + 96, name
+        assert abs(row[1] - len(held_out) / tokens) < digits(2), name
+        assert abs(row[3] - 5000 * math.log(2) / (tokens - 1)) < digits(3), name
+        assert abs(row[4] - (5000 + spelling) / len(held_out)) < digits(3), name
+
+
+def test_larger_texts_are_counted_in_characters_too(monkeypatch, capsys):
+    """Example 10, where every model is said to have paid 4,000 bits, or 4,100 with another seed."""
+    paid = iter([4000.0, 4100.0] * 99)
+
+    def train_to_best(*arguments, at_best, **options):
+        at_best()
+        return next(paid)
+
+    monkeypatch.setattr("text_costs.train_to_best", train_to_best)
+    out, variables = run(monkeypatch, capsys, "10_larger_texts.py", "--quick", "--vocab-size", 300)
+    text, held_out = variables["text"], variables["held_out"]
+    assert len(held_out) == len(text) - len(text) * 9 // 10 and text.endswith(held_out)
+    counts = collections.Counter(pieces_of(variables["training"]))
+    known = set(sorted(counts, key=lambda word: (-counts[word], word))[:300])
+    unknown = [piece for piece in pieces_of(held_out) if piece not in known]
+    spelling = {"letters": 0, "words": sum(len(piece) + 1 for piece in unknown) * math.log2(len(set(text)) + 1)}
+    length = {"letters": len(held_out), "words": len(pieces_of(held_out))}
+    for name, bits in spelling.items():
+        rows = re.findall(
+            rf"^{name} +[\d,]+ +(\d+) % +([\d,]+) +([\d.]+) +([\d.]+) \(([\d.]+)\.\.([\d.]+)\)$", out, re.MULTILINE
+        )
+        assert [int(share) for share, *_ in rows] == [1, 10, 100]
+        for *_, nats, mean, low, high in rows:
+            expected = [(paid + bits) / len(held_out) for paid in (4050, 4000, 4100)]
+            assert np.abs(np.subtract([float(mean), float(low), float(high)], expected)).max() < digits(3), name
+            assert abs(float(nats) - 4050 * math.log(2) / length[name]) < digits(3), name
+    words = {name: (4050 + bits) / len(held_out) for name, bits in spelling.items()}
+    assert f"letters {words['letters']:.2f} → {words['letters']:.2f}, words {words['words']:.2f} → {words['words']:.2f}" in out
+
+
+# ------------------------------------------------------------------------------------------------------ the numbered examples
+
+
+def test_example_4_prints_the_surprise_the_hits_and_the_loss_of_each_model(monkeypatch, capsys):
+    out, variables = run(monkeypatch, capsys, "04_predicting.py", "--quick")
+    ids = [npgpt.letters.index(letter) for letter in "ali ata bak."]
+    inputs, targets = all_windows(letters_of(), 12, 5)
+    for name in ("untrained", "trained"):
+        model = variables[name]
+        mean = costs(model, [ids[:-1]], [ids[1:]]).mean()
+        both = printed(rf"^{name}: mean surprise ([\d.]+) nats, model.loss ([\d.]+)$", out)
+        assert np.abs(np.array(both) - mean).max() < digits(4)
+        loss, guess = printed(rf"^{name}: ([\d.]+) nats a letter over the text; guessing: ([\d.]+)$", out)
+        assert abs(loss - costs(model, inputs, targets).mean()) < digits(3) and abs(guess - math.log(32)) < digits(3)
+        guesses = torchgpt.from_numpy(model)([ids[:-1]]).argmax(-1)[0].tolist()
+        hits = sum(guess == target for guess, target in zip(guesses, ids[1:], strict=True))
+        assert re.search(rf"right first guesses of 11: .*\b{name} {hits}\b", out)
+    p = torch.softmax(torchgpt.from_numpy(variables["trained"])([ids[:-1]])[0, -1], -1)
+    likeliest = re.findall(r"^  (.)  logit +([-\d.]+)  p ([\d.]+)$", out, re.MULTILINE)
+    for (letter, _, shown), token in zip(likeliest, p.argsort(descending=True).tolist(), strict=False):
+        assert letter.replace("␣", " ") == npgpt.letters[token] and abs(float(shown) - p[token]) < digits(3)
+
+
+def conditional_entropy(ids: list[int], n: int) -> float:
+    """H(n letters) - H(n - 1 letters), of the same places: the chain rule."""
+
+    def entropy(counts) -> float:
+        total = sum(counts.values())
+        return -sum(count / total * math.log(count / total) for count in counts.values())
+
+    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+    return entropy(collections.Counter(grams)) - entropy(collections.Counter(gram[:-1] for gram in grams))
+
+
+def test_example_6_prints_what_the_record_and_the_text_say(monkeypatch, capsys):
+    out, _ = run(monkeypatch, capsys, "06_training.py", "--quick", "--seed", 2)
+    records = records_of_train()
+    ids = letters_of()
+    assert len(records) == 10 and abs(printed(r"of its 10 steps: ([\d.]+)$", out)[0] - records[-1]["loss"]) < digits(3)
+    for n, words in ((1, "how often letters come"), (2, r"the last letter \(bigrams\)"), (3, r"the last two \(trigrams\)")):
+        assert abs(printed(rf"^who knows {words}: ([\d.]+)$", out)[0] - conditional_entropy(ids, n)) < digits(3)
+    watched = [record["watch"] for record in records if "watch" in record]
+    for name in watched[0]["gradient_rms"]:
+        first, last, ratio = printed(rf"^  {re.escape(name)} +([\d.e+-]+)  ([\d.e+-]+)  ([\d.e+-]+)$", out)
+        assert first == pytest.approx(watched[0]["gradient_rms"][name], rel=6e-3)
+        assert last == pytest.approx(watched[-1]["gradient_rms"][name], rel=6e-3)
+        assert ratio == pytest.approx(watched[-1]["update_ratio"][name], rel=6e-2)
+    kinds = [[npgpt.letters.index(letter) for letter in group] for group in ("aeıioöuü", "bcçdfgğhjklmnprsştvyz")]
+    for when, table in (("before", watched[0]["embedding_before"]), ("after", watched[-1]["embedding"])):
+        groups = [np.array(table)[rows] for rows in kinds]
+        centres = [group.sum(axis=0) / len(group) for group in groups]
+        radii = [np.sqrt(((group - centre) ** 2).sum(axis=1)).mean() for group, centre in zip(groups, centres, strict=True)]
+        expected = np.sqrt(((centres[0] - centres[1]) ** 2).sum()) / (sum(radii) / 2)
+        assert abs(printed(rf"^{when} training: the two kinds' centres lie ([\d.]+) times", out)[0] - expected) < digits(2)
+
+
+def test_example_7_prints_each_widths_loss_and_the_facts_that_it_knows(monkeypatch, capsys):
+    options = ["--widths", 4, 12, "--seeds", 1, "--steps", 150, "--seed", 1]
+    out, variables = run(monkeypatch, capsys, "07_knowledge_squeezed.py", *options)
+    rows, words = variables["rows"], variables["words"]
+    known_text = SENTENCES.read_text(encoding="utf-8")
+    assert all(" ".join(words[i] for i in row[1:4]) in known_text for row in rows)  # a full stop, then the sentence
+    after = collections.defaultdict(collections.Counter)
+    for row in rows:
+        for t in range(1, rows.shape[1]):
+            after[tuple(row[:t])][row[t]] += 1
+    total = sum(sum(counts.values()) for counts in after.values())
+    floor = sum(-n / total * math.log(n / sum(counts.values())) for counts in after.values() for n in counts.values())
+    facts, count, lowest = printed(r"^(\d+) facts, (\d+) words; the lowest loss that any model can reach: ([\d.]+)$", out)
+    assert (facts, count) == (len(rows), len(words)) and abs(lowest - floor) < digits(3)
+    for width in (4, 12):
+        model = variables["models"][width]
+        loss = costs(model, rows[:, :-1], rows[:, 1:]).mean()
+        answers = torchgpt.from_numpy(model)(rows[:, :3])[:, -1].argmax(-1).numpy()
+        known = int((answers == rows[:, 3]).sum())
+        row = rf"^ +{width}   ([\d.]+) \([\d.]+\.\.[\d.]+\) +([\d.]+)/{len(rows)} \(\d+\.\.\d+\)   \d+$"
+        shown = printed(row, out)
+        assert abs(shown[0] - loss) < digits(3) and shown[1] == known
+    assert f"n_embd {width}: {len(rows) - known} of {len(rows)} facts are answered wrong" in out and known > 3
+
+
+def test_example_8_prints_the_loss_of_every_shape_and_what_a_head_is_worth(monkeypatch, capsys):
+    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--steps", 60, "--quick")
+    inputs, targets = all_windows(letters_of(), 16, 12)
+    shapes = [(1, 1, 25, 50), (1, 5, 25, 50), (2, 1, 18, 36), (2, 3, 18, 36), (4, 3, 12, 32)]
+    means, widest = {}, 0.0
+    for shape in shapes:
+        losses = [costs(variables["models"][shape, seed], inputs, targets).mean() for seed in (0, 1)]
+        row = printed(rf"^  {shape[0]} × {shape[1]}  [\d,]+  ([\d.]+) \(([\d.]+)\.\.([\d.]+)\)$", out)
+        assert np.abs(np.subtract(row, [np.mean(losses), *sorted(losses)])).max() < digits(3)
+        means[f"{shape[0]} × {shape[1]}"], widest = np.mean(losses), max(widest, abs(losses[0] - losses[1]))
+    first, second, *_ = sorted(means, key=means.get)
+    assert f"{first} is best" in out
+    gap, spread = printed(r"is best, by ([\d.]+) nats: .* \(([\d.]+)\)$", out)
+    assert abs(gap - (means[second] - means[first])) < digits(3) and abs(spread - widest) < digits(3)
+
+    model = variables["models"][(2, 3, 18, 36), 0]
+    loss, weights = costs(model, inputs, targets).mean(), {k: v.copy() for k, v in model.state_dict().items()}
+    shown = [line.split() for line in re.findall(r"^  ([-+]\d\.\d{3} [-+]\d\.\d{3} [-+]\d\.\d{3})$", out, re.MULTILINE)]
+    for layer in range(2):
+        for head in range(3):
+            without = {name: weight.copy() for name, weight in weights.items()}
+            without[f"blocks.{layer}.mha.Wqkv.weight"][36 + 6 * head : 42 + 6 * head] = 0  # its values: it brings nothing home
+            model.load_state_dict(without)
+            assert abs(float(shown[layer][head]) - (costs(model, inputs, targets).mean() - loss)) < digits(3)
+
+
+def test_example_9_prints_losses_distances_to_the_floor_and_right_answers(monkeypatch, capsys):
+    from equal_budget import best_of_rates, mean_loss
+
+    options = ["--sizes", 248, "--seeds", 1, "--quick", "--recall-size", 248]
+    out, variables = run(monkeypatch, capsys, "09_other_architectures.py", *options)
+    inputs, targets = all_windows(letters_of(), 24, 70)
+    for kind, name in (("gpt", "GPT"), ("lstm", "LSTM"), ("mamba", "Mamba")):
+        (model,) = variables["models"][248, kind]
+        first, second = re.findall(rf"^  {name} +248  ([\d.]+) \(", out, re.MULTILINE)
+        assert abs(float(first) - costs(model, inputs, targets).mean()) < digits(4)
+        floor, above = printed(rf"above the floor of ([\d.]+) nats at the largest size: .*\b{name} ([\d.]+)", out)
+        assert abs(above - (float(second) - floor)) < 3 * digits(4)  # three rounded numbers
+        assert mean_loss(model, inputs, targets) == pytest.approx(costs(model, inputs, targets).mean(), rel=1e-9)
+    text = npgpt.text.harmony.harmony_text(30_000, 1)
+    own = -npgpt.text.harmony.log_probabilities(text)
+    starts = [0] + [i + 1 for i in range(len(text) - 25) if text[i] == " "]
+    assert abs(floor - np.mean([own[start + 1 : start + 25].mean() for start in starts[::40]])) < digits(4)
+
+    def forgetful(asked):
+        """Knows the name up to eight words later, and then answers with the last word."""
+        logits = np.zeros((*asked.shape, 18))
+        answer = asked[:, 0] if asked.shape[1] <= 9 else asked[:, -2]
+        logits[np.arange(len(asked)), -1, answer] = 1
+        return logits
+
+    assert variables["right_answers"](forgetful).tolist() == [1.0] * 6 + [0.0] * 8  # 1, 2, 3, 4, 6, 8; then 12 to 63
+
+    scores = {0.1: {0: [1, 1], 1: [9, 9]}, 0.2: {0: [2, 1], 1: [0, 0]}}  # rate -> seed -> several scores
+    rate, models, found = best_of_rates([0.1, 0.2], [0, 1], lambda rate, seed: (rate, seed), lambda m: scores[m[0]][m[1]])
+    assert (rate, models, found) == (0.2, [(0.2, 0), (0.2, 1)], [[2, 1], [0, 0]])  # the first seed alone decides
+
+
+def test_example_12_prints_the_loss_of_the_held_out_text_and_what_each_change_gains(monkeypatch, capsys):
+    out, variables = run(monkeypatch, capsys, "12_from_gpt_to_llama.py", "--quick", "--seeds", 1)
+    text = SENTENCES.read_text(encoding="utf-8")
+    ids = [sorted(set(text)).index(character) for character in text]
+    held_out = ids[math.floor(0.9 * len(ids)) :]
+    assert numbers(out.split("\n")[0])[:1] + numbers(out.split("\n")[0])[-1:] == [len(ids) - len(held_out), len(held_out)]
+    inputs, targets = all_windows(held_out, 16, 16)  # each character once
+    logits = torch.from_numpy(variables["model"](inputs)).double()  # the last stage's, a Llama
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten()).item()
+    rows = re.findall(r"^(?:GPT|\+ .*?)  +[\d,]+ +\d+  ([\d.]+) \([\d.]+\.\.[\d.]+\)(?:  ([-+][\d.]+))?", out, re.MULTILINE)
+    losses, gains = [float(loss) for loss, _ in rows], [float(gain) for _, gain in rows[1:]]
+    assert len(losses) == 6 and abs(losses[-1] - expected) < digits(4)
+    assert np.abs(np.array(gains) - (np.array(losses[:-1]) - losses[1:])).max() < 3 * digits(4)
+    most, total = printed(r" brings most, ([-\d.]+) nats; all five ([-\d.]+);", out)
+    assert abs(most - max(gains)) < 2 * digits(3) and abs(total - (losses[0] - losses[-1])) < 2 * digits(3)
+
+
+# -------------------------------------------------------------------------------------------------------------- how fast it is
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """benchmark.py's functions, in which no process is started: `answers` says what each measures, in turn."""
+    script = runpy.run_path(str(EXAMPLES / "benchmark.py"))
+
+    def with_answers(function: str, answers):
+        function = script[function]
+        monkeypatch.setitem(function.__globals__, "run", lambda *task, threads: answers(*task))
+        return function
+
+    return with_answers
+
+
+def test_the_benchmarks_ratio_is_the_others_time_to_npgpts_round_by_round(benchmark, capsys):
+    times = {"numpy": iter([0.010, 0.020, 0.040]), "torch": iter([0.030, 0.020, 0.020])}
+    compare = benchmark("compare", lambda name, task: {"seconds": next(times[name]), "peak": 40 if name == "numpy" else 300})
+    assert compare("work", "article", 3, 2) == 0.020
+    out = capsys.readouterr().out
+    assert printed(r"npgpt +([\d.]+) ms +\(rounds ([\d.]+) \.\. ([\d.]+)\) +peak memory +(\d+) MB", out) == [20, 10, 40, 40]
+    assert printed(r"torchgpt +([\d.]+) ms +\(rounds ([\d.]+) \.\. ([\d.]+)\) +peak memory +(\d+) MB", out) == [20, 20, 30, 300]
+    assert printed(r"torch time / npgpt time: ([\d.]+) +\(rounds ([\d.]+) \.\. ([\d.]+)\)", out) == [1, 0.5, 3]
+
+
+def test_the_benchmarks_operations_are_those_of_the_formula(benchmark):
+    """Two for each weight of a matrix and position, three times (forward, dx, dW); and the attention of a tile, whole."""
+    config = npgpt.GPTConfig(65, 4, 4, 128, 64, position="learned", tie_weights=True, head_bias=False)
+    calls, flops = benchmark("matrix_products", None)(config, 12, 64)
+    matrices = 4 * (3 * 128 * 128 + 128 * 128 + 2 * 4 * 128 * 128) + 65 * 128
+    attention = 4 * 6 * 2 * 12 * 4 * 64 * 64 * 32  # layers, products, 2 operations, B, H, T, T, D
+    assert flops == 6 * 12 * 64 * matrices + attention and len(calls) == 3 * (4 * 4 + 1) + 6 * 4
+
+
+def test_the_benchmarks_roofline_and_reading_rates(benchmark, capsys):
+    answer = {
+        "threads": 2,
+        "flops": 4e9,
+        "products": 0.05,
+        "machine": 200e9,
+        "bandwidth": 10e9,
+        "traffic": 0.01,
+        "calls": 0.002,
+    }
+    benchmark("print_roofline", lambda *task: answer)("nanogpt", 0.1, 2)
+    out = capsys.readouterr().out
+    assert numbers(out) == [2, 4.0, 50.0, 50, 80, 2048, 2048, 200, 0.40, 0.20, 10, 10.0, 10, 2.0, 2]
+    config = npgpt.GPTConfig.gpt2()
+    benchmark("print_reading", lambda *task: {"rate": 20e9})(config, 4.0, 40, 1)
+    out = capsys.readouterr().out
+    read = 4 * 124_439_808 * 10  # bytes of all weights, ten tokens a second
+    assert printed(r"npgpt: ([\d.]+) tokens/s; .*: ([\d.]+) GB/s", out) == [10, pytest.approx(read / 1e9, abs=digits(1))]
+    assert printed(r"reads ([\d.]+) GB/s: ([\d.]+) of it", out) == [20, pytest.approx(read / 20e9, abs=digits(2))]
+
+
+def test_the_benchmarks_exponents_are_those_of_a_power_law(benchmark, capsys):
+    def answers(name, task, kind, B, T):
+        return {"seconds": 1e-6 * B * T**1.5, "added": B**0.5 * T * (2 if name == "torch" else 1)}
+
+    benchmark("print_scaling_of", answers)("gpt", 1)
+    out = capsys.readouterr().out
+    assert printed(r"^ +16 +64 +([\d.]+) +(\d+) +([\d.]+) +(\d+)$", out) == [8.2, 256, 8.2, 512]
+    for name in ("npgpt", "torchgpt"):
+        assert re.search(rf"{name} +time ~ T\^1.50, memory ~ T\^1.00\n", out)
+        assert re.search(rf"{name} +time ~ B\^1.00, memory ~ B\^0.50\n", out)
+
+
+def test_the_loop_that_is_compared_with_is_judged_on_the_validation_text(monkeypatch, capsys, tmp_path):
+    """benchmark_training.py's loop in torch, after three steps."""
+    script = runpy.run_path(str(EXAMPLES / "benchmark_training.py"))
+    loop = script["nanogpt_loop"]
+    monkeypatch.setitem(loop.__globals__, "STEPS", 3)
+    small = partial(npgpt.GPTConfig, n_layer=1, n_head=1, n_embd=8)
+    monkeypatch.setattr(npgpt, "GPTConfig", lambda V, *, n_layer, n_head, n_embd, **options: small(V, **options))
+    text = own_text("characters")
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    asked, plain = [], torchgpt.GPTModel.loss
+
+    def loss(model, ids, targets):
+        asked.append((ids.clone(), targets.clone(), plain(model, ids, targets)))
+        return asked[-1][-1]
+
+    monkeypatch.setattr(torchgpt.GPTModel, "loss", loss)
+    loop(tmp_path / "own.txt", tmp_path, 0.04, 0)
+    (nats,) = printed(r"^validation loss: ([\d.]+) nats a token$", capsys.readouterr().out)
+    assert len(asked) == 20 + 20 + 200 and abs(nats - np.mean([cost for *_, cost in asked[-200:]])) < digits(4)
+    ids = [sorted(set(text)).index(character) for character in text]
+    validation = "".join(map(chr, ids[math.floor(0.9 * len(ids)) :]))
+    for inputs, targets, _ in asked[-200:]:
+        for row, after in zip(inputs.tolist(), targets.tolist(), strict=True):
+            assert "".join(map(chr, [*row, after[-1]])) in validation and row[1:] == after[:-1]
+
+
+def test_the_training_benchmark_gives_the_median_time_and_the_mean_loss(monkeypatch, capsys, tmp_path):
+    (tmp_path / "own.txt").write_text("text")
+    script = runpy.run_path(str(EXAMPLES / "benchmark_training.py"))
+    measured = {"numpy": [(10, 1.5), (30, 1.7), (11, 1.9)], "torch": [(9, 2), (8, 2), (7, 2)], "loop": [(1, 1), (2, 2), (9, 6)]}
+    main = script["main"]
+    monkeypatch.setitem(main.__globals__, "measure", lambda name, args, seed, folder: measured[name][seed])
+    monkeypatch.setattr(sys, "argv", ["benchmark_training.py", "--input-file", "own.txt"])
+    main()
+    out = capsys.readouterr().out.split("mean validation loss of 3 seed(s)")[1]
+    assert [numbers(line)[-2:] for line in out.strip().splitlines()] == [[11, 1.7], [8, 2], [2, 3]]
