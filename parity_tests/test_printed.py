@@ -302,7 +302,7 @@ def test_larger_texts_are_counted_in_characters_too(monkeypatch, capsys):
 
 
 def test_example_4_prints_the_surprise_the_hits_and_the_loss_of_each_model(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "04_predicting.py", "--quick")
+    out, variables = run(monkeypatch, capsys, "04_predicting.py")
     ids = [npgpt.letters.index(letter) for letter in "ali ata bak."]
     inputs, targets = all_windows(letters_of(), 12, 5)
     for name in ("untrained", "trained"):
@@ -380,7 +380,7 @@ def test_example_7_prints_each_widths_loss_and_the_facts_that_it_knows(monkeypat
 
 
 def test_example_8_prints_the_loss_of_every_shape_and_what_a_head_is_worth(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--steps", 60, "--quick")
+    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--steps", 60)
     inputs, targets = all_windows(letters_of(), 16, 12)
     shapes = [(1, 1, 25, 50), (1, 5, 25, 50), (2, 1, 18, 36), (2, 3, 18, 36), (4, 3, 12, 32)]
     means, widest = {}, 0.0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,9 @@ def test_eight_processes_encode_one_text_at_once_and_each_has_its_own_ids(tmp_pa
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def forked(work) -> tuple[int, int]:
-    """A child that does work(tell) and never ends by itself; (its pid, a descriptor on which `tell` is heard)."""
+@contextmanager
+def forked(work):
+    """Within its block a child runs that has come to where work(tell) calls tell(); the block is given what kills it."""
     heard, telling = os.pipe()
     with warnings.catch_warnings():  # from Python 3.12 on: torch's threads are not in the child, which does without them
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -81,16 +83,24 @@ def forked(work) -> tuple[int, int]:
     if child == 0:
         try:
             work(lambda: os.write(telling, b"x"))
-            signal.pause()
         finally:
             os._exit(1)
     os.close(telling)
-    return child, heard
+    alive = True
 
+    def kill() -> None:
+        nonlocal alive
+        if alive:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            alive = False
 
-def kill(child: int) -> None:
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    try:
+        assert os.read(heard, 1) == b"x"
+        yield kill
+    finally:
+        kill()
+        os.close(heard)
 
 
 def test_leftovers_of_the_living_stay_and_those_of_the_dead_go(tmp_path):
@@ -102,14 +112,27 @@ def test_leftovers_of_the_living_stay_and_those_of_the_dead_go(tmp_path):
             tell()
             signal.pause()
 
-    child, heard = forked(write)
-    os.read(heard, 1)
-    (leftover,) = os.listdir(tmp_path)
-    remove_leftovers(path)
-    assert os.listdir(tmp_path) == [leftover]
-    kill(child)
-    remove_leftovers(path)
-    assert os.listdir(tmp_path) == []
+    with forked(write) as kill:
+        (leftover,) = os.listdir(tmp_path)
+        remove_leftovers(path)
+        assert os.listdir(tmp_path) == [leftover]
+        kill()
+        remove_leftovers(path)
+        assert os.listdir(tmp_path) == []
+
+
+def test_until_it_is_renamed_a_temporary_file_is_no_leftover(tmp_path, monkeypatch):
+    """Were its lock gone a moment before the rename, another process could delete it in that moment."""
+    path, plain = tmp_path / "a", os.replace
+
+    def replace(*paths):
+        remove_leftovers(path)
+        plain(*paths)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with atomic_file(path) as file:
+        file.write(b"whole")
+    assert os.listdir(tmp_path) == ["a"] and path.read_bytes() == b"whole"
 
 
 def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
@@ -154,15 +177,14 @@ def test_a_folder_that_a_run_writes_is_refused_to_others_until_the_run_ends_or_d
         run = new_run(npgpt, tmp_path)
         run.train(steps=99, **TRAINING, save_every=1, on_step=lambda record: record["step"] == 3 and (tell(), signal.pause()))
 
-    child, heard = forked(train)
-    os.read(heard, 1)
-    before = contents(tmp_path)
-    for second in (new_run(npgpt, tmp_path), gone_on(npgpt, tmp_path)):
-        with pytest.raises(BlockingIOError, match="another run is writing to this folder") as stop:
-            second.train(steps=9, **TRAINING)
-        assert stop.value.filename == str(tmp_path)
-    assert contents(tmp_path) == before
-    kill(child)
+    with forked(train) as kill:
+        before = contents(tmp_path)
+        for second in (new_run(npgpt, tmp_path), gone_on(npgpt, tmp_path)):
+            with pytest.raises(BlockingIOError, match="another run is writing to this folder") as stop:
+                second.train(steps=9, **TRAINING)
+            assert stop.value.filename == str(tmp_path)
+        assert contents(tmp_path) == before
+        kill()
     run = gone_on(npgpt, tmp_path)
     assert run.step == 2  # the third step was not saved yet
     assert run.train(steps=5, **TRAINING) and gone_on(npgpt, tmp_path).train(steps=9, **TRAINING)
