@@ -566,7 +566,7 @@ pictures.turnable_space(table, table_trained, npgpt.letters, lang)
 # ## 7. Çok az boyuta sıkışan bilgi
 #
 # Kelime başına üç sayılık yeri olan bir model ne bilir? Cümlelerde bilgiler var: elli başkent ("fransanın başkenti
-# paristir") ve bir düzine alışveriş. Burada her kelime bir birimdir; ilk iki kelimeden sonra modelin ilk tahmini
+# paristir") ve bir düzine alışveriş. Burada her kelime bir tokendir; ilk iki kelimeden sonra modelin ilk tahmini
 # doğru üçüncü kelimeyse o bilgi biliniyor demektir. Yazıdaki modelin biçiminde, kelime başına 1'den 16'ya kadar
 # sayıyla, her boydan iki model kısaca eğitiliyor:
 

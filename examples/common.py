@@ -75,7 +75,7 @@ class Run:
             else:
                 write_picture(path, picture, dpi=50 if self.args.quick else 100)
         self.print("wrote {path}", path=path)
-        if "ipykernel" in sys.modules:
+        if in_notebook():
             from IPython.display import Image, display
 
             display(Image(filename=str(path)))
@@ -83,6 +83,12 @@ class Run:
             import webbrowser
 
             webbrowser.open(path.resolve().as_uri())
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a notebook's kernel. (That ipykernel has been imported says nothing yet.)"""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 def windows(seq_len: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +133,7 @@ def _start(description: str, prompt: str | None, longest: int, more: Callable | 
         add("--prompt", default=prompt, help=f"the text to look at, at most {longest} letters")
     if more is not None:
         more(add)
-    in_notebook = "ipykernel" in sys.modules  # there sys.argv is the kernel's, not ours
-    args = parser.parse_args([] if in_notebook else None)
+    args = parser.parse_args([] if in_notebook() else None)  # there sys.argv is the kernel's, not ours
     check_at_least(0, args, "seed")
     ids = _prompt_ids(args.prompt, longest) if prompt is not None else []
     backend = npgpt.backend(args.backend)

@@ -8,6 +8,8 @@ files to batches), `runs/` (checkpoints, runs that stop and go on), `pretrained/
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """
 
+from typing import Any
+
 from .backends import backend
 from .generation import generate
 from .machine.device import pick_device
@@ -44,6 +46,7 @@ __all__ = [
     "WordTokenizer",
     "backend",
     "check_backward",
+    "check_layer",
     "check_pairs",
     "clip_grad_norm",
     "cosine_schedule",
@@ -74,9 +77,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    """check_backward and check_pairs on first use: they need modules that `import npgpt` should not have to pay for."""
-    if name in ("check_backward", "check_pairs"):
+def __getattr__(name: str) -> Any:
+    """The grader on first use: it needs modules that `import npgpt` should not have to pay for."""
+    if name in ("check_backward", "check_layer", "check_pairs"):
         from . import check
 
         return getattr(check, name)

@@ -9,6 +9,7 @@ from numpy import ndarray as Array
 from .machine.threads import blas_for, too_little_for_blas
 from .ops.embedding import check_ids
 from .sampling import make_sampler
+from .types import Model
 
 
 def checked_prompt(ids: Array, vocab_size: int) -> Array:
@@ -37,8 +38,9 @@ class Window:
 
     def next(self, end: int) -> tuple[slice, bool]:
         """For tokens 0..end - 1: those to feed now, and whether what is remembered must be dropped first."""
-        moved = self.context is not None and end - self.start > self.context
-        if moved:
+        moved = False
+        if self.context is not None and end - self.start > self.context:
+            moved = True
             self.start = end - self.context + self.slide - 1
             self.fed = self.start
         new = slice(self.fed, end)
@@ -47,7 +49,7 @@ class Window:
 
 
 def generate(
-    model,
+    model: Model,
     ids: Array,
     max_new_tokens: int,
     *,

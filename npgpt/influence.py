@@ -36,6 +36,7 @@ from numpy import ndarray as Array
 
 from .ops.embedding import check_ids
 from .pictures.statistics import numpy_array, surprise
+from .types import Ids, Model
 
 
 class GradientMap(NamedTuple):
@@ -53,7 +54,7 @@ class ReplacementMap(NamedTuple):
     size: Array  # (T, T)
 
 
-def gradient_map(model, ids, targets) -> GradientMap:
+def gradient_map(model: Model, ids: Ids, targets: Ids) -> GradientMap:
     """The gradient of each target's log-probability by each letter's embedding.
 
     model : of any kind, from either backend; it stays as it is. ids (T,), targets (T,) : integers, one sequence.
@@ -69,7 +70,7 @@ def gradient_map(model, ids, targets) -> GradientMap:
     return GradientMap(gradient, times_embedding, np.linalg.norm(gradient, axis=-1))
 
 
-def replacement_map(model, ids, targets, others=None) -> ReplacementMap:
+def replacement_map(model: Model, ids: Ids, targets: Ids, others: Ids | None = None) -> ReplacementMap:
     """The mean change of each target's log-probability when one letter is replaced by each other one.
 
     others : the tokens that are put in its place, each once; None: all of the vocabulary.
@@ -94,7 +95,7 @@ def replacement_map(model, ids, targets, others=None) -> ReplacementMap:
     return ReplacementMap(change, size)
 
 
-def checked_sequence(model, ids, targets) -> tuple[Array, Array]:
+def checked_sequence(model: Model, ids: Ids, targets: Ids) -> tuple[Array, Array]:
     """ids and targets as arrays (T,) of the model's tokens. Raises TypeError or ValueError where they are not."""
     ids, targets = np.asarray(ids), np.asarray(targets)
     if ids.ndim != 1 or not len(ids) or ids.shape != targets.shape:

@@ -9,31 +9,37 @@ Shapes: B batch, T time, C features (n_embd), H heads, D = C / H, F the FFN's hi
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .machine.parameters import Parameter
 from .ops.attention import TILE, attention, attention_backward, attention_in_tiles, attention_in_tiles_backward
+from .ops.dropout import Cache as DropoutCache
 from .ops.dropout import dropout, dropout_backward
+from .ops.embedding import Cache as EmbeddingCache
 from .ops.embedding import embedding, embedding_backward
+from .ops.gelu import Cache as GELUCache
 from .ops.gelu import gelu, gelu_backward
+from .ops.layer_norm import Cache as LayerNormCache
 from .ops.layer_norm import layer_norm, layer_norm_backward
+from .ops.linear import Cache as LinearCache
 from .ops.linear import linear, linear_backward
 from .ops.note import Note, ignore
+from .ops.rms_norm import Cache as RMSNormCache
 from .ops.rms_norm import rms_norm, rms_norm_backward
 
 Tensors = Mapping[str, Parameter]  # by the names of the state_dict
 Masks = Callable[[tuple[int, ...]], Array]  # gives the next dropout mask of a shape; None where nothing is dropped
 
 
-def dropped(x: Array, masks: Masks | None):
+def dropped(x: Array, masks: Masks | None) -> tuple[Array, DropoutCache | None]:
     """x with dropout, and what `undropped` needs; without masks x itself."""
     return (x, None) if masks is None else dropout(x, masks(x.shape))
 
 
-def undropped(dx: Array, cache) -> Array:
+def undropped(dx: Array, cache: DropoutCache | None) -> Array:
     """The gradient before the dropout, from that after it."""
     return dx if cache is None else dropout_backward(dx, cache)
 
@@ -44,15 +50,16 @@ class Linear:
     def __init__(self, tensors: Tensors, name: str):
         weight, bias = tensors[name + ".weight"], tensors.get(name + ".bias")
         self.weight, self.dweight = weight.data, weight.grad
-        self.bias, self.dbias = (None, None) if bias is None else (bias.data, bias.grad)
+        self.bias: Array | None = None if bias is None else bias.data
+        self.dbias: Array | None = None if bias is None else bias.grad
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array):
+    def forward(self, x: Array) -> tuple[Array, LinearCache]:
         return linear(x, self.weight, self.bias)
 
-    def backward(self, dy: Array, cache) -> Array:
+    def backward(self, dy: Array, cache: LinearCache) -> Array:
         dx, dweight, dbias = linear_backward(dy, cache)
         if self.dweight is not None:  # None: a buffer, which is not trained
             self.dweight += dweight
@@ -71,10 +78,10 @@ class Embedding:
     def __call__(self, ids: Array) -> Array:
         return self.forward(ids)[0]
 
-    def forward(self, ids: Array):
+    def forward(self, ids: Array) -> tuple[Array, EmbeddingCache]:
         return embedding(ids, self.weight)
 
-    def backward(self, dy: Array, cache) -> None:
+    def backward(self, dy: Array, cache: EmbeddingCache) -> None:
         self.dweight += embedding_backward(dy, cache)
 
 
@@ -89,10 +96,10 @@ class LayerNorm:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array):
+    def forward(self, x: Array) -> tuple[Array, LayerNormCache]:
         return layer_norm(x, self.weight, self.bias)
 
-    def backward(self, dy: Array, cache) -> Array:
+    def backward(self, dy: Array, cache: LayerNormCache) -> Array:
         dx, dweight, dbias = layer_norm_backward(dy, cache)
         self.dweight += dweight
         self.dbias += dbias
@@ -109,10 +116,10 @@ class RMSNorm:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array):
+    def forward(self, x: Array) -> tuple[Array, RMSNormCache]:
         return rms_norm(x, self.weight, self.eps)
 
-    def backward(self, dy: Array, cache) -> Array:
+    def backward(self, dy: Array, cache: RMSNormCache) -> Array:
         dx, dweight = rms_norm_backward(dy, cache)
         self.dweight += dweight
         return dx
@@ -155,7 +162,7 @@ class KeyValues:
     """What one attention layer remembers while text is generated: the keys and values of the positions it has seen, up to
     seq_len of them. A new position then asks them, and nothing that is known is computed again."""
 
-    def __init__(self, B: int, H: int, seq_len: int, D: int, dtype: np.dtype):
+    def __init__(self, B: int, H: int, seq_len: int, D: int, dtype: np.dtype | str):
         self.k, self.v = np.empty((2, B, H, seq_len, D), dtype)
         self.length = 0
 
@@ -172,9 +179,9 @@ class MultiHeadAttention:
     (C, C) mixes what the heads bring back."""
 
     class Cache(NamedTuple):
-        Wqkv: tuple
-        attention: tuple
-        projection: tuple
+        Wqkv: LinearCache
+        attention: Any  # attention's, or that of attention_in_tiles
+        projection: LinearCache
 
     def __init__(self, tensors: Tensors, name: str, n_head: int):
         self.n_head = n_head
@@ -185,7 +192,9 @@ class MultiHeadAttention:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
+    def forward(
+        self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None
+    ) -> tuple[Array, Cache]:
         qkv, Wqkv_cache = self.Wqkv.forward(x)  # (B, T, 3C)
         q, k, v = split_heads(qkv, self.n_head)  # each (B, H, T, D)
         if past is not None:
@@ -220,9 +229,9 @@ class FeedForward:
     """Two linear layers with a GELU between them, on every position alone: C -> F -> C."""
 
     class Cache(NamedTuple):
-        up: tuple
-        gelu: tuple
-        down: tuple
+        up: LinearCache
+        gelu: GELUCache
+        down: LinearCache
 
     def __init__(self, tensors: Tensors, name: str):
         self.up, self.down = Linear(tensors, name + ".up"), Linear(tensors, name + ".down")
@@ -230,7 +239,7 @@ class FeedForward:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore) -> tuple[Array, Cache]:
         pre, up_cache = self.up.forward(x)  # (B, T, F)
         note("ffn_pre", pre)
         post, gelu_cache = gelu(pre)  # (B, T, F)

@@ -19,12 +19,14 @@ regularization", arXiv:1711.05101, algorithm 2. Clipping: Pascanu, Mikolov, Beng
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .machine.parameters import Parameter, vectors_of
 from .machine.threads import in_pieces
+from .types import Model
 
 
 class AdamW:
@@ -49,18 +51,19 @@ class AdamW:
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ):
-        params = list(params)
-        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
-        groups = [(list(group["params"]), group.get("weight_decay", weight_decay)) for group in groups]
-        decays = [("weight_decay", decay) for _, decay in groups]
+        given: list[Any] = list(params)  # parameters, or groups of them
+        groups: list[dict] = given if given and isinstance(given[0], dict) else [{"params": given}]
+        pairs = [(list(group["params"]), group.get("weight_decay", weight_decay)) for group in groups]
+        decays = [("weight_decay", decay) for _, decay in pairs]
         for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay), *decays):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, got {value}")
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas must lie in [0, 1), got {betas}")
         self.params: list[Parameter] = []
-        self.vectors, self.decays = [], []  # one decay for each pair of vectors
-        for members, decay in groups:
+        self.vectors: list[tuple[Array, Array]] = []
+        self.decays: list[float] = []  # one for each pair of vectors
+        for members, decay in pairs:
             self.params += members
             self.vectors += vectors_of(members)
             self.decays += [decay] * (len(self.vectors) - len(self.decays))
@@ -127,13 +130,14 @@ def check_moments(shapes: Mapping[str, tuple[int, ...]], moments: Mapping[str, t
         raise ValueError("the optimiser's moments do not fit this model: " + "; ".join(faults))
 
 
-def parameter_groups(model, weight_decay: float) -> list[dict]:
+def parameter_groups(model: Model, weight_decay: float) -> list[dict]:
     """AdamW's groups: matrices decay, vectors (biases, LayerNorm's weights) do not. For a model of either backend.
 
     Decay is a wish for small weights, which a matrix can grant in many ways. A bias or a LayerNorm's scale sets a level, and 0
     is no better a level than another. Tables of embeddings count as matrices, as in nanoGPT.
     """
-    decaying, others = [], []
+    decaying: list[Any] = []  # parameters of either backend
+    others: list[Any] = []
     for name, parameter in model.named_parameters():
         (decaying if model.layout[name].decays else others).append(parameter)
     return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

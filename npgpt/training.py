@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from .optim import parameter_groups
+from .types import Model, Optimizer
 
 
 class TrainingDiverged(ArithmeticError):
@@ -26,7 +27,7 @@ class TrainingDiverged(ArithmeticError):
 
 
 def train(
-    model,
+    model: Model,
     batches: Iterable,
     *,
     steps: int,
@@ -35,7 +36,7 @@ def train(
     weight_decay: float = 0.0,
     max_norm: float = 1.0,
     accumulate: int = 1,
-    optimizer=None,
+    optimizer: Optimizer | None = None,
     start: int = 0,
     on_gradient: Callable[[int, float, float], None] | None = None,
     on_step: Callable[[int, float, float], bool | None] | None = None,
@@ -90,7 +91,7 @@ def train(
     return losses
 
 
-def accumulated_loss_and_grad(model, batches: Iterator, count: int, step: int, steps: int) -> float:
+def accumulated_loss_and_grad(model: Model, batches: Iterator, count: int, step: int, steps: int) -> float:
     """The mean loss of the next `count` batches; its gradient is added to the parameters'.
 
     The loss of one batch is a mean over its positions. The mean of `count` such means is the mean over all positions, so each
@@ -125,7 +126,7 @@ def cosine_schedule(step: int, *, learning_rate: float, min_learning_rate: float
     return min_learning_rate + (learning_rate - min_learning_rate) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def evaluate(model, batches: Iterable, count: int) -> float:
+def evaluate(model: Model, batches: Iterable, count: int) -> float:
     """The mean loss of the first `count` batches, in nats. Nothing is trained.
 
     Raises ValueError where count is below 1 or there are fewer batches.
@@ -138,7 +139,7 @@ def evaluate(model, batches: Iterable, count: int) -> float:
     return sum(losses) / count
 
 
-def largest_gradient(model) -> tuple[str, float]:
+def largest_gradient(model: Model) -> tuple[str, float]:
     """(name, max |g|) of the parameter with the largest gradient; a gradient with a nan counts as larger than any other."""
     sizes = {name: float(np.abs(gradient).max()) for name, gradient in model.gradients().items()}
     name = max(sizes, key=lambda name: math.inf if math.isnan(sizes[name]) else sizes[name])

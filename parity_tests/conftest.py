@@ -29,8 +29,9 @@ always = {"deadline": None, "print_blob": True}
 hypothesis.settings.register_profile("dev", max_examples=20, **always)
 hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, database=None, **always)
 hypothesis.settings.register_profile("nightly", max_examples=5000, **always)
+without_shrinking = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
 hypothesis.settings.register_profile(
-    "mutation", max_examples=20, derandomize=True, database=None, phases=["explicit", "generate"], **always
+    "mutation", max_examples=20, derandomize=True, database=None, phases=without_shrinking, **always
 )
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 hypothesis.settings.load_profile(PROFILE)  # by name: with CI set, hypothesis would otherwise load a profile of its own

@@ -533,6 +533,8 @@ def test_a_file_that_cannot_be_graded_is_one_line_of_error(tmp_path, capsys):
         assert main([str(written(tmp_path, text))]) == 2
         out, error = capsys.readouterr()
         assert out == "" and error.startswith(f"error: {says}") and error.count("\n") == 1, error
+    assert main([str(written(tmp_path, SOFTMAX, "mine.txt"))]) == 2  # importlib gives such a file no loader
+    assert capsys.readouterr().err == "error: mine.txt cannot be imported: it is no file of Python\n"
     assert main([str(tmp_path / "none.py")]) == main([str(tmp_path / "none.py"), "--watch"]) == 2
     assert capsys.readouterr().err == 2 * f"error: {tmp_path / 'none.py'}: no such file\n"
 

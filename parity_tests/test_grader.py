@@ -426,7 +426,7 @@ FORWARDS = {  # name: (forward, the check, what its message must hold)
     "another shape later": (fickle([2, 2, 2, 2, 1, 2]), "output", "when the forward runs again"),
     "random": (lambda x: x * rng.random(x.shape), "output", "dropout"),
     "random in one buffer": (randomly_in_one_buffer(), "output", "dropout"),
-    "two outputs": (lambda x: ((x, x), x), "output", "got tuple for y"),
+    "two outputs, one no array": (lambda x: ((x, "y"), x), "output", "got tuple for y"),
     "integers": (lambda x: x.argmax(-1), "output", "y is of dtype int64"),
     "complex": (lambda x: x + 0j, "output", "y is of dtype complex128"),
     "nothing": (lambda x: None, "output", "got NoneType for y"),

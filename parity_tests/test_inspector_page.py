@@ -217,6 +217,25 @@ def test_keys_keep_away_from_a_field_that_is_typed_in(gpt):
     assert evaluate(gpt, "() => RUN.steps[state.place]") == 12
 
 
+def test_the_field_of_the_step_holds_the_recorded_step(gpt):
+    """Up and down go to the next recorded step, and an emptied field is filled again. Catches a field that shows 13 while the
+    page is at 12, and one that takes nothing for step 0."""
+    from selenium.webdriver.common.keys import Keys
+
+    shown = "() => [document.querySelector('.jump input').value, RUN.steps[state.place]]"
+    gpt.execute_script("change({place: 3}); document.querySelector('.jump input').focus()")
+    drawn(gpt)
+    for key, step in ((Keys.ARROW_UP, 16), (Keys.ARROW_DOWN, 12), (Keys.END, 12)):
+        press(gpt, key)
+        assert evaluate(gpt, shown) == [str(step), step]
+    gpt.execute_script("document.querySelector('.jump input').select()")
+    press(gpt, Keys.DELETE, Keys.TAB)
+    assert evaluate(gpt, shown) == ["12", 12]
+    gpt.execute_script("document.querySelector('.jump input').select()")
+    press(gpt, "1", "3", Keys.TAB)
+    assert evaluate(gpt, shown) == ["12", 12]
+
+
 def test_play_goes_on_by_itself_and_stops_at_the_end(gpt):
     gpt.execute_script("change({place: RUN.steps.length - 2})")
     press(gpt, " ")
@@ -383,6 +402,55 @@ def test_the_paths_of_a_gradient_are_named_and_sum_to_it(gpt, recordings):
     total = number(float(np.float32(recording.gradients["blocks.0.resid_mid"][3][4, 2])))
     assert gpt.find_element("css selector", ".total b").text == total
     assert gpt.find_element("css selector", ".cell-value").text == total
+
+
+def test_a_masked_score_has_no_path(gpt):
+    """Catches "2 paths", 0 + 0, for a score that nobody reads."""
+    evaluate(gpt, "() => change({direction: 'backward', place: 3, tensor: 'blocks.0.scores', cell: [0, 2, 6]})")
+    visit(gpt, "pipeline")
+    panel = gpt.find_element("css selector", ".explanation").text
+    assert "no path leads from here to the loss" in panel and "2 paths" not in panel
+    evaluate(gpt, "() => change({cell: [0, 6, 2]})")
+    drawn(gpt)
+    assert "It reaches the loss by 2 paths" in gpt.find_element("css selector", ".explanation").text
+
+
+def test_all_lines_that_made_an_array_are_shown(gpt, recordings):
+    """A table of sines and cosines comes from two lines. Catches a sine that is explained by the line of the cosines."""
+    evaluate(gpt, "() => change({tensor: 'pos_embed', cell: [2, 0]})")
+    visit(gpt, "pipeline")
+    recording = recordings["gpt"]
+    place = explained(recording.config, len(recording.ids))["sources"]["pos_embed"]["value"]
+    lines = [element.text for element in gpt.find_elements("css selector", ".source-line code")]
+    assert lines == [each["text"].strip() for each in (*place["also"], place)] and len(lines) == 2
+    gpt.execute_script("document.querySelectorAll('.source details').forEach((each) => { each.open = true; })")
+    assert len(gpt.find_elements("css selector", ".listing .lit")) == 2
+
+
+def test_the_panel_begins_at_its_top_for_another_number(gpt):
+    """Catches a panel that shows the middle of an explanation, scrolled there for the cell before."""
+    evaluate(gpt, "() => change({direction: 'backward', tensor: 'blocks.0.resid_pre', cell: [4, 2]})")
+    visit(gpt, "pipeline")
+    scrolled = "() => document.querySelector('.explanation').scrollTop"
+    gpt.execute_script("document.querySelector('.explanation').scrollTop = 40")
+    evaluate(gpt, "() => change({place: 2})")
+    drawn(gpt)
+    assert evaluate(gpt, scrolled) == 40
+    evaluate(gpt, "() => change({cell: [4, 1]})")
+    drawn(gpt)
+    assert evaluate(gpt, scrolled) == 0
+
+
+def test_an_arrow_stands_where_a_box_reads_its_neighbour_alone(gpt, recordings):
+    """Catches a chain from q to k to v; and the loss at the end is the probe's."""
+    visit(gpt, "pipeline")
+    script = "() => Object.fromEntries(RUN.trace.tensors.map(({name}) => [name.split('.').at(-1), linkTo(name)]))"
+    links = evaluate(gpt, script)
+    assert [links[name] for name in ("embed", "pos_embed", "resid_pre")] == ["", "added", "sum"]
+    read_alone = {"ln1", "q", "pattern", "attn_out", "ln2", "ffn_pre", "ffn_post", "ffn_out", "ln_f", "logits"}
+    assert {name for name, link in links.items() if link == "reads"} == read_alone
+    loss = float(np.float32(recordings["gpt"].probe_loss[0]))
+    assert gpt.find_element("css selector", ".loss-value").text == number(loss)
 
 
 def test_a_heat_map_is_walked_by_keys(gpt):

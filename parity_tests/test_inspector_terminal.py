@@ -154,6 +154,17 @@ def test_it_says_which_model_reads_what(capsys):
     assert printed(capsys, TEXT, "--at", "embed")[1] == "reads: a l i ␣ a t a ␣ b a k"
 
 
+def test_a_buffer_is_told_from_a_parameter(capsys, tmp_path):
+    """The article's 248 parameters: Wqkv is not among them, and has no gradient."""
+    model = npgpt.make_model(npgpt.GPTConfig.article())
+    npgpt.save_checkpoint(model, tmp_path / "model.safetensors", tokenizer=npgpt.LetterTokenizer())
+    arguments = ["--at", "blocks.0.mha.Wqkv.weight", "--backward", "--checkpoint", str(tmp_path / "model.safetensors")]
+    for lang, what, gradient in (("en", "a buffer: it is not trained", "gradient:"), ("tr", "eğitilmez", "gradyan:")):
+        lines = printed(capsys, TEXT, *arguments, "--lang", lang)
+        assert any(line.endswith(what) for line in lines) and gradient not in lines
+        assert_printed(lines, [model.state_dict()["blocks.0.mha.Wqkv.weight"]])
+
+
 @pytest.mark.parametrize("lang", ["en", "tr"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_list_names_every_tensor_and_every_parameter(capsys, kind, lang):
@@ -187,10 +198,18 @@ def test_every_tensor_and_every_path_has_a_name_in_both_languages(config):
 
 
 def test_wide_tensors_are_cut_and_say_so(capsys):
-    """The columns of a vocabulary that are shown are those with the largest numbers."""
+    """Of a vocabulary the likeliest tokens are shown, and the gradients that are largest, whatever their sign."""
+    logits, dlogits = traced("gpt", backward=True)["logits"]
+    t = 6
+    columns = [np.sort(np.argsort(-row)[:FEW]) for row in (logits[t], np.abs(dlogits[t]))]
+    assert columns[0].tolist() != np.sort(np.argsort(-np.abs(logits[t]))[:FEW]).tolist()
+    lines = printed(capsys, TEXT, "--at", "logits", "--backward", "--position", str(t))
+    assert_printed(lines, [logits[t, columns[0]], dlogits[t, columns[1]]])
+    cells = [int(cell) for cell in re.findall(rf"^  d?logits\[{t}, (\d+)\]", "\n".join(lines), re.MULTILINE)]
+    assert cells == [*columns[0], *columns[1]]
     logits, _ = traced("gpt")["logits"]
     lines = printed(capsys, TEXT, "--at", "logits")
-    largest = np.sort(np.argsort(-np.abs(logits).max(axis=0))[:FEW])
+    largest = np.sort(np.argsort(-logits.max(axis=0))[:FEW])
     assert_printed(lines, [logits[:, largest]])
     assert tables(lines)[0][0] == [npgpt.letters[id].replace(" ", "␣") for id in largest]
     assert f"  ({FEW} of 32 columns, those with the largest numbers; --all prints all)" in lines
@@ -250,6 +269,7 @@ def test_a_folder_of_transformers(capsys, tmp_path):
         (["--at", "embed", "--head", "0"], "--head 0: embed has no heads"),
         (["--at", "blocks.0.q", "--head", "1"], "--head must lie in 0..0 for blocks.0.q, got 1"),
         (["--at", "ln_f.weight", "--position", "0"], "--position 0: ln_f.weight has no positions"),
+        (["--position", "0"], "--position and --head are of a tensor: say which one by --at"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
     ],
 )

@@ -1,7 +1,8 @@
 """The largest rounding error of each operation that a search can find, in eps x magnitude.
 
-    python -m parity_tests.worst_errors            10,000 examples a label, then writes worst_errors.json (some minutes)
-    python -m parity_tests.worst_errors 500        a quick look, which writes nothing
+    python -m parity_tests.worst_errors                 10,000 examples a label, then writes worst_errors.json (some minutes)
+    python -m parity_tests.worst_errors --only silu     the same for one operation; the others' figures stay
+    python -m parity_tests.worst_errors 500             a quick look, which writes nothing
 
 A label is an operation's output or one of its gradients. npgpt computes in float32, and the truth is PyTorch's float64 on the
 same inputs; the magnitude is the operation's own (op_table.py). hypothesis draws inputs and, told each error through `target`,
@@ -84,16 +85,21 @@ def known() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("examples", type=int, nargs="?", help="a label; without it 10,000, and the file is written")
+    parser.add_argument("--only", choices=TABLE, metavar="NAME", help="search one operation alone")
     args = parser.parse_args()
     examples = 10_000 if args.examples is None else args.examples
     if examples < 1:
         parser.error(f"examples must be at least 1, got {examples}")
     worst = {}
-    for name in TABLE:
+    for name in [args.only] if args.only else TABLE:
         worst |= {label: round(error, 2) for label, error in search(name, examples).items()}
         print("  ".join(f"{label} {worst[label]:.2f}" for label in worst if label.startswith(name + " ")), flush=True)
     if args.examples is None:
-        FILE.write_text(json.dumps({"unit": "eps x magnitude", "examples a label": examples, "worst": worst}, indent=1) + "\n")
+        told = {"unit": "eps x magnitude", "examples a label": examples, "worst": worst}
+        if args.only:
+            told = json.loads(FILE.read_text())
+            told["worst"] |= worst
+        FILE.write_text(json.dumps(told, indent=1) + "\n")
         print(f"wrote {FILE.name}")
 
 

@@ -9,10 +9,12 @@ from torch import Tensor
 from npgpt.generation import Window, checked_prompt
 from npgpt.sampling import make_sampler
 
+from .models.base import LanguageModel
+
 
 @torch.no_grad()
 def generate(
-    model,
+    model: LanguageModel,
     ids: Tensor | Array,
     max_new_tokens: int,
     *,

@@ -32,6 +32,9 @@ def register(module: nn.Module, name: str, tensor: Tensor | None) -> None:
 class Linear(nn.Module):
     """y = x weight^T + bias; weight (O, I), bias (O,) or None."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
         register(self, "weight", tensors[name + ".weight"])
@@ -44,6 +47,8 @@ class Linear(nn.Module):
 class Embedding(nn.Module):
     """Row ids[n] of weight (V, C) for every id."""
 
+    weight: Tensor
+
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
         register(self, "weight", tensors[name + ".weight"])
@@ -54,6 +59,9 @@ class Embedding(nn.Module):
 
 class LayerNorm(nn.Module):
     """Every row of features centred and scaled, then weight (C,) and bias (C,)."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
@@ -66,6 +74,8 @@ class LayerNorm(nn.Module):
 
 class RMSNorm(nn.Module):
     """Every row of features scaled to one length, then weight (C,)."""
+
+    weight: Tensor
 
     def __init__(self, tensors: Tensors, name: str, eps: float = 1e-5):
         super().__init__()

@@ -53,9 +53,9 @@ class AdamW(torch.optim.AdamW):
         self, named_parameters: Iterable[tuple[str, nn.Parameter]], moments: Mapping[str, tuple[Array, Array]], steps: int
     ) -> None:
         """Goes on from saved moments. Raises ValueError where their names or shapes are not those of the parameters."""
-        named_parameters = dict(named_parameters)
-        check_moments({name: tuple(p.shape) for name, p in named_parameters.items()}, moments, steps)
-        for name, p in named_parameters.items():
+        parameters = dict(named_parameters)
+        check_moments({name: tuple(p.shape) for name, p in parameters.items()}, moments, steps)
+        for name, p in parameters.items():
             m, v = (part_like(torch.tensor(array).to(p.device, p.dtype), p) for array in moments[name])
             step = torch.tensor(float(steps), device=p.device)  # where the fused kernel wants it
             self.state[p] = {"step": step, "exp_avg": m, "exp_avg_sq": v}

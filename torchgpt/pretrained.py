@@ -3,6 +3,7 @@
 from os import PathLike
 
 from npgpt.pretrained import read_pretrained, write_pretrained
+from npgpt.text import Tokenizer
 
 from .machine.distributed import whole
 from .models import make_model
@@ -15,7 +16,7 @@ def load_pretrained(path: str | PathLike, device: str = "cpu", dtype: str = "flo
     return make_model(config, device, dtype=dtype, weights=weights)
 
 
-def save_pretrained(model: LanguageModel, folder: str | PathLike, tokenizer=None) -> None:
+def save_pretrained(model: LanguageModel, folder: str | PathLike, tokenizer: Tokenizer | None = None) -> None:
     """Writes a folder that transformers' from_pretrained and `load_pretrained` read. See npgpt.save_pretrained.
 
     In a distributed run every rank calls it, and the first one writes.

@@ -4,12 +4,13 @@ None of this knows a derivative. The number of gradients and their shapes are ju
 """
 
 from collections.abc import Iterator, Sequence
+from types import MethodType
 
 import numpy as np
 from numpy import ndarray as Array
 
 from .calling import Pair, handed_over
-from .inputs import Inputs
+from .inputs import Inputs, is_floating
 from .rounding import EPS_FACTOR, eps_of
 from .verdict import Check, Stopped
 from .wording import LIKELY, described_input, element
@@ -27,16 +28,16 @@ def contract_checks(pair: Pair, rng: np.random.Generator) -> Iterator[Check]:
     yield output_check(pair, y)
 
     values = inputs.copies()
-    y, rest = pair.run_forward(values)
+    y, handed = pair.run_forward(values)
     dy = rng.standard_normal(y.shape).astype(y.dtype)  # random, never ones
     passed_dy = handed_over(dy)
-    gradients = pair.run_backward(passed_dy, rest)
+    gradients = pair.run_backward(passed_dy, handed)
     yield Check("backward runs", True, "on a random cotangent dy")
-    yield number_check(inputs)
+    yield number_check(inputs, of_one_object(pair))
     yield Check("shapes", True, ", ".join(f"{name} {g.shape}" for name, g in zip(inputs.wanted, gradients, strict=True)))
     yield dtypes_check(inputs, gradients)
     changed_by_both = changed([*inputs.names, "dy"], [*inputs.values, dy], [*values, passed_dy])
-    again = pair.run_backward(handed_over(dy), rest)
+    again = pair.run_backward(handed_over(dy), handed)
     yield unchanged_check(inputs.wanted, changed_by_forward, changed_by_both, gradients, again)
 
 
@@ -54,10 +55,21 @@ def output_check(pair: Pair, y: Array) -> Check:
     return Check("output", True, f"y {y.shape}, {y.dtype}, finite, the same when called again")
 
 
-def number_check(inputs: Inputs) -> Check:
+def of_one_object(pair: Pair) -> bool:
+    """Whether both functions are methods of the same layer."""
+    forward, backward = pair.forward, pair.backward
+    return isinstance(forward, MethodType) and isinstance(backward, MethodType) and forward.__self__ is backward.__self__
+
+
+def number_check(inputs: Inputs, of_a_layer: bool) -> Check:
     """That of a backward whose gradients have been taken."""
-    without = [name for i, name in enumerate(inputs.names) if i not in inputs.places]
+    without = [name for i, name in enumerate(inputs.names) if not is_floating(inputs.values[i])]
+    told = [name for i, name in enumerate(inputs.names) if i in inputs.without_gradient and is_floating(inputs.values[i])]
     left_out = f"; none for {', '.join(without)}, which holds no floats" if without else ""
+    left_out += f"; none asked for {', '.join(told)}" if told else ""
+    left_out += (
+        "\nNote: those of the layer's own parameters are not graded here: npgpt.check_layer does it" if of_a_layer else ""
+    )
     return Check("number of gradients", True, f"{len(inputs.wanted)} ({', '.join(inputs.wanted)}){left_out}")
 
 
@@ -84,6 +96,10 @@ def unchanged_check(
     for function, name in (("forward", by_forward), ("backward", by_both)):
         if name:
             return Check("nothing changed", False, f"the {function} changes {name}{IN_PLACE}")
+    added = [name for name, first, second in zip(names, gradients, again, strict=True) if doubled(first, second)]
+    if added:
+        message = "are twice as large when the backward runs again: it adds to what the last run left"
+        return Check("nothing changed", False, f"the gradients {', '.join(added)} {message}. Start each run from zeros.")
     for name, first, second in zip(names, gradients, again, strict=True):
         wrong = ~(np.abs(second - first) <= EPS_FACTOR * eps_of(first) * np.abs(first).max())
         if wrong.any() and np.isfinite(first).all():
@@ -91,6 +107,10 @@ def unchanged_check(
             message = f"the backward gives other gradients when it runs again on the same cache: {numbers}"
             return Check("nothing changed", False, f"{message}{IN_PLACE}")
     return Check("nothing changed", True, "inputs, dy and cache are as they were")
+
+
+def doubled(first: Array, second: Array) -> bool:
+    return bool(first.any() and np.abs(second - 2 * first).max() <= EPS_FACTOR * eps_of(first) * np.abs(first).max())
 
 
 def changed(names: Sequence[str], before: Sequence, after: Sequence) -> str | None:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .diagnose import Mistake
-from .recognise import recognised
-from .rounding import DIFFERENCES_FACTOR, Trial, eps_of, rounding_bound
+from .recognise import place_of, recognised
+from .rounding import DIFFERENCES_FACTOR, EPS, Trial, rounding_bound
 from .truth import Measured, Truth
 from .verdict import Check, Worst
 from .wording import LIKELY, shown, subscript
@@ -41,18 +41,34 @@ def derivative_check(trial: Trial, truth: Truth) -> tuple[Check, Mistake | None]
         return Check("derivative", True, "\n".join([f"every element is right ({counts}), by {how}", *notes]), worst), None
 
     first, *others = wrong
-    mistake, likely = None, ""
-    if comparisons[first].wrong.any():
-        graded, true, clear = comparisons[first].graded, truth.of[first].values, comparisons[first].clear
-        mistake, hint = recognised(trial, first, graded, np.where(clear, true, graded), truth)
-        likely = f"{LIKELY}{hint}"
-    lines = [problems[first] + likely]
+    mistake, hint = likely_mistake_in(trial, truth, comparisons, wrong)
+    lines = [problems[first] + (f"{LIKELY}{hint}" if hint else "")]
     if others:
         lines.append(f"Also wrong: {', '.join(comparisons[i].name for i in others)}.")
     if len(wrong) < len(problems):
         right = [each.name for each, problem in zip(comparisons, problems, strict=True) if not problem]
         lines.append(f"Right: {', '.join(right)}.")
     return Check("derivative", False, "\n".join([*lines, *notes, f"(judged by {how})"]), worst), mistake
+
+
+def likely_mistake_in(
+    trial: Trial, truth: Truth, comparisons: list[Comparison], wrong: list[int]
+) -> tuple[Mistake | None, str]:
+    """What the wrong gradients look like: the first one that is recognised. Where none is, the place at least."""
+    measured: dict = {}
+    places = []
+    for i in wrong:
+        each = comparisons[i]
+        if not each.wrong.any():
+            continue
+        right = np.where(each.clear, each.true.values, each.graded)
+        mistake, hint = recognised(trial, truth, i, each.graded, right, each.clear, measured)
+        if hint:
+            return mistake, hint if i == wrong[0] else f"(in {each.name}) {hint}"
+        places.append(place_of(trial.pair.inputs, i, each.graded, right, len(comparisons) > len(wrong) == 1))
+    unknown = "none that is known (sign, factor, transpose, missing path, shift)"
+    place = next((place for place in places if place), "compare code and derivation term by term.")
+    return None, f"{unknown}; {place}" if places else ""
 
 
 def compared(trial: Trial, i: int, true: Measured) -> Comparison:
@@ -62,8 +78,8 @@ def compared(trial: Trial, i: int, true: Measured) -> Comparison:
     clear = ~true.kinks & np.isfinite(true.errors)
     largest = float(np.abs(true.values[clear]).max(initial=0.0))
     natural = trial.natural_size(i, largest)
-    clear &= DIFFERENCES_FACTOR * true.errors <= 1e-3 * natural
-    bound = rounding_bound(eps_of(whole), trial.noise[i] + true.noise, natural)
+    clear &= DIFFERENCES_FACTOR * true.errors <= (1e-3 if trial.eps == EPS else 1e-2) * natural
+    bound = rounding_bound(trial.eps_of(whole), trial.noise[i] + true.noise, natural)
     wrong = clear & ~(np.abs(graded - true.values) <= bound + DIFFERENCES_FACTOR * true.errors)
     return Comparison(trial.pair.inputs.wanted[i], whole, graded, true, natural, bound, clear, wrong, largest <= bound)
 
@@ -116,7 +132,8 @@ def notes_on(comparison: Comparison, problem: str) -> list[str]:
         notes.append(f"Note: {name} has {size} elements; a sample of {graded} and a random direction were graded.")
     if 0 < left_out < graded:
         first = name + subscript(comparison.true.elements[int((~comparison.clear).argmax())], comparison.whole.shape)
-        notes.append(f"Note: {left_out} elements of {name} lie on a kink and were left out, the first is {first}.")
+        why = "lie on a kink" if comparison.true.kinks.any() else "are too imprecise to judge"
+        notes.append(f"Note: {left_out} elements of {name} {why} and were left out, the first is {first}.")
     if comparison.all_but_zero and not problem:
         notes.append(f"Note: {name} is all but zero at these inputs, so this says little about it; try others.")
     return notes

@@ -5,15 +5,22 @@ that the caller knows), and is named only where the prediction fits to half of t
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
 
+Fits = Callable[[Array], bool]  # whether a prediction is the wrong gradient
+
 
 class Mistake(NamedTuple):
-    """kind: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose" or "shift"; text says more."""
+    """text says more. kind is one of these:
+
+    of two arrays alone, found here: "not finite", "zero", "sign", "factor", "double count", "missing term", "transpose",
+    "shift"; of a pair of functions, found in hypotheses.py: "missing path", "dy itself", "diagonal", "at the output",
+    "another formula", "derivative missing", "repeated ids", "overwritten", "index"; in linearity.py: "clip".
+    """
 
     kind: str
     text: str
@@ -40,25 +47,45 @@ def likely_mistake(
         raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
     if np.array_equal(wrong, right, equal_nan=True):
         return None
-    fits = _fitter(wrong, right)
-    everywhere_finite = np.isfinite(wrong).all() and np.isfinite(right).all()
+    fits = fitter(wrong, right)
     hypotheses = itertools.chain(
-        _broken(wrong, right),
-        _scaled(wrong, right, factors or {}, fits),
-        _alternatives(alternatives or {}, fits),
-        _terms(wrong, right, terms or {}, fits),
-        _rearranged(right, fits),
-        _partly_zero(wrong, right, fits),
-        _slice_factors(wrong, right, fits) if everywhere_finite else (),
-        _constant_difference(wrong, right, fits) if everywhere_finite else (),
-        _multiples_in_rows(wrong, right, in_rows or {}, fits) if everywhere_finite else (),
+        of_the_whole(wrong, right, fits, factors or {}, terms or {}, alternatives or {}),
+        rearranged(right, fits),
+        of_parts(wrong, right, fits, in_rows or {}),
     )
     return next(hypotheses, None)
 
 
-def _fitter(wrong: Array, right: Array):
-    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?"""
-    tolerance = 8 * np.sqrt(np.finfo(wrong.dtype).eps)
+def of_the_whole(
+    wrong: Array,
+    right: Array,
+    fits: Fits,
+    factors: Mapping[str, float],
+    terms: Mapping[str, Array],
+    alternatives: Mapping[str, tuple[str, Array]],
+) -> Iterator[Mistake]:
+    """What one number or one term explains everywhere."""
+    yield from _broken(wrong, right)
+    yield from _scaled(wrong, right, factors, fits)
+    yield from _alternatives(alternatives, fits)
+    yield from _terms(wrong, right, terms, fits)
+
+
+def of_parts(wrong: Array, right: Array, fits: Fits, in_rows: Mapping[str, Array]) -> Iterator[Mistake]:
+    """What takes a number for each slice, or leaves elements out: it fits more, so it comes last."""
+    yield from _partly_zero(wrong, right, fits)
+    if np.isfinite(wrong).all() and np.isfinite(right).all():
+        yield from _slice_factors(wrong, right, fits)
+        yield from _constant_difference(wrong, right, fits)
+        yield from _multiples_in_rows(wrong, right, in_rows, fits)
+
+
+def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Fits:
+    """A test: does a prediction equal `wrong` to half of its digits (and not only because `right` does too)?
+
+    tolerance : where fewer digits are enough, what may be off, as a part of the whole.
+    """
+    tolerance = max(tolerance, 8 * np.sqrt(np.finfo(wrong.dtype).eps))
     finite = np.isfinite(wrong)
     scale = np.linalg.norm(wrong[finite])
     same_places = np.array_equal(finite, np.isfinite(right))
@@ -81,7 +108,7 @@ def _broken(wrong: Array, right: Array) -> Iterator[Mistake]:
         yield Mistake("zero", "everything is 0: the gradient never arrives here, or is never added")
 
 
-def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits) -> Iterator[Mistake]:
+def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits: Fits) -> Iterator[Mistake]:
     finite = np.isfinite(right) & np.isfinite(wrong)
     power = float((right[finite] ** 2).sum())
     if power == 0:
@@ -112,13 +139,13 @@ def _factor_name(c: float, factors: Mapping[str, float]) -> str | None:
     return None
 
 
-def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits) -> Iterator[Mistake]:
+def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits: Fits) -> Iterator[Mistake]:
     for name, (kind, array) in alternatives.items():
         if fits(array):
             yield Mistake(kind, name)
 
 
-def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iterator[Mistake]:
+def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits: Fits) -> Iterator[Mistake]:
     for name, term in terms.items():
         power = float((term**2).sum())
         if power == 0:
@@ -136,7 +163,7 @@ def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits) -> Iter
             yield Mistake("factor", f"{name} has a factor of {1 + a:.6g}")
 
 
-def _rearranged(right: Array, fits) -> Iterator[Mistake]:
+def rearranged(right: Array, fits: Fits) -> Iterator[Mistake]:
     for a, b in itertools.combinations(range(right.ndim), 2):
         swapped = right.swapaxes(a, b)
         if fits(swapped.reshape(right.shape)):
@@ -151,14 +178,14 @@ def _rearranged(right: Array, fits) -> Iterator[Mistake]:
             yield Mistake("shift", f"everything stands one place {'after' if step > 0 else 'before'} its own along axis {axis}")
 
 
-def _partly_zero(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _partly_zero(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """Right where it is not 0: some contributions never arrive."""
     zero = (wrong == 0) & (right != 0)
     if zero.any() and fits(np.where(zero, 0, right)):
         yield Mistake("missing term", f"{int(zero.sum())} of {wrong.size} elements are 0, the others are right")
 
 
-def _slice_factors(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _slice_factors(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """One factor for each slice along an axis: a part is scaled, or lacks a normalisation."""
     for axis in range(right.ndim):
         if right.shape[axis] < 2 or right.size == right.shape[axis]:
@@ -172,7 +199,7 @@ def _slice_factors(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
             )
 
 
-def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
+def _constant_difference(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
     """What is missing does not vary along an axis: a sum or mean over it."""
     for axis in reversed(range(right.ndim)):
         if right.shape[axis] < 3:
@@ -184,7 +211,7 @@ def _constant_difference(wrong: Array, right: Array, fits) -> Iterator[Mistake]:
             )
 
 
-def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], fits) -> Iterator[Mistake]:
+def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], fits: Fits) -> Iterator[Mistake]:
     """In each row a multiple of some array is missing: what normalising a row leaves behind (softmax: the output)."""
     if right.ndim == 0 or right.shape[-1] < 3:  # two numbers are too easily a multiple of two others
         return

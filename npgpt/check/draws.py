@@ -10,7 +10,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,12 +63,13 @@ def settled(parameter: Parameter, parameters: list[Parameter], forward: Callable
     """Labels as what they are: ids where they have fewer axes than the scores, else one-hot rows in a cross-entropy."""
     if parameter.kind != "labels":
         return parameter
-    scores = next((each.shape for each in parameters if each.kind == "floats"), ())
-    if len(parameter.shape) < len(scores):
+    axes = len(parameter.shape or ())
+    scores = next((each.shape for each in parameters if each.kind == "floats"), None) or ()
+    if axes < len(scores):
         return parameter._replace(kind="ids" if labels_are_ids else "floats")
     name = getattr(forward, "__name__", "")
     one_hot = parameter.one_hot or re.search("cross_?entropy|xent|nll|softmax", name, re.IGNORECASE)
-    return parameter._replace(kind="one-hot" if one_hot and len(parameter.shape) > 1 else "floats")
+    return parameter._replace(kind="one-hot" if one_hot and axes > 1 else "floats")
 
 
 # ------------------------------------------------------------------------------------------------------------------ attempts
@@ -84,8 +85,9 @@ def attempts(parameters: list[Parameter], rng: np.random.Generator) -> Iterator[
                 sizes = dict(zip(letters, map(int, rng.choice(pool, len(letters), repeated)), strict=True))
                 leading = 2 if attempt < TRIES // 2 else 1
                 shapes = [shape_with(each.shape or (), sizes, leading) for each in parameters]
-                if None not in shapes:
-                    yield values_of(parameters, shapes, sizes, positive, rng)
+                possible = [shape for shape in shapes if shape is not None]
+                if len(possible) == len(shapes):
+                    yield values_of(parameters, possible, sizes, positive, rng)
 
 
 def letters_of(axis: str) -> list[str]:
@@ -113,6 +115,7 @@ def values_of(
     of_floats = [shape for each, shape in zip(parameters, shapes, strict=True) if each.kind == "floats"]
     smallest = min((size for shape in of_floats for size in shape), default=2)
     values = []
+    value: Any  # an array or a number
     for parameter, shape in zip(parameters, shapes, strict=True):
         match parameter.kind:
             case "floats":

@@ -39,7 +39,10 @@ def imported(path: Path) -> Iterator[ModuleType]:
     linecache.checkcache(str(path))
     package, root = package_of(path)
     name = f"{package}.checked_{path.stem}" if package else f"checked_{path.stem}"
-    module = module_from_spec(spec_from_file_location(name, path))
+    spec = spec_from_file_location(name, path)
+    if spec is None:
+        raise ImportError(f"{path.name} cannot be imported: it is no file of Python")
+    module = module_from_spec(spec)
     sys.path.insert(0, str(root))
     try:
         sys.modules[name] = module
@@ -52,7 +55,8 @@ def imported(path: Path) -> Iterator[ModuleType]:
 
 def package_of(path: Path) -> tuple[str, Path]:
     """The package that the file belongs to, and the folder from which it is imported: "a.b" of root/a/b/c.py; "" for none."""
-    folder, names = path.parent, []
+    names: list[str] = []
+    folder = path.parent
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
         names.insert(0, folder.name)
         folder = folder.parent

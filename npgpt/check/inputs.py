@@ -1,12 +1,18 @@
-"""What a pair of functions is graded on: the reader's inputs, what they are called, and which of them have a gradient."""
+"""What a pair of functions is graded on: the reader's inputs, what they are called, and which of them have a gradient.
+
+The checks see arrays, one after the other. An argument that holds arrays inside (a dict of parameters) is taken apart into its
+leaves here, and put together again for each call.
+"""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .wording import gradient_name
 
 
@@ -16,10 +22,12 @@ class Inputs:
 
     values: list
     names: list[str]
+    without_gradient: frozenset[int] = frozenset()  # places of floats that have none: a target
+    given: tuple | None = None  # the arguments as the reader wrote them, where one of them is a tree
 
     @property
     def places(self) -> list[int]:
-        return [i for i, x in enumerate(self.values) if is_floating(x)]
+        return [i for i, x in enumerate(self.values) if is_floating(x) and i not in self.without_gradient]
 
     @property
     def floats(self) -> list[Array]:
@@ -41,21 +49,47 @@ class Inputs:
     def in_float64(self) -> "Inputs":
         return replace(self, values=[x.astype(np.float64) if is_floating(x) else x for x in self.values])
 
+    def arguments(self, values: Sequence) -> tuple:
+        """Those values in the form in which the reader's forward takes them."""
+        if self.given is None:
+            return tuple(values)
+        leaves = iter(values)
+        return tuple(put_together(x, leaves) for x in self.given)
 
-def is_floating(x) -> bool:
+    def spans(self) -> list[range]:
+        """Where each argument's leaves stand among the values."""
+        ends = list(accumulate(len(list(leaves_of(x, ""))) for x in self.given or ()))
+        return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def is_floating(x: Theirs) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
 
 
-def checked_inputs(forward: Callable, given: Sequence) -> Inputs:
+def checked_inputs(forward: Callable, given: Sequence, without_gradient: Collection[str | int] = ()) -> Inputs:
     """What the reader gave, under the forward's own names. Raises as check_backward says."""
-    names = input_names(forward, len(given))
-    inputs = Inputs([checked_input(x, name) for x, name in zip(given, names, strict=True)], names)
+    argument_names = input_names(forward, len(given))
+    leaves = [leaf for x, name in zip(given, argument_names, strict=True) for leaf in leaves_of(x, name)]
+    names = [name for name, _ in leaves]
+    values = [checked_input(x, name) for name, x in leaves]
+    excluded = frozenset(i for each in without_gradient for i in places_of(each, argument_names, names))
+    inputs = Inputs(values, names, excluded, tuple(given) if any(is_tree(x) for x in given) else None)
     if not inputs.places:
         raise ValueError("no input holds floating-point numbers, so there is no gradient to check")
     return inputs
 
 
-def checked_input(x, name: str):
+def places_of(told: str | int, arguments: list[str], leaves: list[str]) -> list[int]:
+    """Where the argument of that name, or at that place, stands among the leaves."""
+    if isinstance(told, int) and -len(arguments) <= told < len(arguments):
+        told = arguments[told]
+    places = [i for i, leaf in enumerate(leaves) if told == leaf or leaf.startswith((f"{told}.", f"{told}["))]
+    if not places:
+        raise ValueError(f"without_gradient names {told!r}, which is none of the inputs: {', '.join(arguments)}")
+    return places
+
+
+def checked_input(x: Theirs, name: str) -> Theirs:
     """x as an array where it holds numbers, else as it is."""
     if isinstance(x, list | tuple | float):  # np.float64 is a float too
         x = np.asarray(x)
@@ -80,8 +114,57 @@ def input_names(forward: Callable, count: int) -> list[str]:
 
 def parameter_names(function: Callable) -> list[str]:
     """Of its positional parameters and keywords; [] where Python does not know them (some built-in functions)."""
+    return [p.name for p in parameters_of(function) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def required_names(function: Callable) -> list[str] | None:
+    """The positional arguments that it must get; None where that is open (*args, some built-in functions)."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
+        return None
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return None
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+
+
+def parameters_of(function: Callable) -> list[inspect.Parameter]:
+    """[] where Python does not know them."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
         return []
-    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+# --------------------------------------------------------------------------------------- arguments that hold arrays inside
+
+
+def is_tree(x: Theirs) -> bool:
+    """A dict that holds floats, at whatever depth, or a list of arrays that have different shapes."""
+    if isinstance(x, dict):
+        return any(is_tree(each) or isinstance(each, float | np.floating) or is_floating(each) for each in x.values())
+    if isinstance(x, list | tuple) and any(is_tree(each) or is_floating(each) for each in x):
+        return len({np.shape(each) for each in x if not is_tree(each)}) > 1 or any(is_tree(each) for each in x)
+    return False
+
+
+def leaves_of(x: Theirs, name: str) -> Iterator[tuple[str, object]]:
+    """Each array (or number, or None) inside, under its name: params.W, weights[0]."""
+    if not is_tree(x):
+        yield name, x
+    elif isinstance(x, dict):
+        for key, each in x.items():
+            yield from leaves_of(each, f"{name}.{key}")
+    else:
+        for i, each in enumerate(x):
+            yield from leaves_of(each, f"{name}[{i}]")
+
+
+def put_together(tree: Theirs, leaves: Iterator) -> Theirs:
+    """The tree with the next leaves in the places of its own."""
+    if not is_tree(tree):
+        return next(leaves)
+    if isinstance(tree, dict):
+        return {key: put_together(each, leaves) for key, each in tree.items()}
+    inside = [put_together(each, leaves) for each in tree]
+    return type(tree)(*inside) if hasattr(tree, "_fields") else type(tree)(inside)

@@ -63,10 +63,8 @@ def finite_differences(
 
     y_error: the rounding error of f's output, elementwise, where it is known to be more than an eps of the output.
     """
-    x = inputs[place]
-    size = float(np.abs(x).mean()) or 1.0
-    steps = 2.0 ** (np.round(np.log2(size)) - 2 * np.arange(1, STEPS + 1))  # powers of two: x + h is exact more often
-    rows = [ladder(f, inputs, place, v, steps, dy, y_error) for v in directions]
+    steps = ladder_steps(inputs[place])
+    rows = [summed(*ladder(f, inputs, place, v, steps), steps, dy, y_error) for v in directions]
     slopes, bends, rounding = (np.array(column).reshape(-1, STEPS) for column in zip(*rows, strict=True))  # each (n, STEPS)
     values, errors = extrapolate(slopes, rounding)
     # The jump of the slope: h f'' and thus falling with h where f is smooth, and constant where there is a kink.
@@ -75,23 +73,39 @@ def finite_differences(
     return Differences(values, errors, kinks)
 
 
-def ladder(
-    f: Function, inputs: Sequence, place: int, direction: Array, steps: Array, dy: Array, y_error: Array | float
-) -> tuple[list, list, list]:
-    """For each step h: the central difference, the jump of the slope from left to right, and the rounding error of both."""
-    slopes, bends, rounding = [], [], []
+def ladder_steps(x: Array) -> Array:
+    """(STEPS,) steps for an input of that size, the largest first: powers of two, so that x + h is exact more often."""
+    size = float(np.abs(x).mean()) or 1.0
+    return 2.0 ** (np.round(np.log2(size)) - 2 * np.arange(1, STEPS + 1))
+
+
+def ladder(f: Function, inputs: Sequence, place: int, direction: Array, steps: Array) -> tuple[Array, Array, Array]:
+    """f to the right and to the left of the inputs, for each step (STEPS, *y), and in the middle (*y); nan where f raises."""
     middle = f(*moved(inputs, place, 0.0 * direction))
-    for h in steps:
+    right, left = np.full((2, len(steps), *middle.shape), np.nan)
+    for k, h in enumerate(steps):
         try:
-            right, left = f(*moved(inputs, place, h * direction)), f(*moved(inputs, place, -h * direction))
-            slopes.append((dy * (right - left)).sum() / (2 * h))
-            bends.append((dy * ((right - middle) + (left - middle))).sum() / h)
-            eps = np.finfo(middle.dtype).eps
-            rounding.append((np.abs(dy) * (eps * (np.abs(right) + np.abs(left)) + y_error)).sum() / h)
+            right[k], left[k] = f(*moved(inputs, place, h * direction)), f(*moved(inputs, place, -h * direction))
         except Exception:  # outside of what f takes (the root of a negative number, say): a smaller step will do
-            for column in (slopes, bends, rounding):
-                column.append(np.nan)
-    return slopes, bends, rounding
+            right[k] = left[k] = np.nan
+    return right, left, middle
+
+
+def summed(
+    right: Array, left: Array, middle: Array, steps: Array, dy: Array, y_error: Array | float
+) -> tuple[Array, Array, Array]:
+    """Of the loss sum(dy y), for each step h: the central difference, the jump of the slope, and the rounding error of both.
+
+    An output that not even the largest step moves has nothing to round; its derivative is 0, or below what float64 shows.
+    """
+    axes = tuple(range(1, right.ndim))
+    still = ((right == middle) & (left == middle) | np.isnan(right)).all(axis=0)
+    sizes = np.abs(dy) * (np.abs(right) + np.abs(left))  # (STEPS, *y)
+    moving = np.where(still, 0.0, np.finfo(middle.dtype).eps * sizes + np.abs(dy) * y_error).sum(axis=axes)
+    resting = np.where(still, np.finfo(np.float64).eps * sizes, 0.0).sum(axis=axes)
+    slopes = (dy * (right - left)).sum(axis=axes) / (2 * steps)
+    bends = (dy * ((right - middle) + (left - middle))).sum(axis=axes) / steps
+    return slopes, bends, moving / steps + resting / steps[0]
 
 
 def extrapolate(slopes: Array, rounding: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..types import Theirs
 from .draws import Unknown, drawn_inputs
 from .grader import check_backward
 from .inputs import input_names, is_floating
@@ -57,8 +58,9 @@ def on_cases(pair: NamedPair, cases: list[tuple], seed: int) -> Graded:
             raise ValueError(f"cases(): case {number} of {pair.name}: {error}") from error
         if len(cases) > 1 and not verdict:
             remark = "; ".join(filter(None, [f"case {number} of {len(cases)}", remark]))
-        found.append(Graded(pair.name, verdict, remark))
-    return next((each for each in found if not each.verdict), max(found, key=lambda each: each.verdict.worst.error))
+        found.append((verdict, remark))
+    verdict, remark = next((each for each in found if not each[0]), max(found, key=lambda each: each[0].worst.error))
+    return Graded(pair.name, verdict, remark)
 
 
 def on_drawn_inputs(pair: NamedPair, seed: int) -> Graded:
@@ -71,14 +73,14 @@ def on_drawn_inputs(pair: NamedPair, seed: int) -> Graded:
             continue
         except TypeError as error:  # functions that check_backward does not take
             raise Unknown(str(error)) from None
-        found.append(Graded(pair.name, verdict, "; ".join(filter(None, [reading, remark])), drawn=True))
+        found.append((verdict, "; ".join(filter(None, [reading, remark]))))
         if verdict.first_failure != "number of gradients":
             break
     if not found:
         raise Unknown("none of its inputs seems to hold floats; write cases()")
-    best = next((each for each in found if each.verdict.first_failure not in MISREAD), found[0])
-    refuse_what_says_nothing(best.verdict)
-    return best
+    verdict, remark = next((each for each in found if each[0].first_failure not in MISREAD), found[0])
+    refuse_what_says_nothing(verdict)
+    return Graded(pair.name, verdict, remark, drawn=True)
 
 
 def refuse_what_says_nothing(verdict: Verdict) -> None:
@@ -147,7 +149,7 @@ def verdict_on(pair: NamedPair, inputs: Sequence, constants: Collection[int], se
 class Constant:
     """An input that check_backward passes on as it is, as it does with all that holds no floats."""
 
-    def __init__(self, value):
+    def __init__(self, value: Theirs):
         self.value = value
 
     def __repr__(self) -> str:
@@ -158,7 +160,7 @@ def of_values(function: Callable) -> Callable:
     """The function, called with the constants' values."""
 
     @functools.wraps(function)
-    def on_values(*arguments):
+    def on_values(*arguments: Theirs) -> Theirs:
         return function(*[x.value if isinstance(x, Constant) else x for x in arguments])
 
     return on_values

@@ -1,7 +1,7 @@
 """Which functions of a file belong together: a forward and its backward, told by their names alone."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from .wording import without_partial
 
@@ -57,7 +57,7 @@ def forward_names(name: str) -> list[str]:
     return []
 
 
-def is_function(value) -> bool:
+def is_function(value: object) -> TypeGuard[Callable]:
     return callable(value) and not isinstance(value, type)
 
 

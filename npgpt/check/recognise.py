@@ -1,24 +1,33 @@
-"""What a wrong gradient looks like: another input's, a right one with too few digits, or a mistake that diagnose.py knows.
+"""What a wrong gradient looks like: another input's, a right one with too few digits, or a mistake that is known.
 
-diagnose.py compares two arrays and knows nothing else. What the pair adds stands here: the sizes that a factor may be named
-after, and the arrays of which each row may lack a multiple.
+diagnose.py compares two arrays and knows nothing else; hypotheses.py asks the pair. What diagnose.py needs of the pair stands
+here: the sizes that a factor may be named after, and the arrays of which each row may lack a multiple. And where no mistake is
+recognised, what can be said about the place.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
 
-from .diagnose import Mistake, likely_mistake
+from .columns import Columns
+from .diagnose import Mistake, of_parts, of_the_whole, rearranged
+from .hypotheses import Evidence, hypotheses
 from .inputs import Inputs
 from .rounding import Trial, six_digits_agree
 from .truth import Truth
 from .wording import PRECISION
 
 
-def recognised(trial: Trial, i: int, wrong: Array, right: Array, truth: Truth) -> tuple[Mistake | None, str]:
-    """The mistake in the i-th gradient, and it in words. wrong and right (n,), at the measured elements."""
-    inputs, x = trial.pair.inputs, trial.pair.inputs.floats[i]
+def recognised(
+    trial: Trial, truth: Truth, i: int, wrong: Array, right: Array, clear: Array, measured: dict[int, Columns | None]
+) -> tuple[Mistake | None, str]:
+    """The mistake in the i-th gradient, and it in words ("" where there are none). wrong and right (n,), at its elements."""
+    inputs = trial.pair.inputs
     other = gradient_of_another(inputs, i, wrong, truth)
     if other:
         return None, f"order: this is {other}; return {', '.join(inputs.wanted)}, in the order of the inputs."
@@ -26,14 +35,59 @@ def recognised(trial: Trial, i: int, wrong: Array, right: Array, truth: Truth) -
         return None, "a division by 0, an overflow, or inf - inf: the gradient is not finite."
     if not right.any():
         return None, "a gradient where there is none: the output does not change with this input."
-    if right.size == x.size:
-        wrong, right = wrong.reshape(x.shape), right.reshape(x.shape)
     if six_digits_agree(wrong, right):
         return None, PRECISION + "."
-    mistake = likely_mistake(wrong, right, sizes(inputs, trial.y), in_rows=row_arrays(x, trial.y, right.shape))
-    if mistake is None:
-        return None, "none of the simple ones (sign, factor, transpose). Compare code and derivation term by term."
-    return mistake, f"{mistake.kind}: {mistake.text.rstrip('.')}."
+    mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, clear, measured)), None)
+    return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text.rstrip('.')}."
+
+
+def mistakes(evidence: Evidence) -> Iterator[Mistake]:
+    """Whatever fits, what says most first."""
+    inputs, x, y = evidence.inputs, evidence.x, evidence.trial.y
+    wrong, right = evidence.wrong, evidence.right
+    if right.size == x.size:
+        wrong, right = wrong.reshape(x.shape), right.reshape(x.shape)
+    fits = evidence.fitter(wrong, right)
+    yield from of_the_whole(wrong, right, fits, sizes(inputs, y), {}, {})
+    yield from hypotheses(evidence)
+    yield from rearranged(right, fits)
+    yield from of_parts(wrong, right, fits, row_arrays(x, y, right.shape))
+    digits = digits_that_agree(wrong, right)
+    if digits >= 3:
+        yield Mistake("another formula", f"{digits} digits agree everywhere: {FORMULA}")
+    for mistake in hypotheses(replace(evidence, tolerance=5e-3)):
+        yield Mistake(mistake.kind, f"{mistake.text}. That explains all but the third digit; the rest may be {FORMULA}")
+
+
+FORMULA = "the derivative of another formula (an approximation, another epsilon)"
+
+
+def digits_that_agree(wrong: Array, right: Array) -> int:
+    """How many leading digits of the largest element agree everywhere: 3 where the others are at most 0.0005 of it off."""
+    off = float(np.abs(wrong - right).max() / np.abs(right).max())
+    return int(-math.log10(2 * off)) if 0 < 2 * off < 1 else 0
+
+
+def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: bool) -> str:
+    """Where an unknown mistake stands, as far as the numbers tell."""
+    x = inputs.floats[i]
+    name = inputs.wanted[i]
+    off = (np.abs(wrong - right) > 1e-6 * np.abs(right).max()).reshape(x.shape) if right.size == x.size else np.ones(())
+    for axis in range(off.ndim):
+        steps: Any = off.any(axis=tuple(a for a in range(off.ndim) if a != axis))  # (size,)
+        if off.ndim > 1 and len(steps) > 1 and steps[:-1].all() and not steps[-1]:
+            return f"{name} is right in the last place along axis {axis} only: look at what comes back from the next step."
+        for count, blocks in itertools.product((4, 3, 2), [steps]):
+            if len(blocks) % count == 0 and len(blocks) > count and off.ndim <= 2:
+                wrong_blocks = blocks.reshape(count, -1).any(axis=1)
+                if wrong_blocks.sum() == 1:
+                    which = ("first", "second", "third", "last")[
+                        int(wrong_blocks.argmax()) if wrong_blocks.argmax() < count - 1 else 3
+                    ]
+                    return f"{name} is wrong in the {which} of {count} blocks along axis {axis} only (one gate of {count}?)."
+    if others_right:
+        return f"every other gradient is right, and so is what they are made of: look at the line of {name} itself."
+    return ""
 
 
 def gradient_of_another(inputs: Inputs, i: int, wrong: Array, truth: Truth) -> str | None:

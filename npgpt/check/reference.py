@@ -41,8 +41,8 @@ def reference_check(trial: Trial, reference: Callable, rng: np.random.Generator)
             run_reference(reference, replace(inputs, values=nudged(inputs.copies(), rng)), nudged(trial.dy, rng))
             for _ in range(8)
         ]
-    except Stopped as problem:  # of the gradients that it returned
-        return Check("reference", False, f"of the reference: {problem}")
+    except Stopped as stopped:  # of the gradients that it returned
+        return Check("reference", False, f"of the reference: {stopped}")
     except Exception as error:
         return Check("reference", False, f"{described(error, reference)}\n(the reference gets float64 inputs)")
     names = []
@@ -57,7 +57,7 @@ def reference_check(trial: Trial, reference: Callable, rng: np.random.Generator)
 def compared(trial: Trial, true: Result, near: list[Result], rng: np.random.Generator) -> Iterator[Comparison]:
     """y, then each gradient. near: the reference's results where everything that goes into it moves by an eps or two."""
     true_y, true_gradients = true
-    yield Comparison("y", trial.y, true_y, float(forward_noise(trial.pair, trial.y, rng).max()), 0.0)
+    yield Comparison("y", trial.y, true_y, float(forward_noise(trial.pair, trial.y, trial.eps, rng).max()), 0.0)
     for i, gradient in enumerate(true_gradients):
         noise = trial.noise[i] + max(np.abs(gradients[i] - gradient).max() for _, gradients in near)
         yield Comparison(trial.pair.inputs.wanted[i], trial.gradients[i], gradient, float(noise), trial.natural_size(i))
@@ -86,7 +86,7 @@ def run_reference(reference: Callable, inputs: Inputs, dy: Array) -> Result:
     Whether a function wants tensors or arrays, only trying tells: tensors first where torch has been imported anyway.
     """
     if "dy" in parameter_names(reference):
-        y, gradients = reference(*inputs.copies(), dy=handed_over(dy))
+        y, gradients = reference(*inputs.arguments(inputs.copies()), dy=handed_over(dy)[()])
         return np.asarray(y), gradient_arrays(gradients, inputs)
     on_arrays = functools.partial(run_on_arrays, reference, inputs)
     on_tensors = functools.partial(run_on_tensors, reference, inputs, dy)
@@ -101,7 +101,7 @@ def run_reference(reference: Callable, inputs: Inputs, dy: Array) -> Result:
 
 
 def run_on_arrays(reference: Callable, inputs: Inputs) -> Result:
-    y = np.asarray(first_of(reference(*inputs.copies())))
+    y = np.asarray(first_of(reference(*inputs.arguments(inputs.copies()))))
     if y.dtype.kind != "f":
         raise TypeError(f"the reference must return an array or a tensor of floats, got dtype {y.dtype}")
     return y, []
@@ -113,7 +113,7 @@ def run_on_tensors(reference: Callable, inputs: Inputs, dy: Array) -> Result:
 
     tensors = [torch.tensor(x) if isinstance(x, np.ndarray) else x for x in inputs.values]
     leaves = [tensors[i].requires_grad_() for i in inputs.places]
-    y = first_of(reference(*tensors))
+    y = first_of(reference(*inputs.arguments(tensors)))
     if not isinstance(y, torch.Tensor):
         raise TypeError(f"the reference must return a tensor or an array, got {type(y).__name__}")
     if not y.requires_grad:

@@ -71,7 +71,7 @@ def table(pairs: Sequence[Graded]) -> str:
 def row(each: Graded) -> tuple[str, str, str, str]:
     worst = each.verdict.worst if each.verdict is not None else None
     place = f"{worst.place} {worst.error:.1e}" if worst is not None and worst.place else ""
-    mistake = [likely(each.verdict)] if each.word == "WRONG" else []
+    mistake = [likely(each.verdict)] if each.verdict is not None and each.word == "WRONG" else []
     return each.name, each.word, place, "; ".join([*mistake, *each.notes])
 
 

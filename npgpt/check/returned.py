@@ -3,15 +3,19 @@
 Every array is a new one, since the next call may write to the same buffer.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy import ndarray as Array
 
-from .inputs import Inputs
+from ..types import Theirs
+from .inputs import Inputs, is_floating, is_tree
+from .names import is_cotangent, is_gradient_of
 from .verdict import Stopped
 from .wording import LIKELY, gradient_name
 
 
-def new_array(x, dtype: np.dtype) -> Array:
+def new_array(x: Theirs, dtype: np.dtype) -> Array:
     """A copy; a Python float, which has no dtype of its own, gets this one."""
     return np.array(x, dtype if type(x) is float else None)
 
@@ -19,16 +23,45 @@ def new_array(x, dtype: np.dtype) -> Array:
 # ------------------------------------------------------------------------------------------------------------------ the forward
 
 
-def first_of(result):
-    """y, of what a forward returned: y or (y, cache)."""
+class Result(NamedTuple):
+    """What a forward returned, taken apart."""
+
+    outputs: tuple  # one y, or several: (h, c)
+    cache: tuple  # the one cache, or nothing
+    together: bool  # the backward gets the outputs' cotangents as one tuple, in the place of dy
+
+
+def taken_apart(returned: Theirs, takes: list[str] | None, arguments: int) -> Result:
+    """y, (y, cache), ((h, c), cache), (h, c, cache) or (h, c): what the backward takes tells which.
+
+    A backward(dh, dc, cache) takes one for each thing that the forward returned; a backward(dh, dc, *inputs) gets no cache.
+    """
+    if not isinstance(returned, tuple):
+        return Result((returned,), (), False)
+    takes = takes or []
+    if len(takes) == len(returned) + arguments and all(map(is_cotangent, takes[1 : len(returned)])):
+        return Result(returned, (), False)
+    if len(takes) == len(returned) > 2 and all(map(is_cotangent, takes[1:-1])):
+        return Result(returned[:-1], returned[-1:], False)
+    if len(returned) != 2:
+        raise Stopped("output", f"the forward must return y or the pair (y, cache), got a tuple of {len(returned)}")
+    first, cache = returned
+    if isinstance(first, tuple | list) and first and all(is_floating(each) or is_complex(each) for each in first):
+        return Result(tuple(first), (cache,), len(takes) != len(first) + 1)
+    return Result((first,), (cache,), False)
+
+
+def is_complex(x: Theirs) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "c"
+
+
+def first_of(result: Theirs) -> Theirs:
+    """y, of what a reference returned: y or (y, ...)."""
     return result[0] if isinstance(result, tuple) else result
 
 
-def output_array(result, dtype: np.dtype) -> Array:
-    """The y of what a forward returned; a Python float in that dtype. Raises Stopped where it is no array of floats."""
-    if isinstance(result, tuple) and len(result) != 2:
-        raise Stopped("output", f"the forward must return y or the pair (y, cache), got a tuple of {len(result)}")
-    y = first_of(result)
+def output_array(y: Theirs, dtype: np.dtype) -> Array:
+    """One output of a forward; a Python float in that dtype. Raises Stopped where it is no array of floats."""
     if not isinstance(y, np.ndarray | np.generic | float):
         raise Stopped("output", f"the forward must return an array y or the pair (y, cache), got {type(y).__name__} for y")
     y = new_array(y, dtype)
@@ -39,12 +72,25 @@ def output_array(result, dtype: np.dtype) -> Array:
     return y
 
 
+def packed(outputs: list[Array]) -> Array:
+    """One array of all outputs: what the checks see as y. Of one output, itself."""
+    return outputs[0] if len(outputs) == 1 else np.concatenate([each.ravel() for each in outputs])
+
+
+def unpacked(y: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
+    """Views of those shapes, one for each output."""
+    if len(shapes) == 1:
+        return [y]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(y, ends), shapes, strict=True)]
+
+
 # ----------------------------------------------------------------------------------------------------------------- the backward
 
 
-def gradient_arrays(returned, inputs: Inputs) -> list[Array]:
+def gradient_arrays(returned: Theirs, inputs: Inputs) -> list[Array]:
     """What a backward returned, as one array for each floating input. Raises Stopped where that is not what it is."""
-    gradients = one_for_each(list(returned) if isinstance(returned, tuple | list) else [returned], inputs)
+    gradients = one_for_each(listed(returned, inputs), inputs)
     arrays = [new_array(gradient, x.dtype) for gradient, x in zip(gradients, inputs.floats, strict=True)]
     problem = shape_problem([array.shape for array in arrays], inputs)
     if problem:
@@ -53,6 +99,46 @@ def gradient_arrays(returned, inputs: Inputs) -> list[Array]:
         if array.dtype.kind != "f":
             raise Stopped("dtypes", f"{name} is of dtype {array.dtype}; a gradient is real floating-point numbers")
     return arrays
+
+
+def listed(returned: Theirs, inputs: Inputs) -> list:
+    """The gradients one after the other: of a dict by their names, of a tree's gradient its leaves."""
+    alone = inputs.given is not None and len(inputs.given) == 1
+    if isinstance(returned, dict) and not alone:
+        found = {name: by_name(returned, name) for name in inputs.names}
+        return [gradient for gradient in found.values() if gradient is not None]
+    gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
+    if inputs.given is None:
+        return gradients
+    spans = inputs.spans()
+    graded = [k for k, span in enumerate(spans) if any(i in inputs.places for i in span)]
+    if len(gradients) == len(graded):
+        of_argument = dict(zip(graded, gradients, strict=True))
+    elif len(gradients) == len(spans):
+        of_argument = dict(enumerate(gradients))
+    else:
+        return gradients
+    leaves = [None] * len(inputs.values)
+    for k, gradient in of_argument.items():
+        leaves[spans[k].start : spans[k].stop] = gradient_leaves(inputs.given[k], gradient)
+    return [leaves[i] for i in inputs.places]
+
+
+def by_name(gradients: dict, name: str) -> Theirs:
+    """The gradient of the value of that name, under the value's own name or its gradient's; None where there is none."""
+    last = name.rpartition(".")[2]
+    return next((each for key, each in gradients.items() if str(key) in (name, last) or is_gradient_of(str(key), last)), None)
+
+
+def gradient_leaves(x: Theirs, gradient: Theirs) -> list:
+    """The gradient of one argument, taken apart as the argument was."""
+    if not is_tree(x):
+        return [gradient]
+    if isinstance(x, dict):
+        parts = [by_name(gradient, str(key)) if isinstance(gradient, dict) else None for key in x]
+        return [leaf for each, part in zip(x.values(), parts, strict=True) for leaf in gradient_leaves(each, part)]
+    parts = list(gradient) if isinstance(gradient, list | tuple) and len(gradient) == len(x) else [None] * len(x)
+    return [leaf for each, part in zip(x, parts, strict=True) for leaf in gradient_leaves(each, part)]
 
 
 def one_for_each(gradients: list, inputs: Inputs) -> list:
@@ -74,7 +160,7 @@ def one_for_each(gradients: list, inputs: Inputs) -> list:
 def without_the_others(gradients: list, inputs: Inputs) -> list:
     """One for each input -> one for each floating input; None has to stand at the places of the others."""
     for i, gradient in enumerate(gradients):
-        if i not in inputs.places and gradient is not None:
+        if not is_floating(inputs.values[i]) and gradient is not None:
             message = f"{inputs.names[i]} holds no floats and has no gradient: return None in its place, or leave it out"
             raise Stopped("number of gradients", message)
     return [gradients[i] for i in inputs.places]

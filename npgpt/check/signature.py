@@ -96,7 +96,7 @@ def kind_of(name: str, shape: Shape | None, annotation: str, words: str) -> str:
     return "labels" if LABEL_WORDS.search(words) or LABELS.fullmatch(name) else "floats"
 
 
-def annotated(annotation) -> tuple[Shape | None, str]:
+def annotated(annotation: typing.Any) -> tuple[Shape | None, str]:
     """The shape in an annotation, and its other words."""
     if annotation is inspect.Parameter.empty:
         return None, ""
@@ -154,7 +154,8 @@ def shape_of(parts: list[str]) -> Shape | None:
     if parts and not parts[-1]:  # (C,), and () of a number
         parts = parts[:-1]
     axes = [axis_of(part) for part in parts]
-    return None if None in axes else tuple(axes)
+    sizes = [axis for axis in axes if axis is not None]
+    return tuple(sizes) if len(sizes) == len(axes) else None
 
 
 def axis_of(text: str) -> str | None:
@@ -244,7 +245,7 @@ def in_text(text: str, names: list[str]) -> Iterator[tuple[str, Said]]:
             before = line[end:start]
             found = just_before.search(before) or listed_before.search(before) or told_before.search(before)
             if found:
-                after = re.match(r"[^,.;()]{0,30}", line[stop:])[0]
+                after = re.split(r"[,.;()]", line[stop:])[0][:30]
                 said = Said(shape, before[found.end(1) :] + after)
                 for word in re.findall(rf"(?<!\w)(?:{one})(?!\w)", found[1]):
                     yield from ((name, said) for name in called[word])

@@ -6,7 +6,7 @@ along one random direction, in which every element takes part.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,14 +40,15 @@ class Truth(NamedTuple):
 def measured(trial: Trial, rng: np.random.Generator) -> Truth:
     """The gradient of every floating input of the trial."""
     pair, dy = trial.pair, trial.dy
-    y_error = forward_noise(pair, trial.y, rng)
-    reason = complex_problem(trial, y_error, rng)
+    y_error = forward_noise(pair, trial.y, trial.eps, rng) + (trial.eps > EPS) * trial.eps * np.abs(trial.y)
+    short = trial.eps > EPS  # its complex numbers would be short too
+    reason = "the forward computes in float32" if short else complex_problem(trial, y_error, rng)
 
-    def by_complex_step(values: list, place: int, directions) -> Differences:
+    def by_complex_step(values: list, place: int, directions: Iterable[Array]) -> Differences:
         exact = complex_step(pair.y, values, place, directions, dy)
         return Differences(exact, np.zeros(len(exact)), np.zeros(len(exact), bool))
 
-    def by_differences(values: list, place: int, directions) -> Differences:
+    def by_differences(values: list, place: int, directions: Iterable[Array]) -> Differences:
         return finite_differences(pair.y, values, place, directions, dy, y_error)
 
     method, derivatives = ("finite differences", by_differences) if reason else ("the complex step", by_complex_step)

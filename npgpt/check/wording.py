@@ -7,7 +7,10 @@ import numpy as np
 from numpy import ndarray as Array
 
 LIKELY = "\nLikely mistake: "
-PRECISION = "precision, since 6 digits agree: a float32 on the way, or large numbers subtracted from each other"
+PRECISION = (
+    "precision, since 6 digits agree: a float32 on the way, large numbers subtracted from each other, or an epsilon that the "
+    "forward does not have"
+)
 
 
 def function_name(function: Callable) -> str:
@@ -23,10 +26,12 @@ def without_partial(function: Callable) -> Callable:
 
 
 def gradient_name(name: str) -> str:
-    return f"d({name})" if " " in name else f"d{name}"
+    """dx, d(input 2), layers[0].dW."""
+    owner, dot, last = name.rpartition(".")
+    return f"d({name})" if " " in name else f"{owner}{dot}d{last}"
 
 
-def described_input(name: str, x) -> str:
+def described_input(name: str, x: object) -> str:
     return f"{name} {x.shape} {x.dtype}" if isinstance(x, np.ndarray) else f"{name} = {x!r:.20}"
 
 

@@ -12,6 +12,7 @@ The numbers are those of `model.trace` (without the batch's axis), or plain arit
 import argparse
 import difflib
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from ..pretrained import is_pretrained, load_pretrained, pretrained_tokenizer
 from ..runs.checkpoint import load_checkpoint, read_checkpoint
 from ..text import LetterTokenizer, Tokenizer
 from .arithmetic import Arrays, Formula, Remembering, evaluated, helpers_written, number, written
-from .formulas import formulas_of
+from .formulas import Formulas, formulas_of
 from .labels import translator
 from .names import WHAT
 from .small import CONFIGS
@@ -60,7 +61,7 @@ class Look(NamedTuple):
         text = visible(self.tokenizer.decode([int(id)]))
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
-    def labels(self, letter: str, size: int) -> list[str] | Callable[[int], str]:
+    def labels(self, letter: str, size: int) -> Callable[[int], str]:
         """What the axis of an index is labelled with: n -> text. t and s are positions, v is the vocabulary."""
         if letter in ("t", "s") and size == len(self.ids):
             return lambda n: f"{n} {self.token(self.ids[n])}"
@@ -73,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """What is asked for in a terminal. A mistake that the reader can mend ends it with one line and exit code 1."""
     args = parsed(argv)
     try:
-        for line in answer(args):
-            print(line)
+        print("\n".join(answer(args)))
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
     except (ValueError, TypeError, ImportError) as error:
@@ -100,6 +100,8 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def answer(args: argparse.Namespace) -> Iterator[str]:
     """The lines to print. Raises ValueError and what loading raises."""
+    if args.at is None and (args.position, args.head) != (None, None):
+        raise ValueError("--position and --head are of a tensor: say which one by --at")
     say = translator(args.lang)
     model, tokenizer, which = loaded(args, say)
     look = looked(model, tokenizer, args.text, args.backward, say, args.all)
@@ -119,6 +121,8 @@ def answer(args: argparse.Namespace) -> Iterator[str]:
 
 def loaded(args: argparse.Namespace, say: Say) -> tuple[LanguageModel, Tokenizer, str]:
     """The model, its tokenizer, and a sentence that says which model it is."""
+    model: LanguageModel
+    tokenizer: Tokenizer
     if args.checkpoint is None:
         if args.seed < 0:
             raise ValueError(f"--seed must be at least 0, got {args.seed}")
@@ -174,14 +178,14 @@ def listed(look: Look) -> Iterator[str]:
     formulas = formulas_of(look.model.config, len(look.ids))
     for name in names:
         axes = axes_of(formulas, name, look.arrays["value", name].shape)
-        yield f"{name:{width}}  {shape_of(look, name, axes):24}  {say(WHAT[name.rpartition('.')[2]])}"
+        yield f"{name:{width}}  {shape_of(look, name, axes):24}  {say(what_is(look, name))}"
     yield ""
     yield say("parameters, whose gradients --at and --backward show as well:")
     for name, weight in weights.items():
         yield f"{name:{width}}  {shape_of(look, name, axes_of(formulas, name, weight.shape))}"
 
 
-def axes_of(formulas, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+def axes_of(formulas: Formulas, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
     """The letters of a tensor's axes: those of its formula, or i, j, k where it has none."""
     either = formulas.get(name) or {"value": None, "gradient": None}
     formula = either["value"] or either["gradient"]
@@ -203,8 +207,7 @@ def told(look: Look, name: str, position: int | None, head: int | None) -> Itera
     shape = look.arrays["value", name].shape
     axes = axes_of(formulas, name, shape)
     fixed = chosen_place(look, name, axes, position, head)
-    what = WHAT[name.rpartition(".")[2]] if name in look.names() else "a parameter: it is learned"
-    yield f"{name}  {shape_of(look, name, axes)}  {say(what)}"
+    yield f"{name}  {shape_of(look, name, axes)}  {say(what_is(look, name))}"
     for kind in ("value", "gradient"):
         if (kind, name) not in look.arrays:
             continue
@@ -218,10 +221,17 @@ def told(look: Look, name: str, position: int | None, head: int | None) -> Itera
             yield from indented(lines_of(place, say))
             yield ""
         array = look.arrays[kind, name]
-        yield from indented(tables(look, array, axes, fixed))
+        weight = importance(array, axes, kind)
+        yield from indented(tables(look, array, weight, axes, fixed))
         if formula is not None and position is not None:
             yield ""
-            yield from indented(arithmetic(look, formula, array, axes, fixed))
+            yield from indented(arithmetic(look, formula, array, weight, axes, fixed))
+
+
+def what_is(look: Look, name: str) -> str:
+    if name in look.names():
+        return WHAT[name.rpartition(".")[2]]
+    return "a parameter: it is learned" if name in dict(look.model.named_parameters()) else "a buffer: it is not trained"
 
 
 def indented(lines: Iterator[str]) -> Iterator[str]:
@@ -248,8 +258,8 @@ def equations(formula: Formula, say: Say) -> Iterator[str]:
     for n, (path, expression) in enumerate(formula.paths.items()):
         start = f"{formula.cell} = " if n == 0 else " " * len(formula.cell) + " + "
         yield f"{start}{expression.equation}" + (f"   ({said_path(path, say)})" if path else "")
-    for helper, (index, expression) in formula.helpers.items():
-        yield f"  {helper}[{', '.join(index)}] = {expression.equation}"
+    for name, helper in formula.helpers.items():
+        yield f"  {name}[{', '.join(helper.index)}] = {helper.expression.equation}"
     texts = {
         "gradient": "the gradient of {name}",
         "ids": "the tokens that are read, by their numbers",
@@ -282,10 +292,16 @@ def one_line(text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- its numbers
 
 
-def tables(look: Look, array: Array, axes: tuple[str, ...], fixed: dict[int, int]) -> Iterator[str]:
+def importance(array: Array, axes: tuple[str, ...], kind: str) -> Array:
+    """By what a part of a vocabulary is chosen: the likeliest tokens, and else the largest numbers, whatever their sign."""
+    signed = array if kind == "value" and axes == ("t", "v") else np.abs(array)
+    return np.where(np.isfinite(array), signed, 0)
+
+
+def tables(look: Look, array: Array, weight: Array, axes: tuple[str, ...], fixed: dict[int, int]) -> Iterator[str]:
     """The numbers: rows and columns are the last two axes; a table for each place of an axis before them."""
     if array.ndim == 1:
-        array, axes = array[None], ("", *axes)
+        array, weight, axes = array[None], weight[None], ("", *axes)
         fixed = {axis + 1: place for axis, place in fixed.items()}
     everywhere = [[fixed[axis]] if axis in fixed else range(size) for axis, size in enumerate(array.shape)]
     *outer, rows, columns = everywhere
@@ -296,16 +312,17 @@ def tables(look: Look, array: Array, axes: tuple[str, ...], fixed: dict[int, int
             yield ""
         for letter, at in zip(axes, place, strict=False):
             yield f"{look.say('head {n}', n=at) if letter in 'hm' else look.labels(letter, array.shape[0])(at)}:"
-        yield from table(look, array[place], axes[-2:], list(rows), list(columns))
+        yield from table(look, array[place], weight[place], axes[-2:], list(rows), list(columns))
     if len(some) < len(places):
         yield look.say("({shown} of {all} tables; --all prints all)", shown=len(some), all=len(places))
 
 
-def table(look: Look, numbers: Array, axes: tuple[str, ...], rows: list[int], columns: list[int]) -> Iterator[str]:
+def table(
+    look: Look, numbers: Array, weight: Array, axes: tuple[str, ...], rows: list[int], columns: list[int]
+) -> Iterator[str]:
     """One table. What attention may not see, the future, is no number: –."""
-    sizes = magnitudes(numbers)
-    shown_rows = some_of(rows, axes[0], sizes.max(axis=1), ROWS, look.everything)
-    shown_columns = some_of(columns, axes[1], sizes[rows].max(axis=0), FEW, look.everything)
+    shown_rows = some_of(rows, axes[0], weight.max(axis=1), ROWS, look.everything)
+    shown_columns = some_of(columns, axes[1], weight[rows].max(axis=0), FEW, look.everything)
     row_label, column_label = (look.labels(letter, size) for letter, size in zip(axes, numbers.shape, strict=True))
     masked = axes == ("t", "s")
     lines = [["", *map(column_label, shown_columns)]]
@@ -326,26 +343,23 @@ def table(look: Look, numbers: Array, axes: tuple[str, ...], rows: list[int], co
         yield look.say("({shown} of {all} rows; --all prints all)", shown=len(shown_rows), all=len(rows))
 
 
-def some_of(places: list[int], letter: str, sizes: Array, most: int, everything: bool) -> list[int]:
-    """All places where they are few; else the first ones, or, of a vocabulary, the tokens with the largest numbers."""
+def some_of(places: list[int], letter: str, weight: Array, most: int, everything: bool) -> list[int]:
+    """All places where they are few; else the first ones, or, of a vocabulary, the most important ones."""
     if everything or len(places) <= most:
         return places
-    return sorted(np.argsort(-sizes, kind="stable")[:most].tolist()) if letter == "v" else places[:most]
+    return sorted(np.argsort(-weight, kind="stable")[:most].tolist()) if letter == "v" else places[:most]
 
 
-def magnitudes(numbers: Array) -> Array:
-    """|x|, and 0 for what is no number."""
-    return np.where(np.isfinite(numbers), np.abs(numbers), 0)
-
-
-def arithmetic(look: Look, formula: Formula, array: Array, axes: tuple[str, ...], fixed: dict[int, int]) -> Iterator[str]:
+def arithmetic(
+    look: Look, formula: Formula, array: Array, weight: Array, axes: tuple[str, ...], fixed: dict[int, int]
+) -> Iterator[str]:
     """The cells of the place that is asked for, written out in numbers, path by path; then the helpers that they use."""
     say, every = look.say, cells_of(array, axes, fixed)
     arrays = Remembering(look.arrays)
     helpers: dict[str, str] = {}
     some = every if look.everything or len(every) <= FEW else every[:FEW]
     if "v" in axes and len(some) < len(every):
-        some = sorted(sorted(every, key=lambda cell: -abs(array[cell]))[:FEW])
+        some = sorted(sorted(every, key=lambda cell: -weight[cell])[:FEW])
     for cell in some:
         name = f"{formula.cell.partition('[')[0]}[{', '.join(map(str, cell))}]"
         value = number(float(array[cell]))
@@ -353,17 +367,22 @@ def arithmetic(look: Look, formula: Formula, array: Array, axes: tuple[str, ...]
         if several:
             yield f"{name} = {value}"
         for n, path in enumerate(formula.paths):
-            text = written(formula, path, cell, arrays)
+            text = said_text(written(formula, path, cell, arrays), say)
             if several:
                 share = number(evaluated(formula, cell, arrays, path))
                 yield f"    {'+' if n else ' '} {comes_to(text, share)}   ({said_path(path, say)})"
             else:
                 yield f"{name} = {comes_to(text, value)}"
             for label, its_text, its_value in helpers_written(formula, path, cell, arrays, but=helpers):
-                helpers[label] = f"  {label} = {comes_to(its_text, number(its_value))}"
+                helpers[label] = f"  {label} = {comes_to(said_text(its_text, say), number(its_value))}"
     yield from helpers.values()
     if len(some) < len(every):
         yield say("({shown} of {all} cells; --all prints all)", shown=len(some), all=len(every))
+
+
+def said_text(text: str, say: Callable[..., str]) -> str:
+    """What `written` gives, in the language."""
+    return re.sub(r"the sum of (\d+) more", lambda found: say("the sum of {n} more", n=found[1]), text)
 
 
 def comes_to(text: str, value: str) -> str:

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy import ndarray as Array
+from numpy.typing import ArrayLike
 
+from ..models.base import LanguageModel
 from ..models.layout import Layout
 from ..ops.cross_entropy import cross_entropy
 
@@ -29,7 +31,9 @@ def random_direction(layout: Layout, seed: int) -> dict[str, Array]:
     return {name: rng.standard_normal(entry.shape) for name, entry in layout.items() if entry.trained}
 
 
-def loss_derivative(model, directions: Mapping[str, Array], ids, targets, h: float = 1e-30) -> float:
+def loss_derivative(
+    model: LanguageModel, directions: Mapping[str, Array], ids: ArrayLike, targets: ArrayLike, h: float = 1e-30
+) -> float:
     """The derivative of a NumPy model's loss on (ids, targets), each (B, T), along the directions, by the complex step. Nothing
     is dropped."""
     complex_model = type(model)(model.config, dtype="float64")
@@ -41,7 +45,13 @@ def loss_derivative(model, directions: Mapping[str, Array], ids, targets, h: flo
     return float(cross_entropy(logits, np.asarray(targets))[0].imag / h)
 
 
-def digits_of_agreement(model, gradients: Mapping[str, Array], direction: Mapping[str, Array], ids, targets) -> float:
+def digits_of_agreement(
+    model: LanguageModel,
+    gradients: Mapping[str, Array],
+    direction: Mapping[str, Array],
+    ids: ArrayLike,
+    targets: ArrayLike,
+) -> float:
     """-log10 of how far g . v is from the complex step's derivative, in the sum of |g v|: about 15 where a float64 backward is
     right, 7 for float32; 0 where not even the first digit is, nan where a number is.
 

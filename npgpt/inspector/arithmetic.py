@@ -19,7 +19,7 @@ JSON (`as_json`) each expression is a tree of lists; the page evaluates the same
 
 import ast
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -30,6 +30,8 @@ Tree = list  # ["sum", "c", ["*", ["at", "x", [["index", "t"], ["index", "c"]]],
 Arrays = Mapping[tuple[str, str], Array]  # (kind, name) -> array, for the operands
 
 SHOWN = 8  # a longer sum shows its SHOWN - 2 largest terms
+MOST_DIGITS = 8  # where terms cancel, a text has more digits than it was asked for, up to these
+NEAR = 1e-3  # it has enough of them where what it says comes as near to the number, in relation to it
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%"}
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.Gt: ">", ast.GtE: ">="}
 OVER = ("sum", "mean", "max")
@@ -47,6 +49,7 @@ def softplus(x: float) -> float:
     return max(x, 0) + math.log1p(exponential(-abs(x)))  # log(1 + exp(x)), whose exp would overflow
 
 
+FUNCTIONS: dict[str, Callable[[float], float]]
 FUNCTIONS = {"exp": exponential, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh, "sin": math.sin, "cos": math.cos,
              "sigmoid": sigmoid, "softplus": softplus}  # fmt: skip
 
@@ -56,7 +59,8 @@ class Expression(NamedTuple):
     equation: str  # as the book writes it: sum_c x[n, c] W[o, c]
 
 
-class Helper(NamedTuple):
+@dataclass(frozen=True)
+class Helper:
     index: tuple[str, ...]
     expression: Expression
 
@@ -107,7 +111,8 @@ def formula(
     Raises ValueError, with the text, where it holds something else than the module's list, or a name that nobody defines.
     """
     index = parsed_cell(cell)[1]
-    helper_cells = {text: parsed_cell(text) for text in (helpers or {})}
+    helpers = helpers or {}
+    helper_cells = {text: parsed_cell(text) for text in helpers}
     known = Names(dict(sizes), dict(constants or {}), {*operands, *(name for name, _ in helper_cells.values())})
     made = {
         name: Helper(helper_index, expression(helpers[text], known, helper_index))
@@ -182,8 +187,8 @@ def tree_of(node: ast.AST, known: Names, index: tuple[str, ...]) -> Tree:
             return ["neg", tree(node.operand)]
         case ast.BinOp() if type(node.op) in OPERATORS:
             return [OPERATORS[type(node.op)], tree(node.left), tree(node.right)]
-        case ast.IfExp(test=ast.Compare(ops=[comparison], comparators=[right])) if type(comparison) in COMPARISONS:
-            condition = [COMPARISONS[type(comparison)], tree(node.test.left), tree(right)]
+        case ast.IfExp(test=ast.Compare(left, [comparison], [right])) if type(comparison) in COMPARISONS:
+            condition = [COMPARISONS[type(comparison)], tree(left), tree(right)]
             return ["if", condition, tree(node.body), tree(node.orelse)]
         case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=over), body]) if function in OVER and over in known.sizes:
             return [function, over, tree(body, (over,))]
@@ -212,14 +217,14 @@ def equation_of(node: ast.AST) -> tuple[str, int]:
             return f"-{at_least(node.operand, 3)}", 2
         case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=over), body]) if function in OVER:
             return f"{function}_{over} {at_least(body, 2)}", 1
-        case ast.Call():
-            return f"{node.func.id}({equation_of(node.args[0])[0]})", 4
+        case ast.Call(func=ast.Name(id=function)):
+            return f"{function}({equation_of(node.args[0])[0]})", 4
         case ast.IfExp():
             return f"({equation_of(node.body)[0]} if {equation_of(node.test)[0]} else {equation_of(node.orelse)[0]})", 4
         case ast.Compare(ops=[comparison], comparators=[right]):
             return f"{equation_of(node.left)[0]} {COMPARISONS[type(comparison)]} {equation_of(right)[0]}", 1
-        case ast.Subscript():
-            return f"{node.value.id}[{', '.join(equation_of(part)[0] for part in indices(node))}]", 4
+        case ast.Subscript(value=ast.Name(id=name)):
+            return f"{name}[{', '.join(equation_of(part)[0] for part in indices(node))}]", 4
         case ast.Name(id="inf"):
             return "∞", 4
     return ast.unparse(node), 4
@@ -358,29 +363,52 @@ def number(x: float, digits: int = 4) -> str:
         return sign + "∞"
     if size == 0:
         return "0"
-    exact = Decimal(size)
-    exponent = exact.adjusted()
-    rounded = exact.quantize(Decimal(1).scaleb(exponent - digits + 1), ROUND_HALF_UP)  # half up, as JavaScript rounds
-    exponent = rounded.adjusted()  # 9.9999 has become 10.00
+    shown = at_digits(size, digits)
+    exponent = shown.adjusted()  # 9.9999 has become 10.00
     if -4 <= exponent < 6:
-        text = f"{rounded:f}"
+        text = f"{shown:f}"
         return sign + (text.rstrip("0").rstrip(".") if "." in text else text)
-    mantissa = f"{rounded.scaleb(-exponent):f}"
+    mantissa = f"{shown.scaleb(-exponent):f}"
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{sign}{mantissa}e{'−' if exponent < 0 else ''}{abs(exponent)}"
 
 
+def rounded(x: float, digits: int) -> float:
+    """x as `number` shows it in so many digits."""
+    return float(f"{at_digits(x, digits):e}") if math.isfinite(x) and x else x
+
+
+def at_digits(x: float, digits: int) -> Decimal:
+    exact = Decimal(x)
+    return exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), ROUND_HALF_UP)  # half up, as JavaScript rounds
+
+
+def enough_digits(value: float, comes_to: Callable[[int], float], digits: int = 4) -> int:
+    """The fewest digits, from `digits` on, in which a text comes to its value; comes_to(n) is what it says in n digits."""
+    for n in range(digits, MOST_DIGITS):
+        told = comes_to(n)
+        if not math.isfinite(value) or abs(told - value) <= NEAR * abs(value):
+            return n
+    return max(digits, MOST_DIGITS)
+
+
 def written(formula: Formula, path: str, cell: tuple[int, ...], arrays: Arrays, digits: int = 4) -> str:
-    """A path's share in a cell, written out in numbers."""
-    arrays = remembering(arrays)
+    """A path's share in a cell, written out in numbers: in so many digits, or in more, where terms cancel."""
     place = dict(zip(formula.index, cell, strict=True))
-    return numbers_of(formula.paths[path].tree, place, formula, arrays, digits)[0]
+    return text_of(formula.paths[path].tree, place, formula, remembering(arrays), digits)
+
+
+def text_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arrays, digits: int) -> str:
+    def at(n: int) -> Written:
+        return numbers_of(tree, place, formula, arrays, n)
+
+    return at(enough_digits(value_of(tree, place, formula, arrays), lambda n: at(n).value, digits)).text
 
 
 def helpers_written(
     formula: Formula, path: str, cell: tuple[int, ...], arrays: Arrays, digits: int = 4, but: Container[str] = ()
 ) -> list[tuple[str, str, float]]:
-    """For each helper's number that the path uses directly, and each that those use: ("mean[3]", its arithmetic, its value).
+    """For each helper's number that the path's text shows, and each that those show: ("mean[3]", its arithmetic, its value).
 
     but : the names of those that are known already, with all that they use.
     """
@@ -395,16 +423,17 @@ def helpers_written(
                 if label not in found and label not in but:
                     helper = formula.helpers[name]
                     its_place = dict(zip(helper.index, index, strict=True))
-                    text = numbers_of(helper.expression.tree, its_place, formula, arrays, digits)[0]
+                    text = text_of(helper.expression.tree, its_place, formula, arrays, digits)
                     found[label] = (label, text, value_of(helper.expression.tree, its_place, formula, arrays))
                     walk(helper.expression.tree, its_place)
             case ["if", [comparison, a, b], yes, no]:
                 a, b = (value_of(part, place, formula, arrays) for part in (a, b))
                 walk(yes if compared(comparison, a, b) else no, place)
-            case ["sum" | "mean" | "max", over, body]:
-                for n in range(min(formula.sizes[over], SHOWN)):
-                    walk(body, {**place, over: n})
-            case ["num" | "index" | "at", *_]:
+            case ["sum" | "mean", over, body]:
+                places = [{**place, over: n} for n in range(formula.sizes[over])]
+                for n in shown_terms([value_of(body, each, formula, arrays) for each in places]):
+                    walk(body, places[n])
+            case ["num" | "index" | "at" | "max" | "//" | "%", *_]:  # a number alone
                 pass
             case ["call", _, a]:
                 walk(a, place)
@@ -416,62 +445,71 @@ def helpers_written(
     return list(found.values())
 
 
-def numbers_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arrays, digits: int) -> tuple[str, int]:
-    """The arithmetic of an expression, and how strongly it binds: 1 a sum or a negative number, 2 a product, 3 a power, 4 what
-    stands alone."""
+class Written(NamedTuple):
+    """The arithmetic of an expression; how strongly it binds: 1 a sum or a negative number, 2 a product, 3 a power, 4 what
+    stands alone; and what the text comes to, whose numbers are rounded."""
 
-    def at_least(branch: Tree, least: int) -> str:
-        text, level = numbers_of(branch, place, formula, arrays, digits)
-        return text if level >= least else f"({text})"
+    text: str
+    level: int
+    value: float
 
-    def plain(x: float) -> tuple[str, int]:
-        return number(x, digits), 1 if x < 0 else 4
+    def at_least(self, level: int) -> str:
+        return self.text if self.level >= level else f"({self.text})"
+
+
+SIGNS = {"+": ("+", 1, 1, 2), "-": ("−", 1, 1, 2), "*": ("×", 2, 2, 3), "/": ("/", 2, 2, 3)}  # level: of all, left, right
+
+
+def numbers_of(tree: Tree, place: Mapping[str, int], formula: Formula, arrays: Arrays, digits: int) -> Written:
+    def of(branch: Tree) -> Written:
+        return numbers_of(branch, place, formula, arrays, digits)
 
     match tree:
-        case ["num" | "index" | "at", *_] | ["max", *_] | ["//" | "%", *_]:
-            return plain(value_of(tree, place, formula, arrays))
+        case ["num" | "index" | "at" | "max" | "//" | "%", *_]:
+            x = value_of(tree, place, formula, arrays)
+            return Written(number(x, digits), 1 if x < 0 else 4, rounded(x, digits))
         case ["neg", a]:
-            return f"−{at_least(a, 2)}", 1
+            a = of(a)
+            return Written(f"−{a.at_least(2)}", 1, -a.value)
         case ["if", [comparison, a, b], yes, no]:
             a, b = (value_of(part, place, formula, arrays) for part in (a, b))
-            return numbers_of(yes if compared(comparison, a, b) else no, place, formula, arrays, digits)
+            return of(yes if compared(comparison, a, b) else no)
         case ["call", function, a]:
-            return f"{function}({numbers_of(a, place, formula, arrays, digits)[0]})", 4
+            a = of(a)
+            return Written(f"{function}({a.text})", 4, FUNCTIONS[function](a.value))
         case ["sum" | "mean" as kind, over, body]:
             size = formula.sizes[over]
-            text, level = sum_of(body, [{**place, over: n} for n in range(size)], formula, arrays, digits)
-            if kind == "mean":
-                return f"{text if level >= 2 else f'({text})'} / {size}", 2
-            return text, level
-        case ["+", a, b]:
-            return f"{at_least(a, 1)} + {at_least(b, 2)}", 1
-        case ["-", a, b]:
-            return f"{at_least(a, 1)} − {at_least(b, 2)}", 1
-        case ["*", a, b]:
-            return f"{at_least(a, 2)} × {at_least(b, 3)}", 2
-        case ["/", a, b]:
-            return f"{at_least(a, 2)} / {at_least(b, 3)}", 2
+            terms = sum_of(body, [{**place, over: n} for n in range(size)], formula, arrays, digits)
+            return terms if kind == "sum" else Written(f"{terms.at_least(2)} / {size}", 2, terms.value / size)
         case ["**", a, b]:
-            return f"{at_least(a, 4)}^{at_least(b, 4)}", 3
+            a, b = of(a), of(b)
+            return Written(f"{a.at_least(4)}^{b.at_least(4)}", 3, combined("**", a.value, b.value))
+        case [operator, a, b]:
+            a, b, (sign, level, left, right) = of(a), of(b), SIGNS[operator]
+            return Written(f"{a.at_least(left)} {sign} {b.at_least(right)}", level, combined(operator, a.value, b.value))
     raise AssertionError(tree)
 
 
-def sum_of(body: Tree, places: list[dict], formula: Formula, arrays: Arrays, digits: int) -> tuple[str, int]:
-    """The terms of a sum; of many, the largest, in their order, and what the others come to."""
+def shown_terms(values: Sequence[float]) -> list[int]:
+    """Which terms of a sum are shown: all; of many, the largest, in their order."""
+    if len(values) <= SHOWN:
+        return list(range(len(values)))
+    largest = sorted(range(len(values)), key=lambda n: -math.inf if math.isnan(values[n]) else -abs(values[n]))  # is stable
+    return sorted(largest[: SHOWN - 2])
+
+
+def sum_of(body: Tree, places: list[dict], formula: Formula, arrays: Arrays, digits: int) -> Written:
+    """The terms of a sum; of many, those that are shown, and what the others come to."""
     values = [value_of(body, place, formula, arrays) for place in places]
-    shown = range(len(places))
-    if len(places) > SHOWN:
-        largest = sorted(shown, key=lambda n: -abs(values[n]) if values[n] == values[n] else -math.inf)  # sorted is stable
-        shown = sorted(largest[: SHOWN - 2])
-    terms = []
-    for n in shown:
-        text, level = numbers_of(body, places[n], formula, arrays, digits)
-        terms.append((text, level))
-    if len(terms) == 1 and len(places) == 1:
+    shown = shown_terms(values)
+    terms = [numbers_of(body, places[n], formula, arrays, digits) for n in shown]
+    if len(places) == 1:
         return terms[0]
-    texts = [text if level >= 2 or n == 0 else f"({text})" for n, (text, level) in enumerate(terms)]
+    texts = [term.text if n == 0 else term.at_least(2) for n, term in enumerate(terms)]
+    comes_to = [term.value for term in terms]
     if len(places) > len(texts):
         rest = added(value for n, value in enumerate(values) if n not in shown)
         others = number(rest, digits)
-        texts.append(f"{f'({others})' if rest < 0 else others} ({len(places) - len(texts)} more)")
-    return " + ".join(texts), 1
+        texts.append(f"{f'({others})' if rest < 0 else others} (the sum of {len(places) - len(texts)} more)")
+        comes_to.append(rounded(rest, digits))
+    return Written(" + ".join(texts), 1, added(comes_to))

@@ -55,6 +55,23 @@ def insights(recording: Recording, say: Say | None = None) -> list[Insight]:
     return sorted((insight for kind in kinds for insight in kind(recording, say)), key=lambda insight: insight.step)
 
 
+def asked(say: Say) -> str:
+    """What `insights` asks, in words with the thresholds; for a reader who is told that nothing is off."""
+    return say(
+        "Asked is: is a number not finite; do fewer than half of the digits agree; is a gradient's root mean square below "
+        "{vanishes:g} or its length above {explodes:g}; is an update, biases aside and past the first {settled} steps and the "
+        "first tenth of the run, less than {small:g} or more than {large:g} of its weights; does a row of token_embedding "
+        "stand still; does the loss rise, or stay where guessing is? The first steps are left out since AdamW moves every "
+        "weight by about the learning rate, however small the weight is: beside a bias that starts at 0 such an update is "
+        "infinitely large.",
+        vanishes=VANISHES,
+        explodes=EXPLODES,
+        settled=SETTLED,
+        small=TOO_SMALL,
+        large=TOO_LARGE,
+    )
+
+
 def first(recording: Recording, condition: Array) -> int | None:
     """The place of the first recorded step at which the condition (S,) holds; None where it never does."""
     places = np.flatnonzero(condition)

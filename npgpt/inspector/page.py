@@ -21,7 +21,7 @@ from ..pictures.spaces import principal_directions, three_dimensions
 from ..pictures.style import token_colour
 from ..runs.files import write_atomically
 from .difference import differences, first_parting
-from .insights import insights
+from .insights import asked, insights
 from .labels import TURKISH, translator
 from .recording import Recording, rms
 
@@ -158,6 +158,7 @@ def run_data(recording: Recording, say: Say) -> dict:
         "rms": {"names": names} | {group: array(rms_table(arrays, names)) for group, arrays in groups.items()},
         "letters": letters,
         "insights": [insight._asdict() for insight in insights(recording, say)],
+        "asked": asked(say),
         "left_out": not_drawn,
     }
 
@@ -170,11 +171,17 @@ def rms_table(arrays: Mapping[str, Array], names: Sequence[str]) -> Array:
 
 def floors_data(recording: Recording, say: Say) -> list[dict]:
     """What the loss can be measured against: guessing, and the entropies of the text."""
-    names = {
+    letters = {
+        1: say("knows how often each letter comes"),
+        2: say("knows the letter before (bigrams)"),
+        3: say("knows the two letters before (trigrams)"),
+    }
+    tokens = {
         1: say("knows how often each token comes"),
         2: say("knows the token before (bigrams)"),
         3: say("knows the two tokens before (trigrams)"),
     }
+    names = letters if all(len(token) == 1 for token in recording.tokens) else tokens  # as LETTERS in page/numbers.js
     guessing = {"name": say("knows nothing: ln V"), "loss": math.log(recording.config.vocab_size)}
     return [guessing, *({"name": names[n], "loss": loss} for n, loss in recording.floors.items())]
 
@@ -217,9 +224,9 @@ def drawn_letters(recording: Recording) -> Array:
 
 def comparison(a: Recording, b: Recording) -> dict:
     """Where two runs part, and how far they are apart. A difference that is infinite is None in JSON."""
-    first, table = first_parting(a, b), differences(a, b)
-    if first is not None:
-        first = first._asdict() | {"difference": first.difference if math.isfinite(first.difference) else None}
+    parting, table, first = first_parting(a, b), differences(a, b), None
+    if parting is not None:
+        first = parting._asdict() | {"difference": parting.difference if math.isfinite(parting.difference) else None}
     return {"first": first, "steps": table.steps, "tensors": table.tensors, "largest": array(table.largest)}
 
 
@@ -284,7 +291,7 @@ def largest(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 def costs(recording: Recording) -> dict[str, int]:
     """How many numbers each tensor is in the page, at one step."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for part in (TRACE, WEIGHTS):
         arrays = getattr(recording, part["values"])
         sizes |= {name: len(part) * math.prod(array.shape[1:]) for name, array in arrays.items()}

@@ -13,6 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -24,6 +25,8 @@ from ..ops.embedding import check_ids
 from ..pictures.statistics import ngram_entropy, numpy_array
 from ..pictures.style import KINDS as KIND_NAMES
 from ..runs.checkpoint import check_tokenizer
+from ..text import Tokenizer
+from ..types import Model
 from .agreement import digits_of_agreement, random_direction
 from .recording import Recording
 
@@ -31,7 +34,7 @@ ABOUT = 100  # recorded steps, where nothing else is wished
 DRAWS = 0  # seed of the recorder's own draws, the same for every run, so that two runs are looked at alike
 
 
-def probe_of(text: str, tokenizer) -> tuple[Array, Array]:
+def probe_of(text: str, tokenizer: Tokenizer) -> tuple[Array, Array]:
     """ids and targets (T,) of a text: each token but the last is read, each but the first expected.
 
     Raises ValueError where it has fewer than 2 tokens, and what the tokenizer raises.
@@ -69,10 +72,10 @@ class Recorder:
 
     def __init__(
         self,
-        model,
+        model: Model,
         probe: tuple[Array, Array],
         *,
-        tokenizer,
+        tokenizer: Tokenizer,
         training_steps: int,
         steps: int | Iterable[int] | Callable[[int], bool] | None = None,
         start: int = 0,
@@ -101,7 +104,8 @@ class Recorder:
         self.start, self.end = start, training_steps
         self.wanted = chosen_steps(steps, start, training_steps)
         self.rate_at = learning_rate if callable(learning_rate) else lambda step: learning_rate
-        self.twin = type(model)(replace(config, dropout=0.0) if config.dropout else config, model.device, dtype=model.dtype)
+        its_class: Any = type(model)  # Any: both backends' are called alike, which a protocol cannot say
+        self.twin = its_class(replace(config, dropout=0.0) if config.dropout else config, model.device, dtype=model.dtype)
         self.numpy_twin = self.twin if self.backend == "numpy" else make_model(self.twin.config, dtype="float64")
         self.direction = random_direction(model.layout, DRAWS)
         self.step = self.gradient_of = start  # updates made; the step whose gradient was shown last
@@ -215,6 +219,9 @@ class Recorder:
         def numbers(name: str) -> Array:
             return np.array([moment.get(name, np.nan) for moment in moments], dtype=np.float64)
 
+        arrays: dict[str, Any] = {name: numbers(name) for name in ("probe_loss", "digits", "norm", "rate")}
+        arrays |= {group: over_steps(group, weights) for group in ("weights", "batch_gradients", "updates", "probe_gradients")}
+        arrays |= {group: over_steps(group, moments[0]["values"]) for group in ("values", "gradients")}
         return Recording(
             name=self.name,
             backend=self.backend,
@@ -230,13 +237,11 @@ class Recorder:
             steps=np.array(list(self.moments), dtype=np.int64),
             prompt=self.prompt,
             writes=[moment["writes"] for moment in moments],
-            **{name: numbers(name) for name in ("probe_loss", "digits", "norm", "rate")},
-            **{group: over_steps(group, weights) for group in ("weights", "batch_gradients", "updates", "probe_gradients")},
-            **{group: over_steps(group, moments[0]["values"]) for group in ("values", "gradients")},
+            **arrays,
         )
 
 
-def arrays_of(model) -> dict[str, Array]:
+def arrays_of(model: Model) -> dict[str, Array]:
     """A copy of the state_dict as NumPy arrays, from either backend."""
     return {name: numpy_array(tensor).copy() for name, tensor in model.state_dict().items()}
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -105,11 +106,11 @@ def read_recording(path: str | PathLike) -> Recording:
 
 
 def unpack(document: Mapping, tensors: Mapping[str, Array]) -> Recording:
-    groups = {group: {name: tensors[f"{group}/{name}"] for name in document["names"][group]} for group in GROUPS}
+    fields: dict[str, Any] = {name: document[name] for name in PLAIN}
+    fields |= {name: tensors[name] for name in ARRAYS}
+    fields |= {group: {name: tensors[f"{group}/{name}"] for name in document["names"][group]} for group in GROUPS}
     return Recording(
-        **{name: document[name] for name in PLAIN},
-        **{name: tensors[name] for name in ARRAYS},
-        **groups,
+        **fields,
         config=config_of(document["kind"], document["config"]),
         counts=tensors.get("counts"),
         floors={int(n): floor for n, floor in document["floors"].items()},

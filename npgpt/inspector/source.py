@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
@@ -215,7 +215,7 @@ class Watcher:
         self.makings: dict[Making, int] = {}  # numbered in the order of time
         self.contents: dict[int, tuple[Array, Array]] = {}  # id -> an array that owns memory, and a copy of it as last seen
         self.history: list[tuple[Making, Array]] = []  # each time that an array was new or had changed, and its numbers
-        self.model: LanguageModel | None = None
+        self.model: Any = None  # a LanguageModel, from `belongs_to` on
         self.own: set[int] = set()  # ids of the model's vectors: what it was given and what it adds up
 
     def belongs_to(self, model: LanguageModel) -> None:
@@ -227,21 +227,21 @@ class Watcher:
         self.earlier = sys.gettrace()  # a debugger's, or that of a measurement of coverage
         sys.settrace(self.on_call)
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         sys.settrace(self.earlier)
 
-    def on_call(self, frame: FrameType, event: str, arg) -> Callable | None:
+    def on_call(self, frame: FrameType, event: str, arg: object) -> Callable | None:
         if not in_book(frame):
             return None
         caller = frame.f_back
         if caller is not None and in_book(caller):
             self.look(frame.f_locals.values(), caller, statement_of(caller))  # arguments made in the call itself
         else:
-            for array in floats_in(frame.f_locals.values()):
-                self.contents[id(owner_of(array))] = owner_of(array), owner_of(array).ravel(order="K").copy()
+            for owner in map(owner_of, floats_in(frame.f_locals.values())):  # given from outside: known, and made by nobody
+                self.contents[id(owner)] = owner, owner.ravel(order="K").copy()
         running = None
 
-        def on_line(frame: FrameType, event: str, arg) -> Callable:
+        def on_line(frame: FrameType, event: str, arg: object) -> Callable:
             nonlocal running
             if event == "return":
                 self.look([*frame.f_locals.values(), arg], frame, statement_of(frame))
@@ -272,14 +272,14 @@ class Watcher:
             if not changed.any():
                 return
             new = numbers[changed]
-        self.contents[id(owner)] = owner, numbers.copy()  # holding it, so that no other array gets its id
-        making = Making(statement, callers_of(frame))
-        self.history.append((making, numbers.copy()))
-        new = telling(new)
-        if statement in self.computing or any(number not in self.makers for number in new):
+        content, making = numbers.copy(), Making(statement, callers_of(frame))
+        self.contents[id(owner)] = owner, content  # holding the owner, so that no other array gets its id
+        self.history.append((making, content))
+        told = telling(new)
+        if statement in self.computing or any(number not in self.makers for number in told):
             self.computing.add(statement)
             n = self.makings.setdefault(making, len(self.makings))
-            for number in new:
+            for number in told:
                 self.makers[number].add(n)
 
     def take_gradients(self, making: Making) -> None:
@@ -351,16 +351,17 @@ def in_book(frame: FrameType) -> bool:
 
 def callers_of(frame: FrameType) -> tuple["Statement", ...]:
     """The statements of npgpt that wait for the frame, the innermost first. (A generator waits within its own statement.)"""
-    callers, last = [], statement_of(frame)
-    while (frame := frame.f_back) is not None and in_book(frame):
-        if statement_of(frame) != last:
-            callers.append(last := statement_of(frame))
+    callers, last, waiting = [], statement_of(frame), frame.f_back
+    while waiting is not None and in_book(waiting):
+        if statement_of(waiting) != last:
+            callers.append(last := statement_of(waiting))
+        waiting = waiting.f_back
     return tuple(callers)
 
 
 def shown_by(frame: FrameType) -> Making:
     """The statement that shows an array to an observer; the observers that pass it on (ops/note.py) are not meant."""
-    while frame.f_globals["__name__"] == f"{BOOK}.ops.note":
+    while frame.f_globals["__name__"] == f"{BOOK}.ops.note" and frame.f_back is not None:
         frame = frame.f_back
     return Making(statement_of(frame), callers_of(frame))
 
@@ -402,7 +403,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
     lines = linecache.getlines(filename)
     statements = {}
     for node, function in nodes_of(filename):
-        last = max(node.lineno, node.body[0].lineno - 1) if hasattr(node, "body") else node.end_lineno
+        last = max(node.lineno, node.body[0].lineno - 1) if hasattr(node, "body") else end_of(node)
         own = [line[node.col_offset :].rstrip() for line in lines[node.lineno - 1 : last]]  # without the block's indentation
         if hasattr(node, "body"):
             own[-1] = own[-1].partition("  #")[0]
@@ -418,8 +419,13 @@ def ranges_of(filename: str) -> dict[str, tuple[int, int]]:
     ranges = {}
     for node, function in nodes_of(filename):
         if isinstance(node, ast.FunctionDef):
-            ranges[f"{function}.{node.name}" if function else node.name] = node.lineno, node.end_lineno
+            ranges[f"{function}.{node.name}" if function else node.name] = node.lineno, end_of(node)
     return ranges
+
+
+def end_of(node: ast.stmt) -> int:
+    """Its last line. (ast allows for nodes without one, which no parsed text has.)"""
+    return node.lineno if node.end_lineno is None else node.end_lineno
 
 
 @cache

@@ -5,6 +5,7 @@ optimiser sees one vector and updates it in a few passes instead of a few dozen.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -27,7 +28,8 @@ class Store:
     ):
         self.data = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype) if data is None else data
         # np.zeros, and not zeros_like, which writes its zeros: a model that is only asked never touches this memory
-        self.grad = np.zeros(self.data.shape, self.data.dtype) if trainable else None
+        # Any, here and in Parameter: an array, or None; who trains knows that there is one, and who may meet a buffer asks
+        self.grad: Any = np.zeros(self.data.shape, self.data.dtype) if trainable else None
         self.parameters: dict[str, Parameter] = {}
         start = 0
         for name, shape in shapes.items():
@@ -47,7 +49,7 @@ class Parameter:
         self.name, self.store, self.start, self.shape = name, store, start, shape
         self.stop = start + math.prod(shape)
         self.data: Array = store.data[start : self.stop].reshape(shape)
-        self.grad: Array | None = None if store.grad is None else store.grad[start : self.stop].reshape(shape)
+        self.grad: Any = None if store.grad is None else store.grad[start : self.stop].reshape(shape)
 
     def numel(self) -> int:
         """The number of elements (torch's name)."""

@@ -9,10 +9,14 @@ product.
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from numpy import ndarray as Array
 
 from .threads import run_together, slices
+
+if TYPE_CHECKING:
+    from ..layers import KeyValues
 
 POSITIONS_OF_A_PART = 64  # at least: with fewer, the weights' way from memory takes the time, whoever waits for them
 
@@ -24,7 +28,7 @@ class PartOfKeyValues:
         for the first part.
     """
 
-    def __init__(self, whole, start: int, before: threading.Event | None, here: threading.Event):
+    def __init__(self, whole: "KeyValues", start: int, before: threading.Event | None, here: threading.Event):
         self.whole, self.length, self.before, self.here = whole, whole.length + start, before, here
 
     def extended_by(self, k: Array, v: Array) -> tuple[Array, Array]:

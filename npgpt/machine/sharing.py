@@ -7,10 +7,14 @@ each weighed by its part of the sequences.
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 from numpy import ndarray as Array
 
 from .threads import WORK_OF_A_TASK, in_pieces, run_together, slices
+
+if TYPE_CHECKING:
+    from ..models.base import LanguageModel
 
 # A share has at least so many positions: its gradients are as many numbers as the model has, whatever the share, and they have
 # to be added up.
@@ -31,9 +35,9 @@ def shares_of_a_batch(B: int, T: int, parameters: int, in_steps: bool = False) -
 class Replicas:
     """The replicas of one model, made when they are first needed."""
 
-    def __init__(self, model):
+    def __init__(self, model: "LanguageModel"):
         self.model = model
-        self.made: list = []
+        self.made: list[LanguageModel] = []
 
     def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
         """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as

@@ -11,9 +11,14 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from numpy import ndarray as Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Result = TypeVar("Result")
 
@@ -72,7 +77,7 @@ def slices(size: int, smallest: int) -> list[slice]:
     return [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
 
 
-def in_pieces(function: Callable[..., Result], *vectors) -> list[Result]:
+def in_pieces(function: Callable[..., Result], *vectors: Array) -> list[Result]:
     """function(*pieces) for every piece of the vectors, which all have one length: the results, in order. Long vectors are
     worked on by all threads."""
 
@@ -107,13 +112,13 @@ def too_little_for_blas(positions: int, parameters: int) -> bool:
     return positions < POSITIONS_FOR_BLAS or positions * parameters < WORK_FOR_BLAS
 
 
-def blas_for(positions: int, parameters: int):
+def blas_for(positions: int, parameters: int) -> AbstractContextManager:
     """A context in which BLAS has one thread if the forward pass is too little for more; otherwise one that changes nothing."""
     return _blas().limit(limits=1) if too_little_for_blas(positions, parameters) else nullcontext()
 
 
 @cache
-def _pool(process: int):
+def _pool(process: int) -> "ThreadPoolExecutor":
     """The waiting threads; a forked process, which inherits none of them, gets its own."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -121,7 +126,7 @@ def _pool(process: int):
 
 
 @cache
-def _blas():
+def _blas() -> Any:  # threadpoolctl has no types
     """threadpoolctl's handle on the BLAS libraries that are loaded (OpenBLAS, MKL, BLIS); Apple's Accelerate has none."""
     from threadpoolctl import ThreadpoolController
 

@@ -1,17 +1,9 @@
 """LanguageModel: what every language model here has, so that training, generation, checkpoints and pictures need not know which
 one it is. Ids in, logits for the next token out; a loss, its gradient, a trace of everything in between.
 
-A kind of model (gpt.py, ...) is a config and a class that adds
-
-    config_class                      the class of its config
-    layout_of(config)                 the names, shapes and initial values of its weights, in the state_dict's order (layout.py)
-    connect(tensors)                  makes the layers over those arrays (a tied head.weight is there under its own name too)
-    forward(ids, note, masks)         -> logits, cache; shows `note` every intermediate by its name, from "embed" to "logits"
-    backward(dlogits, cache, note)    adds to every parameter's gradient; shows `note` the gradient of each of those names
-    remember(B), next_logits(ids, past)    generation: what is carried along (None where nothing is), and the logits of the
-                                      token after ids
-    context                           the longest sequence that one call takes, where there is an end
-    in_steps                          whether a layer goes step by step through T
+A kind of model (gpt.py, ...) is a config and a class that adds what stands first in LanguageModel: the layout of its weights,
+its layers, forward and backward, and what generation carries along. (What a cache or a memory holds is each kind's own, so it
+is Any there.)
 
 A line in `KINDS` (__init__.py), and one in torchgpt's, makes it known to all the rest. What it can then do is what
 parity_tests/test_contract.py says.
@@ -19,11 +11,13 @@ parity_tests/test_contract.py says.
 
 import copy
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray as Array
+from numpy.typing import ArrayLike
 
-from ..layers import Masks
+from ..layers import Masks, Tensors
 from ..machine.device import pick_device
 from ..machine.memory import keep_freed_memory
 from ..machine.parameters import Parameter, Store
@@ -31,7 +25,7 @@ from ..machine.sharing import Replicas
 from ..ops.cross_entropy import cross_entropy, cross_entropy_backward
 from ..ops.dropout import dropout_mask
 from ..ops.embedding import check_ids
-from ..ops.note import Note
+from ..ops.note import Note, ignore
 from .config import Config
 from .layout import Fill, Layout, drawn, taken_from
 from .trace import Trace
@@ -39,7 +33,7 @@ from .trace import Trace
 DTYPES = ("float32", "float64")
 
 
-def checked_ids(ids, vocab_size: int, context: int | None = None, name: str = "ids") -> Array:
+def checked_ids(ids: ArrayLike, vocab_size: int, context: int | None = None, name: str = "ids") -> Array:
     """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
     ids = np.asarray(ids)
     if ids.ndim != 2:
@@ -50,7 +44,7 @@ def checked_ids(ids, vocab_size: int, context: int | None = None, name: str = "i
     return ids
 
 
-def checked_where(where, shape: tuple[int, ...]) -> Array:
+def checked_where(where: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     """where as booleans of the targets' shape (B, T), all True for None. Raises TypeError or ValueError."""
     where = np.ones(shape, dtype=bool) if where is None else np.asarray(where)
     if where.dtype != bool:
@@ -87,8 +81,45 @@ class LanguageModel:
     """
 
     backend = "npgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
-    context: int | None = None  # the longest sequence that one call takes; None where there is no end
+    config: Config
+
+    # ------------------------------------------------------------------------------------------------ what a kind of model adds
+
+    config_class: ClassVar[type[Config]]
     in_steps = False  # whether a layer goes step by step through T (machine/sharing.py)
+
+    @staticmethod
+    def layout_of(config: Any) -> Layout:
+        """The weights of a config of that class, in the state_dict's order (layout.py)."""
+        raise NotImplementedError
+
+    @property
+    def context(self) -> int | None:
+        """The longest sequence that one call takes; None where there is no end."""
+        return None
+
+    def connect(self, tensors: Tensors) -> None:
+        """Makes the layers over those arrays (a tied head.weight is there under its own name too)."""
+        raise NotImplementedError
+
+    def forward(self, ids: Array, note: Note = ignore, masks: Masks | None = None) -> tuple[Array, Any]:
+        """ids (B, T) -> logits (B, T, V), and what `backward` needs. Shows `note` every intermediate by its name, from "embed"
+        to "logits"."""
+        raise NotImplementedError
+
+    def backward(self, dlogits: Array, cache: Any, note: Note = ignore) -> None:
+        """dlogits (B, T, V) -> adds to every parameter's gradient; shows `note` the gradient of each of those names."""
+        raise NotImplementedError
+
+    def remember(self, batch_size: int) -> list[Any]:
+        """What generation carries along, an entry a block."""
+        raise NotImplementedError
+
+    def next_logits(self, ids: Array, past: list[Any]) -> Array:
+        """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------------------------------------------- making it
 
     def __init__(
         self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None
@@ -130,15 +161,15 @@ class LanguageModel:
 
     # ------------------------------------------------------------------------------------------- logits, loss, gradients, trace
 
-    def __call__(self, ids) -> Array:
+    def __call__(self, ids: ArrayLike) -> Array:
         """ids (B, T) integers -> logits (B, T, V). Raises TypeError or ValueError where ids do not fit the model."""
         return self.forward(self.checked(ids))[0]
 
-    def checked(self, ids) -> Array:
+    def checked(self, ids: ArrayLike) -> Array:
         """ids as an integer array (B, T) that the model can take. Raises TypeError or ValueError saying what is wrong."""
         return checked_ids(ids, self.config.vocab_size, self.context)
 
-    def checked_pair(self, ids, targets) -> tuple[Array, Array]:
+    def checked_pair(self, ids: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
         """ids and targets as integer arrays of one shape (B, T). Raises TypeError or ValueError saying what is wrong."""
         ids, targets = self.checked(ids), np.asarray(targets)
         if targets.shape != ids.shape:
@@ -146,11 +177,11 @@ class LanguageModel:
         check_ids("targets", targets, self.config.vocab_size)
         return ids, targets
 
-    def loss(self, ids, targets) -> float:
+    def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
         """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
         return float(cross_entropy(self(ids), np.asarray(targets))[0])
 
-    def loss_and_grad(self, ids, targets, scale: float = 1.0) -> float:
+    def loss_and_grad(self, ids: ArrayLike, targets: ArrayLike, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).
 
         A large batch is split between threads (machine/sharing.py). With dropout it stays whole: the masks come from one
@@ -174,7 +205,7 @@ class LanguageModel:
         p = self.config.dropout
         return (lambda shape: dropout_mask(self.dropout_rng, shape, p, self.dtype)) if p else None
 
-    def trace(self, ids, targets=None, where=None) -> Trace:
+    def trace(self, ids: ArrayLike, targets: ArrayLike | None = None, where: ArrayLike | None = None) -> Trace:
         """Every intermediate, in the order of computation: name -> (value, gradient), the gradient None without targets.
 
         where (B, T) booleans : the gradient is that of the mean loss over these positions; None: over all of them. Without

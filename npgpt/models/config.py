@@ -3,17 +3,20 @@
 import dataclasses
 import math
 import operator
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Config:
     """The base of the frozen dataclasses GPTConfig, ...: each says its `kind`, its options, and what it allows of them.
 
-    Every config has vocab_size (V, the number of tokens) and seq_len (the window of training, in tokens).
+    Every config has vocab_size (V, the number of tokens), n_layer, n_embd (C) and seq_len (the window of training, in tokens).
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # of each kind's dataclass
     kind: ClassVar[str]  # how files and `make_model` name the class
     vocab_size: int
+    n_layer: int
+    n_embd: int
     seq_len: int
     dropout: float = 0.0  # this and the next: of the kinds that do not have the option
     tie_weights: bool = False
@@ -67,7 +70,7 @@ class Config:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, options: dict):
+    def from_dict(cls, options: dict) -> Self:
         """The inverse of to_dict. Raises ValueError for unknown or missing options, and what the constructor raises."""
         if not isinstance(options, dict):
             raise ValueError(f"not the options of a {cls.__name__}: {options!r}")

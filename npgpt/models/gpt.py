@@ -8,16 +8,21 @@ has (loss, gradients, trace, state_dict, ...) stands in base.py.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy import ndarray as Array
 
 from ..layers import (
+    DropoutCache,
     Embedding,
+    EmbeddingCache,
     FeedForward,
     KeyValues,
     LayerNorm,
+    LayerNormCache,
     Linear,
+    LinearCache,
     Masks,
     MultiHeadAttention,
     Tensors,
@@ -26,7 +31,7 @@ from ..layers import (
 )
 from ..machine.device import pick_device
 from ..machine.prompt import read_in_parts
-from ..ops.embedding import add_position, add_position_backward, sinusoids
+from ..ops.embedding import PositionCache, add_position, add_position_backward, sinusoids
 from ..ops.note import Note, ignore, prefixed
 from .base import LanguageModel, check_room
 from .config import Config
@@ -156,12 +161,12 @@ class Block:
     what they find to the residual stream x."""
 
     class Cache(NamedTuple):
-        ln1: tuple
-        mha: tuple
-        ln2: tuple | None
-        ffn: tuple | None
-        attn_dropout: tuple | None = None
-        ffn_dropout: tuple | None = None
+        ln1: LayerNormCache
+        mha: MultiHeadAttention.Cache
+        ln2: Any  # LayerNormCache, and the next FeedForward.Cache; both None where there is no FFN, which backward asks first
+        ffn: Any
+        attn_dropout: DropoutCache | None = None
+        ffn_dropout: DropoutCache | None = None
 
     def __init__(self, tensors: Tensors, name: str, n_head: int):
         self.ln1 = LayerNorm(tensors, name + ".ln1")
@@ -173,7 +178,9 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
+    def forward(
+        self, x: Array, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None
+    ) -> tuple[Array, Cache]:
         note("resid_pre", x)
         normed, ln1_cache = self.ln1.forward(x)  # (B, T, C)
         note("ln1", normed)
@@ -182,7 +189,7 @@ class Block:
         x = x + attn_out
         note("resid_mid", x)
         ln2_cache = ffn_cache = ffn_dropout = None
-        if self.ffn is not None:
+        if self.ln2 is not None and self.ffn is not None:
             normed, ln2_cache = self.ln2.forward(x)  # (B, T, C)
             note("ln2", normed)
             ffn_out, ffn_cache = self.ffn.forward(normed, note)  # (B, T, C)
@@ -194,7 +201,7 @@ class Block:
     def backward(self, dx: Array, cache: Cache, note: Note = ignore) -> Array:
         # x = x + f(x): the gradient goes on unchanged past the branch (the x) and through it (the f); both parts add up.
         note("resid_post", dx)
-        if self.ffn is not None:
+        if self.ln2 is not None and self.ffn is not None:
             dnormed = self.ffn.backward(undropped(dx, cache.ffn_dropout), cache.ffn, note)
             note("ln2", dnormed)
             dx = dx + self.ln2.backward(dnormed, cache.ln2)
@@ -207,15 +214,15 @@ class Block:
 
 
 class Cache(NamedTuple):
-    token_embedding: tuple
-    position: tuple
-    blocks: list[tuple]
-    ln_f: tuple
-    head: tuple
-    dropout: tuple | None = None
+    token_embedding: EmbeddingCache
+    position: PositionCache
+    blocks: list[Block.Cache]
+    ln_f: LayerNormCache
+    head: LinearCache
+    dropout: DropoutCache | None = None
 
 
-def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Array:
+def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: np.dtype | str = "float32") -> Array:
     """The fixed sines and cosines of every position: (1, seq_len, n_embd). See npgpt/ops/embedding.py."""
     pick_device(device)
     return sinusoids(seq_len, n_embd).astype(dtype)[None]
@@ -224,6 +231,7 @@ def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dty
 class GPTModel(LanguageModel):
     """A GPT in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
+    config: GPTConfig
     config_class, layout_of = GPTConfig, staticmethod(layout)
 
     @property
@@ -236,7 +244,7 @@ class GPTModel(LanguageModel):
         config = self.config
         self.token_embedding = Embedding(tensors, "token_embedding")
         if config.position == "learned":
-            self.position_embedding = Embedding(tensors, "position_embedding")
+            self.position_embedding: Embedding | None = Embedding(tensors, "position_embedding")
             self.position_encoding = self.position_embedding.weight[None]  # (1, seq_len, C), a view
         else:
             self.position_embedding = None

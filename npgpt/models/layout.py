@@ -117,7 +117,7 @@ def taken_from(state_dict: Mapping, layout: Layout) -> Fill:
     check_state_dict(state_dict, layout)
 
     def fill(name: str, array: Array) -> None:
-        array[...] = state_dict[name]
+        array[...] = np.asarray(state_dict[name])  # torch's tensors too: NumPy 2.0 warns where it is handed one as it is
 
     return fill
 

@@ -24,11 +24,28 @@ from typing import ClassVar, NamedTuple
 
 from numpy import ndarray as Array
 
-from ..layers import Embedding, KeyValues, Linear, Masks, RMSNorm, Tensors, dropped, join_heads, undropped
+from ..layers import (
+    DropoutCache,
+    Embedding,
+    EmbeddingCache,
+    KeyValues,
+    Linear,
+    LinearCache,
+    Masks,
+    RMSNorm,
+    RMSNormCache,
+    Tensors,
+    dropped,
+    join_heads,
+    undropped,
+)
 from ..machine.prompt import read_in_parts
-from ..ops.grouped_attention import grouped_attention, grouped_attention_backward
+from ..ops.grouped_attention import Cache as AttentionCache
+from ..ops.grouped_attention import TiledCache, grouped_attention, grouped_attention_backward
 from ..ops.note import Note, ignore, prefixed
+from ..ops.rope import Cache as RoPECache
 from ..ops.rope import Scaling, cosines_and_sines, rope, rope_backward
+from ..ops.swiglu import Cache as SwiGLUCache
 from ..ops.swiglu import swiglu, swiglu_backward
 from .base import LanguageModel, check_room
 from .config import Config
@@ -188,20 +205,22 @@ class GroupedQueryAttention:
     """Causal self-attention of H query heads and K key-value heads, with positions told by turning queries and keys."""
 
     class Cache(NamedTuple):
-        Wq: tuple
-        Wk: tuple
-        Wv: tuple
-        rot_q: tuple
-        rot_k: tuple
-        attention: tuple
-        projection: tuple
+        Wq: LinearCache
+        Wk: LinearCache
+        Wv: LinearCache
+        rot_q: RoPECache
+        rot_k: RoPECache
+        attention: AttentionCache | TiledCache
+        projection: LinearCache
 
     def __init__(self, tensors: Tensors, name: str, D: int):
         self.D = D
         self.Wq, self.Wk, self.Wv = (Linear(tensors, f"{name}.{part}") for part in ("Wq", "Wk", "Wv"))
         self.projection = Linear(tensors, name + ".projection")
 
-    def forward(self, x: Array, turns: Turns, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
+    def forward(
+        self, x: Array, turns: Turns, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None
+    ) -> tuple[Array, Cache]:
         q, Wq_cache = self.Wq.forward(x)  # (B, T, H D)
         k, Wk_cache = self.Wk.forward(x)  # (B, T, K D)
         v, Wv_cache = self.Wv.forward(x)  # (B, T, K D)
@@ -246,10 +265,10 @@ class GatedFeedForward:
     alone."""
 
     class Cache(NamedTuple):
-        gate: tuple
-        up: tuple
-        swiglu: tuple
-        down: tuple
+        gate: LinearCache
+        up: LinearCache
+        swiglu: SwiGLUCache
+        down: LinearCache
 
     def __init__(self, tensors: Tensors, name: str):
         self.gate, self.up, self.down = (Linear(tensors, f"{name}.{part}") for part in ("gate", "up", "down"))
@@ -257,7 +276,7 @@ class GatedFeedForward:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)[0]
 
-    def forward(self, x: Array, note: Note = ignore):
+    def forward(self, x: Array, note: Note = ignore) -> tuple[Array, Cache]:
         gate, gate_cache = self.gate.forward(x)  # (B, T, F)
         note("gate", gate)
         up, up_cache = self.up.forward(x)  # (B, T, F)
@@ -285,12 +304,12 @@ class Block:
     stream x."""
 
     class Cache(NamedTuple):
-        norm1: tuple
-        mha: tuple
-        norm2: tuple
-        ffn: tuple
-        attn_dropout: tuple | None
-        ffn_dropout: tuple | None
+        norm1: RMSNormCache
+        mha: GroupedQueryAttention.Cache
+        norm2: RMSNormCache
+        ffn: GatedFeedForward.Cache
+        attn_dropout: DropoutCache | None
+        ffn_dropout: DropoutCache | None
 
     def __init__(self, tensors: Tensors, name: str, D: int, eps: float):
         self.norm1 = RMSNorm(tensors, name + ".norm1", eps)
@@ -298,7 +317,9 @@ class Block:
         self.norm2 = RMSNorm(tensors, name + ".norm2", eps)
         self.ffn = GatedFeedForward(tensors, name + ".ffn")
 
-    def forward(self, x: Array, turns: Turns, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None):
+    def forward(
+        self, x: Array, turns: Turns, note: Note = ignore, masks: Masks | None = None, past: KeyValues | None = None
+    ) -> tuple[Array, Cache]:
         note("resid_pre", x)
         normed, norm1_cache = self.norm1.forward(x)  # (B, T, C)
         note("norm1", normed)
@@ -329,16 +350,17 @@ class Block:
 
 
 class Cache(NamedTuple):
-    token_embedding: tuple
-    dropout: tuple | None
-    blocks: list[tuple]
-    norm_f: tuple
-    head: tuple
+    token_embedding: EmbeddingCache
+    dropout: DropoutCache | None
+    blocks: list[Block.Cache]
+    norm_f: RMSNormCache
+    head: LinearCache
 
 
 class LlamaModel(LanguageModel):
     """A Llama in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
+    config: LlamaConfig
     config_class, layout_of = LlamaConfig, staticmethod(layout)
 
     @property

@@ -13,7 +13,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
-from ..layers import Embedding, Linear, Masks, Tensors, dropped, undropped
+from ..layers import DropoutCache, Embedding, EmbeddingCache, Linear, LinearCache, Masks, Tensors, dropped, undropped
+from ..ops.lstm import Cache as LSTMCache
 from ..ops.lstm import lstm, lstm_backward
 from ..ops.note import Note, ignore, prefixed
 from .base import LanguageModel
@@ -89,6 +90,11 @@ def layout(config: LSTMConfig) -> Layout:
 class LSTM:
     """One layer's four parameters."""
 
+    weight_ih: Array  # (4H, I)
+    weight_hh: Array  # (4H, H)
+    bias_ih: Array  # (4H,)
+    bias_hh: Array  # (4H,)
+
     def __init__(self, tensors: Tensors, name: str):
         self.names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         for part in self.names:
@@ -104,11 +110,11 @@ class LSTM:
     def __call__(self, x: Array) -> Array:
         return self.forward(x, self.zeros(len(x)))[0]
 
-    def forward(self, x: Array, state: tuple[Array, Array]):
+    def forward(self, x: Array, state: tuple[Array, Array]) -> tuple[Array, LSTMCache]:
         h0, c0 = state
         return lstm(x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, h0, c0)  # (B, T, H)
 
-    def backward(self, dy: Array, cache, note: Note = ignore) -> Array:
+    def backward(self, dy: Array, cache: LSTMCache, note: Note = ignore) -> Array:
         dx, *gradients, _, _ = lstm_backward(dy, cache, note)  # the state before the text is no parameter
         for part, gradient in zip(self.names, gradients, strict=True):
             own = getattr(self, "d" + part)
@@ -125,7 +131,7 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.lstm(x)
 
-    def forward(self, x: Array, state: tuple[Array, Array], note: Note = ignore):
+    def forward(self, x: Array, state: tuple[Array, Array], note: Note = ignore) -> tuple[Array, LSTMCache]:
         y, cache = self.lstm.forward(x, state)  # (B, T, H)
         for gate in "ifgo":
             note(gate, getattr(cache, gate))
@@ -133,20 +139,21 @@ class Block:
         note("h", cache.h)
         return y, cache
 
-    def backward(self, dy: Array, cache, note: Note = ignore) -> Array:
+    def backward(self, dy: Array, cache: LSTMCache, note: Note = ignore) -> Array:
         return self.lstm.backward(dy, cache, note)
 
 
 class Cache(NamedTuple):
-    token_embedding: tuple
-    blocks: list[tuple]
-    dropouts: list[tuple | None]  # between one block and the next
-    head: tuple
+    token_embedding: EmbeddingCache
+    blocks: list[LSTMCache]
+    dropouts: list[DropoutCache | None]  # between one block and the next
+    head: LinearCache
 
 
 class LSTMModel(LanguageModel):
     """An LSTM in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
+    config: LSTMConfig
     config_class, layout_of = LSTMConfig, staticmethod(layout)
     in_steps = True
 

@@ -28,11 +28,15 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
-from ..layers import Embedding, Linear, Masks, RMSNorm, Tensors
+from ..layers import Embedding, EmbeddingCache, Linear, LinearCache, Masks, RMSNorm, RMSNormCache, Tensors
+from ..ops.causal_conv import Cache as ConvCache
 from ..ops.causal_conv import causal_conv, causal_conv_backward
 from ..ops.note import Note, ignore, prefixed
+from ..ops.selective_scan import Cache as ScanCache
 from ..ops.selective_scan import selective_scan, selective_scan_backward
+from ..ops.silu import Cache as SiLUCache
 from ..ops.silu import silu, silu_backward
+from ..ops.softplus import Cache as SoftplusCache
 from ..ops.softplus import softplus, softplus_backward
 from .base import LanguageModel
 from .config import Config
@@ -143,12 +147,13 @@ class Conv1d:
     def __init__(self, tensors: Tensors, name: str):
         weight, bias = tensors[name + ".weight"], tensors.get(name + ".bias")
         self.weight, self.dweight = weight.data, weight.grad
-        self.bias, self.dbias = (None, None) if bias is None else (bias.data, bias.grad)
+        self.bias: Array | None = None if bias is None else bias.data
+        self.dbias: Array | None = None if bias is None else bias.grad
 
-    def forward(self, x: Array, past: Array | None = None):
+    def forward(self, x: Array, past: Array | None = None) -> tuple[Array, ConvCache]:
         return causal_conv(x, self.weight, self.bias, past=past)
 
-    def backward(self, dy: Array, cache) -> Array:
+    def backward(self, dy: Array, cache: ConvCache) -> Array:
         dx, dweight, dbias = causal_conv_backward(dy, cache)
         self.dweight += dweight
         if self.dbias is not None:
@@ -167,17 +172,17 @@ class Mixer:
     """What a block does to the normed stream: see the module's formulas, which are its lines."""
 
     class Cache(NamedTuple):
-        in_proj: tuple
-        conv: tuple
-        silu: tuple
-        x_proj: tuple
-        dt_proj: tuple
-        softplus: tuple
-        scan: tuple
+        in_proj: LinearCache
+        conv: ConvCache
+        silu: SiLUCache
+        x_proj: LinearCache
+        dt_proj: LinearCache
+        softplus: SoftplusCache
+        scan: ScanCache
         y: Array  # (B, T, E)
         gate: Array  # (B, T, E)
-        gate_silu: tuple
-        out_proj: tuple
+        gate_silu: SiLUCache
+        out_proj: LinearCache
 
     def __init__(self, tensors: Tensors, name: str):
         A_log, D = tensors[name + ".A_log"], tensors[name + ".D"]
@@ -194,7 +199,7 @@ class Mixer:
     def __call__(self, x: Array) -> Array:
         return self.forward(x, self.empty(len(x)))[0]
 
-    def forward(self, x: Array, state: State, note: Note = ignore):
+    def forward(self, x: Array, state: State, note: Note = ignore) -> tuple[Array, Cache]:
         (E, N), R = self.A_log.shape, self.dt_proj.weight.shape[1]
         uz, in_cache = self.in_proj.forward(x)  # (B, T, 2E)
         note("in_proj", uz)
@@ -254,8 +259,8 @@ class Block:
     """One block: what the mixer makes of the normed stream is added to the stream x (B, T, C)."""
 
     class Cache(NamedTuple):
-        norm: tuple
-        mixer: tuple
+        norm: RMSNormCache
+        mixer: Mixer.Cache
 
     def __init__(self, tensors: Tensors, name: str):
         self.norm, self.mixer = RMSNorm(tensors, name + ".norm"), Mixer(tensors, name + ".mixer")
@@ -263,7 +268,7 @@ class Block:
     def __call__(self, x: Array) -> Array:
         return self.forward(x, self.mixer.empty(len(x)))[0]
 
-    def forward(self, x: Array, state: State, note: Note = ignore):
+    def forward(self, x: Array, state: State, note: Note = ignore) -> tuple[Array, Cache]:
         note("resid_pre", x)
         normed, norm_cache = self.norm.forward(x)  # (B, T, C)
         note("norm", normed)
@@ -283,15 +288,16 @@ class Block:
 
 
 class Cache(NamedTuple):
-    token_embedding: tuple
-    blocks: list[tuple]
-    norm_f: tuple
-    head: tuple
+    token_embedding: EmbeddingCache
+    blocks: list[Block.Cache]
+    norm_f: RMSNormCache
+    head: LinearCache
 
 
 class MambaModel(LanguageModel):
     """A Mamba in NumPy. See LanguageModel for its parameters, and for all that is not forward, backward or memory."""
 
+    config: MambaConfig
     config_class, layout_of = MambaConfig, staticmethod(layout)
     in_steps = True
 

@@ -37,7 +37,7 @@ Sources: Waibel et al. 1989, "Phoneme recognition using time-delay neural networ
 "Mamba", arXiv:2312.00752, section 3.4 (its place in the block).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray as Array
@@ -80,7 +80,7 @@ def causal_conv_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     T, K = dy.shape[1], weight.shape[2]
     padded_dy = np.zeros(padded.shape, dy.dtype)  # (B, T+K-1, E): nothing comes after T
     padded_dy[:, :T] = dy
-    dx = sum(weight[:, 0, K - 1 - j] * padded_dy[:, j : j + T] for j in range(K))  # (B, T, E)
+    dx: Any = sum(weight[:, 0, K - 1 - j] * padded_dy[:, j : j + T] for j in range(K))  # (B, T, E); without a tap, the number 0
     dtaps = [(dy * padded[:, k : k + T]).sum(axis=(0, 1)) for k in range(K)]  # K of (E,)
     dweight = np.stack(dtaps, axis=1)[:, None]  # (E, 1, K): w serves every letter of every sequence, hence the sums
     dbias = dy.sum(axis=(0, 1))  # (E,): b likewise

@@ -23,6 +23,8 @@ Sources: Ainslie et al. 2023, "GQA: training generalized multi-query transformer
 arXiv:2305.13245, section 2.2; Shazeer 2019, "Fast transformer decoding", arXiv:1911.02150 (K = 1).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy import ndarray as Array
 
@@ -82,7 +84,9 @@ def grouped_attention(
 def grouped_attention_backward(dz: Array, cache: Cache | TiledCache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """dz (B, H, R, D) -> dq (B, H, R, D), dk, dv (B, K, T, D). `note` is shown the gradients of the pattern and the scores."""
     (B, H, R, D), (_, K, G, _, _) = dz.shape, cache.v.shape
-    attend_backward = attention_backward if R <= TILE else attention_in_tiles_backward
+    attend_backward: Callable[..., tuple[Array, Array, Array]] = (
+        attention_backward if R <= TILE else attention_in_tiles_backward
+    )
     dq, dk, dv = attend_backward(dz.reshape(B, K, G, R, D), cache, head_by_head(note))  # each (B, K, G, R or T, D)
     dk = dk.sum(axis=2)  # (B, K, T, D): a key was shown to G heads, so its gradient sums over them
     dv = dv.sum(axis=2)  # (B, K, T, D): a value likewise

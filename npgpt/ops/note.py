@@ -1,13 +1,12 @@
 """The observer that a forward or backward pass may take along: `note(name, array)` is shown every intermediate."""
 
 from collections.abc import Callable
+from typing import Any
 
-from numpy import ndarray as Array
-
-Note = Callable[[str, Array], None]
+Note = Callable[[str, Any], None]  # Any: an array; in torchgpt a tensor, or a tensor for each step
 
 
-def ignore(name: str, array: Array) -> None:
+def ignore(name: str, array: Any) -> None:
     """The default observer: looks at nothing. A model's `trace` passes one that keeps copies."""
 
 

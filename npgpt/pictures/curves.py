@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray as Array
+from numpy.typing import ArrayLike
 
 from .labels import translator
 from .matrices import matrix
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def loss_curve(
-    losses: Sequence[float],
+    losses: ArrayLike,
     baseline: float,
     *,
     floors: Mapping[str, float] | None = None,
@@ -76,7 +77,11 @@ def surprise_bars(text: str, surprises: Mapping[str, Array], baseline: float, ti
     figure = new_figure(8, 4.2)
     axes = figure.add_subplot()
     places, width = np.arange(len(text)), 0.8 / len(surprises)
-    fills = ({"color": "0.8", "edgecolor": "0.4"}, {"color": CONSONANT}, {"color": VOWEL, "hatch": "//"})
+    fills: tuple[dict[str, Any], ...] = (
+        {"color": "0.8", "edgecolor": "0.4"},
+        {"color": CONSONANT},
+        {"color": VOWEL, "hatch": "//"},
+    )
     for number, (name, values) in enumerate(surprises.items()):
         shift = (number - (len(surprises) - 1) / 2) * width
         label = say("{name}: mean {loss:.2f}", name=name, loss=np.mean(values))
@@ -231,7 +236,7 @@ def learning_to_write(steps: Sequence[int], samples: Sequence[str], prompt: str,
     for row, sample in enumerate(samples):
         for column, letter in enumerate(sample):
             given = column < len(prompt)
-            style = {"color": "0.55"} if given else {"color": letter_colour(letter), "weight": "bold"}
+            style: dict[str, Any] = {"color": "0.55"} if given else {"color": letter_colour(letter), "weight": "bold"}
             axes.text(column, row, visible(letter), ha="center", va="center", family="monospace", size=10, **style)
     axes.axvline(len(prompt) - 0.5, color="0.7", linewidth=0.8)
     axes.set(xlim=(-0.7, longest - 0.3), ylim=(len(samples) - 0.4, -0.6), xticks=[])
@@ -354,7 +359,7 @@ def losses_by_size(panels: Sequence[tuple[str, Mapping, Mapping[str, float], boo
     for axes, (name, kinds, floors, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for kind, (parameters, losses) in kinds.items():
             losses = np.asarray(losses)  # (S, seeds)
-            style = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind]}
+            style: dict[str, Any] = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind]}
             axes.plot(parameters, losses, linestyle="none", markersize=4, alpha=0.5, **style)
             axes.plot(parameters, losses.mean(axis=1), linewidth=1.6, markersize=6, label=KINDS[kind], **style)
         for line, (floor, height) in zip((":", "-.", (0, (5, 1, 1, 1, 1, 1)), "--"), floors.items(), strict=False):
@@ -382,7 +387,7 @@ def recall(
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
     for kind, shares in right.items():
-        style = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind], "markersize": 5}
+        style: dict[str, Any] = {"color": KIND_COLOURS[kind], "marker": KIND_MARKERS[kind], "markersize": 5}
         axes.plot(distances, np.asarray(shares), color=KIND_COLOURS[kind], linewidth=0.7, alpha=0.5)
         axes.plot(distances, np.asarray(shares).mean(axis=1), linewidth=2, label=KINDS[kind], **style)
     axes.axhline(chance, color="0.3", linestyle=":", linewidth=1, label=say("guessing: {chance:.3f}", chance=chance))

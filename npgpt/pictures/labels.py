@@ -173,7 +173,7 @@ TURKISH = {
     "{model} goes on from {text!r}: {written!r}": "{model} model, {text!r} sonrasını yazıyor: {written!r}",
     "probabilities of the letters it chose: {chosen}": "seçtiği harflerin olasılıkları: {chosen}",
     "Greedy writing: the framed letter is appended, then the model is asked again": (
-        "Açgözlü yazım: çerçeveli harf sona eklenir, modele yeniden sorulur"
+        "Açgözlü seçim: çerçeveli harf sona eklenir, modele yeniden sorulur"
     ),
     "written: {text!r}": "yazılan: {text!r}",
     "{name}: {loss:.3f} nats a letter over the text; guessing: {guess:.3f}": (
@@ -213,7 +213,7 @@ TURKISH = {
     "who knows the last letter (bigrams): {loss:.3f}": "son harfi bilen (ikililer): {loss:.3f}",
     "who knows the last two (trigrams): {loss:.3f}": "son iki harfi bilen (üçlüler): {loss:.3f}",
     "this run, mean of the last tenth of its {count} steps: {loss:.3f}": (
-        "bu çalıştırma, {count} adımın son onda birinin ortalaması: {loss:.3f}"
+        "bu koşu, {count} adımın son onda birinin ortalaması: {loss:.3f}"
     ),
     "letters alone": "tek harfler",
     "bigrams": "ikililer",
@@ -222,7 +222,7 @@ TURKISH = {
     "better than letter frequencies, not yet than bigrams": "harf sıklıklarından iyi, ikililerden henüz değil",
     "better than bigrams, not than trigrams": "ikililerden iyi, üçlülerden değil",
     "better than trigrams": "üçlülerden de iyi",
-    "The run ends at {loss:.2f} nats: {beaten}": "Eğitim {loss:.2f} natta bitiyor: {beaten}",
+    "The run ends at {loss:.2f} nats: {beaten}": "Koşu {loss:.2f} natta bitiyor: {beaten}",
     "root mean square of the gradient at the first and the last snapshot, and the last update / weight:": (
         "ilk ve son kayıttaki gradyanın karesel ortalaması ve son güncelleme / ağırlık oranı:"
     ),
@@ -362,11 +362,11 @@ TURKISH = {
         "sınama metni, zincirini bilene karakter başına {floor:.3f} bite mal olur"
     ),
     "pieces         different  of the text    pieces in it   nats a piece  bits a character: mean (lowest..highest)": (
-        "birimler          farklı  metnin payı  içindeki birim    birimde nat  karakter başına bit: ortalama (en az..en çok)"
+        "tokenler          farklı  metnin payı  içindeki token    tokende nat  karakter başına bit: ortalama (en az..en çok)"
     ),
     "{name}: of the {k} nearest of {count} tokens {first:.0f} % stay from 1 to 10 %, {second:.0f} % from 10 to 100 %; "
     "two seeds share {seeds:.0f} %, chance {chance:.0f} %": (
-        "{name}: {count} birimin en yakın {k} komşusundan %1 ile %10 arasında %{first:.0f}, %10 ile %100 arasında "
+        "{name}: {count} tokenin en yakın {k} komşusundan %1 ile %10 arasında %{first:.0f}, %10 ile %100 arasında "
         "%{second:.0f} kadarı kalıyor; iki tohumda ortak olan %{seeds:.0f}, rastgele %{chance:.0f}"
     ),
     "{name}, turned: {first:.2f} alike from 1 to 10 % (in another order {first_lot:.2f}), "
@@ -398,18 +398,18 @@ TURKISH = {
         "  {word!r}: {value:.3f} nat; ilk tahmini {guess!r} {p:.3f}"
     ),
     "mean surprise {mean:.3f} nats a token; guessing: {guess:.3f}": (
-        "parça başına ortalama şaşkınlık {mean:.3f} nat; rastgele tahmin: {guess:.3f}"
+        "token başına ortalama şaşkınlık {mean:.3f} nat; rastgele tahmin: {guess:.3f}"
     ),
     "What surprises it most is {word!r}, {value:.1f} nats; the mean is {mean:.1f}": (
         "Onu en çok şaşırtan {word!r}: {value:.1f} nat; ortalama {mean:.1f}"
     ),
-    "the token before": "bir önceki parça",
+    "the token before": "bir önceki token",
     "itself": "kendisi",
-    "the first token": "ilk parça",
+    "the first token": "ilk token",
     "all alike": "hepsi eşit",
     "  {habit}: {name}, {share:.2f}": "  {habit}: {name}, {share:.2f}",
     "Of {count} heads, those that look most at: the token before, itself, the first token, all alike": (
-        "{count} başlıktan şunlara en çok bakanlar: bir önceki parça, kendisi, ilk parça, hepsi eşit"
+        "{count} başlıktan şunlara en çok bakanlar: bir önceki token, kendisi, ilk token, hepsi eşit"
     ),
     "gradient of -ln p of {word!r} after {fact!r}, its length by block:": (
         "{fact!r} sonrasında {word!r} için -ln p gradyanı, bloklara göre uzunluğu:"
@@ -419,9 +419,9 @@ TURKISH = {
     ),
     "taught: {sentence!r}": "öğretilen: {sentence!r}",
     "{count:,} parameters, {blocks} blocks, {tokens:,} tokens to choose from": (
-        "{count:,} parametre, {blocks} blok, seçilebilecek {tokens:,} parça"
+        "{count:,} parametre, {blocks} blok, seçilebilecek {tokens:,} token"
     ),
-    "  {rate:.1f} tokens a second": "  saniyede {rate:.1f} parça",
+    "  {rate:.1f} tokens a second": "  saniyede {rate:.1f} token",
     "  {question!r}: {right!r} {p:.3f}; it says {said!r}": "  {question!r}: {right!r} {p:.3f}; dediği {said!r}",
     "{known} of {total} facts are known": "{total} bilgiden {known} tanesi biliniyor",
     "  after block {block}: {shown}; {right!r} is number {rank}": "  {block}. bloktan sonra: {shown}; {right!r} sırası {rank}",
@@ -429,9 +429,9 @@ TURKISH = {
     "{right!r} never comes first": "{right!r} hiç birinci olmuyor",
     "{n}. answer": "{n}. yanıt",
     "rank of {right!r}": "{right!r} kaçıncı",
-    "  {name} looks at {word!r}: {share:.2f}": "  {name}, {word!r} parçasına bakıyor: {share:.2f}",
+    "  {name} looks at {word!r}: {share:.2f}": "  {name}, {word!r} tokenine bakıyor: {share:.2f}",
     "What decides {right!r}: rank correlation with replacing the token: attention {attention:.2f}, gradient {gradient:.2f}": (
-        "{right!r} neye bağlı? Parçayı değiştirmenin etkisiyle sıra korelasyonu: dikkat {attention:.2f}, gradyan {gradient:.2f}"
+        "{right!r} neye bağlı? Tokeni değiştirmenin etkisiyle sıra korelasyonu: dikkat {attention:.2f}, gradyan {gradient:.2f}"
     ),
     "before": "önce",
     "all weights": "bütün ağırlıklar",
@@ -470,7 +470,7 @@ TURKISH = {
     ),
     "loss, mean of the last tenth of the steps: {loss:.3f}": "kayıp, adımların son onda birinin ortalaması: {loss:.3f}",
     "the gradient agrees with the complex step to {digits:.1f} digits, at every recorded step at least": (
-        "gradyan, kaydedilen her adımda karmaşık adım yöntemiyle en az {digits:.1f} basamağa kadar uyuşuyor"
+        "gradyan, kaydedilen her adımda karmaşık sayı adımıyla (complex step) en az {digits:.1f} basamağa kadar uyuşuyor"
     ),
     "nothing is off: no gradient vanishes or explodes, no update is too large or too small": (
         "aksayan bir şey yok: hiçbir gradyan sönmüyor ya da patlamıyor, hiçbir güncelleme çok büyük ya da çok küçük değil"
@@ -492,7 +492,7 @@ def translator(lang: str = "en", turkish: Mapping[str, str] = TURKISH) -> Callab
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}")
 
-    def say(text: str, /, **values) -> str:
+    def say(text: str, /, **values: object) -> str:
         return (text if lang == "en" else turkish[text]).format(**values)
 
     return say

@@ -1,7 +1,7 @@
 """Tables of numbers as coloured cells with the numbers written in: attention step by step, values beside their gradients."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -12,6 +12,7 @@ from .style import letters_on_axis, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 SIGNED, UNSIGNED = "PuOr", "Purples"  # orange and violet for - and +; white to violet for shares
 
@@ -62,7 +63,7 @@ def matrix(
     axes.set_title(title, size=10)
 
 
-def _hatched_cell(row: int, column: int):
+def _hatched_cell(row: int, column: int) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
     return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=True, facecolor="0.95", edgecolor="0.65", hatch="////", linewidth=0)
@@ -175,7 +176,7 @@ def rows_that_sum_to_zero(pattern: Array, dscores: Array, letters: str, title: s
     future = np.triu(np.ones((T, T), dtype=bool), k=1)
     shown, sums = 1e4 * dscores, 1e4 * dscores.sum(axis=-1, keepdims=True)
     limit = float(np.abs(shown).max())
-    both = {"rows": letters, "columns": letters, "masked": future, "numbers": T <= 12}
+    both: dict[str, Any] = {"rows": letters, "columns": letters, "masked": future, "numbers": T <= 12}
     matrix(panels[0], pattern, title=say("weights"), signed=False, limit=1, **both)
     matrix(panels[1], shown, title=say("dscores × 10⁴"), limit=limit, **both)
     matrix(panels[2], np.round(sums, 6) + 0.0, title=say("row sum"), limit=limit, rows=letters, columns=["Σ"])
@@ -209,7 +210,7 @@ def maps_of_a_text(
             future = np.triu(np.ones((T, T), dtype=bool), k=1) if square else None
             limit = float(np.abs(values).max())
             heading = f"{name}\n(≤ {limit:.2g})"
-            both = {"signed": bool((values < 0).any()), "masked": future, "numbers": False}
+            both: dict[str, Any] = {"signed": bool((values < 0).any()), "masked": future, "numbers": False}
             matrix(axes, values, rows=letters, columns=columns, title=heading, limit=limit, **both)
             if square:
                 axes.set_xlabel(say("who is looked at"), size=8)

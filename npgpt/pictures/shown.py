@@ -11,9 +11,18 @@ import html
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray as Array
+
+from ..types import Model
+
+if TYPE_CHECKING:
+    from ..check.verdict import Verdict
+    from ..models.config import Config
+
+Values = Any  # an array or a tensor
 
 POSITIVE, NEGATIVE, NO_NUMBER = (142, 104, 226), (221, 107, 32), (128, 128, 128, 110)
 RIGHT, WRONG = "rgba(56, 161, 105, 0.3)", "rgba(229, 62, 62, 0.35)"
@@ -54,7 +63,7 @@ def verdict_word(ok: bool) -> Html:
     return Html(f'<span style="background: {RIGHT if ok else WRONG}; padding: 0.1em 0.5em">{"ok" if ok else "WRONG"}</span>')
 
 
-def dots(x) -> Html:
+def dots(x: Values) -> Html:
     """An array or a tensor as a small picture, a dot a number. One axis is a row; of more than two, the leading ones' first
     place is shown."""
     while x.ndim > 2:
@@ -78,7 +87,7 @@ def colours(values: Array) -> Array:
     return pixels
 
 
-def _corner(x) -> Array:
+def _corner(x: Values) -> Array:
     """The upper left corner of an array or tensor (R, C), as float64: only this is fetched from a GPU."""
     corner = x[:MOST_ROWS, :MOST_COLUMNS]
     return np.asarray(corner.detach().cpu().double() if hasattr(corner, "detach") else corner, dtype=np.float64)
@@ -92,12 +101,12 @@ def _png(pixels: Array) -> bytes:
     return file.getvalue()
 
 
-def shape_of(x) -> str:
+def shape_of(x: Values) -> str:
     """(32, 3), of an array or a tensor."""
     return str(tuple(x.shape))
 
 
-def extent(x) -> str:
+def extent(x: Values) -> str:
     """The smallest and the largest finite number of an array or tensor: "-0.25 .. 1.5"; empty where there is none."""
     low, high = float(x.min()), float(x.max())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -117,17 +126,17 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 # ------------------------------------------------------------------------------------------------------------------ the objects
 
 
-def config_html(config) -> str:
+def config_html(config: "Config") -> str:
     """Every option of a config and its value."""
     return table(type(config).__name__, ("option", "value"), [(name, repr(value)) for name, value in config.to_dict().items()])
 
 
-def model_title(model) -> str:
+def model_title(model: Model) -> str:
     """GPTModel (npgpt on cpu, float32): 248 parameters"""
     return f"{type(model).__name__} ({model.backend} on {model.device}, {model.dtype}): {model.num_parameters():,} parameters"
 
 
-def model_text(model) -> str:
+def model_text(model: Model) -> str:
     """A line for each weight: its name, shape and how many numbers it has."""
     rows = [
         (name, str(entry.shape), f"{entry.size:,}", "" if entry.trained else "not trained")
@@ -136,7 +145,7 @@ def model_text(model) -> str:
     return "\n".join([model_title(model), *_aligned(rows)])
 
 
-def model_html(model) -> str:
+def model_html(model: Model) -> str:
     """A row for each weight: its name, shape and how many numbers it has, the smallest and the largest, and a picture."""
     weights = model.state_dict()
     rows = [
@@ -177,7 +186,7 @@ def trace_html(trace: Mapping) -> str:
     return table(trace_title(trace), headings[: max(map(len, rows), default=4)], rows)
 
 
-def verdict_html(verdict) -> str:
+def verdict_html(verdict: "Verdict") -> str:
     """What `check_backward` found, a row a check."""
     title = str(verdict).split("\n")[0]
     if verdict.unwritten is not None:

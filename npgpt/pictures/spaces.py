@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -12,8 +12,10 @@ from .labels import translator
 from .style import CONSONANTS, MARKERS, OTHER, VOWELS, label_points, letter_colour, new_figure, token_colour, visible
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d import Axes3D
+
+    from .figure import Picture
 
 
 def three_dimensions(vectors: Array) -> tuple[Array, float]:
@@ -48,7 +50,7 @@ def plot_dots(
     title: str,
     *,
     html: str | PathLike | None = None,
-    axes: "Axes | None" = None,
+    axes: "Axes3D | None" = None,
     lang: str = "en",
 ) -> "Figure":
     """One or more sets of labelled points in 3-D.
@@ -72,7 +74,7 @@ def plot_dots(
     if html is not None:
         _write_html(html, parts, dots_data, title)
     if axes is None:
-        figure = new_figure(7.2, 6, title)
+        figure: Figure = new_figure(7.2, 6, title)
         axes = figure.add_subplot(projection="3d")
     else:
         figure = axes.figure
@@ -99,7 +101,7 @@ def plot_dots(
 def _checked_sets(dots_data: Sequence[dict]) -> list[tuple[Array, list[str]]]:
     if not len(dots_data):
         raise ValueError("dots_data must hold at least one set of dots")
-    sets = []
+    sets: list[tuple[Array, list[str]]] = []
     for number, data in enumerate(dots_data):
         missing = [key for key in ("dots", "labels", "name") if key not in data]
         if missing:
@@ -110,7 +112,7 @@ def _checked_sets(dots_data: Sequence[dict]) -> list[tuple[Array, list[str]]]:
             raise ValueError(f"dots_data[{number}]['dots'] must have the shape (N, C) with N >= 1, got {dots.shape}")
         if len(dots) != len(data["labels"]):
             raise ValueError(f"dots_data[{number}] has {len(dots)} dots, but {len(data['labels'])} labels")
-        if dots.shape[1] != (sets or [(dots, 0)])[0][0].shape[1]:
+        if sets and dots.shape[1] != sets[0][0].shape[1]:
             raise ValueError(f"dots_data[{number}] has dots of {dots.shape[1]} numbers, dots_data[0] of {sets[0][0].shape[1]}")
         sets.append((dots, list(data["labels"])))
     return sets
@@ -120,7 +122,7 @@ def _colours(data: dict) -> list[str]:
     return [data.get("color") or letter_colour(label) for label in data["labels"]]
 
 
-def _box(axes: "Axes", low: Array, high: Array) -> None:
+def _box(axes: "Axes3D", low: Array, high: Array) -> None:
     """Limits that leave a margin around low and high (3,), small tick labels."""
     margin = 0.08 * (high - low) + 1e-9 + 1e-3 * (high - low).max()
     axes.set(**{f"{axis}lim": (low[i] - margin[i], high[i] + margin[i]) for i, axis in enumerate("xyz")})
@@ -128,7 +130,7 @@ def _box(axes: "Axes", low: Array, high: Array) -> None:
     axes.locator_params(nbins=5)
 
 
-def _stems(axes: "Axes", points: Array) -> None:
+def _stems(axes: "Axes3D", points: Array) -> None:
     """A thin line from each point (N, 3) down to the floor of the box: it shows the depth."""
     from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
@@ -138,13 +140,13 @@ def _stems(axes: "Axes", points: Array) -> None:
     axes.add_collection3d(Line3DCollection(np.stack((points, feet), axis=1), colors="0.85", linewidths=0.5, zorder=1))
 
 
-def label_in_space(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float = 10) -> None:
+def label_in_space(axes: "Axes3D", points: Array, labels: Sequence[str], colours: Sequence[str], size: float = 10) -> None:
     """Labels beside points (N, 3) of 3-D axes, kept apart on the page. Turning the axes afterwards would leave them behind."""
     axes.figure.draw_without_rendering()  # fixes the layout and the projection
     _label_where_drawn(axes, points, labels, colours, size)
 
 
-def _label_where_drawn(axes: "Axes", points: Array, labels: Sequence[str], colours: Sequence[str], size: float) -> None:
+def _label_where_drawn(axes: "Axes3D", points: Array, labels: Sequence[str], colours: Sequence[str], size: float) -> None:
     from mpl_toolkits.mplot3d.proj3d import proj_transform
 
     x, y, _ = proj_transform(*points.T, axes.get_proj())
@@ -181,15 +183,15 @@ class Turnable:
     """A figure that a notebook lets turn with the mouse, where plotly is installed and the notebook's page knows plotly's form;
     anywhere else the notebook shows the figure itself."""
 
-    def __init__(self, figure: "Figure", turning):
-        self.figure, self.turning = figure, turning  # matplotlib's, and plotly's or None
+    def __init__(self, figure: "Picture", turning: Any):
+        self.figure, self.turning = figure, turning  # matplotlib's, and plotly's (which has no types) or None
 
     def __repr__(self) -> str:
         return repr(self.figure)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
         """Every form that there is, by its MIME type; the page takes the richest that it knows."""
-        forms = {"image/png": self.figure._repr_png_()}
+        forms: dict[str, Any] = {"image/png": self.figure._repr_png_()}
         if self.turning is not None:
             from plotly import io as plotly_io
 
@@ -204,7 +206,7 @@ def turnable_space(before: Array, after: Array, labels: Sequence[str], lang: str
     return Turnable(embedding_space(before, after, labels, lang), _turning_space(before, after, labels, lang))
 
 
-def _turning_space(before: Array, after: Array, labels: Sequence[str], lang: str):
+def _turning_space(before: Array, after: Array, labels: Sequence[str], lang: str) -> Any:
     """plotly's figure of the two boxes; None without plotly."""
     try:
         from plotly.subplots import make_subplots
@@ -227,7 +229,7 @@ def _turning_space(before: Array, after: Array, labels: Sequence[str], lang: str
     return figure
 
 
-def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: str = "en") -> "Figure":
+def embedding_space(before: Array, after: Array, labels: Sequence[str], lang: str = "en") -> "Picture":
     """The token vectors before and after training, in 3-D, each point written as its own letter.
 
     before, after : (V, C). labels : V strings; a space is drawn as ␣. Each panel's axes fit its own points (untrained
@@ -274,7 +276,7 @@ def spaces_in_order(
 
 def _side_by_side(
     points: Array, names: Sequence[str], labels: Sequence[str], marks: Sequence[str], title: str, size: float
-) -> "Figure":
+) -> "Picture":
     """One panel for each of the points (S, N, 3), with its name above."""
     figure = new_figure(5.5 * len(points), 5.6, title)
     colours = [token_colour(label) for label in labels]
@@ -353,10 +355,10 @@ def embedding_motion(
             sets.append((rows, dots))
     axes.legend(loc="upper left", fontsize=9, frameon=False)
     # One palette for all frames: the letters' colours, also half blended with white, and greys.
-    colours = [tuple(int(letter_colour(label)[i : i + 2], 16) for i in (1, 3, 5)) for label in labels]
-    colours += [tuple((255 + part) // 2 for part in colour) for colour in colours] + [(g, g, g) for g in range(0, 256, 5)]
+    rgb = [tuple(int(letter_colour(label)[i : i + 2], 16) for i in (1, 3, 5)) for label in labels]
+    rgb += [tuple((255 + part) // 2 for part in colour) for colour in rgb] + [(g, g, g) for g in range(0, 256, 5)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in colours[:256] for part in colour])
+    palette.putpalette([part for colour in rgb[:256] for part in colour])
     frames = []
     for step, frame in zip(steps, points, strict=True):
         axes.set_title(say("step {step:,}", step=step), size=10)

@@ -5,24 +5,29 @@ a model may come from either backend."""
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
 
+from ..models.gpt import GPTConfig
 from ..ops.softmax import softmax
+from ..types import Model
+
+Values = Any  # an array or a tensor
 
 
-def numpy_array(x) -> Array:
+def numpy_array(x: Values) -> Array:
     """x, an array or a tensor on any device, as a NumPy array."""
     return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
 
 
-def probabilities(logits) -> Array:
+def probabilities(logits: Values) -> Array:
     """Logits (..., V) of either backend -> probabilities (..., V)."""
     return softmax(numpy_array(logits))[0]
 
 
-def surprise(logits, targets: Array) -> Array:
+def surprise(logits: Values, targets: Array) -> Array:
     """-ln p of each true next token, in nats: logits (..., V), targets (...) -> (...). Its mean is the loss."""
     logits = numpy_array(logits)
     shifted = logits - logits.max(axis=-1, keepdims=True)  # (..., V): no exp overflows, and ln p stays exact where p is tiny
@@ -45,9 +50,9 @@ def ngram_entropy(ids: Array, n: int) -> float:
     """
     if n < 1 or n > len(ids):
         raise ValueError(f"n must be in 1..{len(ids)}, the number of tokens; got {n}")
-    ids = np.asarray(ids).tolist()
-    contexts = [tuple(ids[start : start + n - 1]) for start in range(len(ids) - n + 1)]
-    return conditional_entropy(contexts, ids[n - 1 :])
+    text = np.asarray(ids).tolist()
+    contexts = [tuple(text[start : start + n - 1]) for start in range(len(text) - n + 1)]
+    return conditional_entropy(contexts, text[n - 1 :])
 
 
 def prefix_entropy(ids: Array, targets: Array) -> float:
@@ -153,11 +158,11 @@ def rank_correlation(first: Array, second: Array) -> float:
     return float(a @ b / norms) if norms > 0 else float("nan")
 
 
-def loss_without_head(model, layer: int, head: int, ids: Array, targets: Array) -> float:
+def loss_without_head(model: Model, layer: int, head: int, ids: Array, targets: Array) -> float:
     """The loss of a GPT with one head switched off: the projection's columns that read it are 0 meanwhile. The model stays as
     it was. Raises ValueError where there is no such head, as in a model of another kind."""
     config = model.config
-    if config.kind != "gpt":
+    if not isinstance(config, GPTConfig):
         raise ValueError(f"only a model of kind 'gpt' has heads to switch off, got one of kind {config.kind!r}")
     if not (0 <= layer < config.n_layer and 0 <= head < config.n_head):
         raise ValueError(f"layer {layer}, head {head} is not in a model of {config.n_layer} layers and {config.n_head} heads")

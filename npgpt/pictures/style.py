@@ -6,7 +6,7 @@ Vowels are bold and have round marks, consonants have square ones, so that the t
 
 import colorsys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy import ndarray as Array
@@ -15,7 +15,8 @@ from .. import letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from .figure import Picture
 
 VOWELS = "aeıioöuü"
 CONSONANTS = "".join(letter for letter in letters if letter.isalpha() and letter not in VOWELS)
@@ -54,7 +55,7 @@ def visible(text: str) -> str:
     return text.replace(" ", "␣")
 
 
-def new_figure(width: float, height: float, title: str = "") -> "Figure":
+def new_figure(width: float, height: float, title: str = "") -> "Picture":
     """An empty figure of width x height inches, which no window and no global list knows about."""
     from .figure import Picture
 
@@ -69,7 +70,7 @@ def wrapped(title: str, width: float) -> str:
     return "\n".join(textwrap.fill(line, int(11.5 * width)) for line in title.split("\n"))
 
 
-def letters_on_axis(axes: "Axes", axis: str, text: str | list[str]) -> None:
+def letters_on_axis(axes: "Axes", axis: Literal["x", "y"], text: str | list[str]) -> None:
     """Writes one letter (or word) at each tick 0, 1, 2, ... of the axis "x" or "y", each in its colour."""
     axes.set(**{f"{axis}ticks": range(len(text)), f"{axis}ticklabels": [visible(letter) for letter in text]})
     for tick, letter in zip(getattr(axes, f"get_{axis}ticklabels")(), text, strict=True):

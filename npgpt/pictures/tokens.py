@@ -1,7 +1,7 @@
 """Texts whose tokens are words and parts of words: surprise, attention, what each block would say, gradients, facts taught."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -32,7 +32,7 @@ def token_surprise(
     kinds = [(right, CONSONANT, "", say("its first guess")), (~right, VOWEL, "//", say("another guess"))]
     for mask, colour, hatch, name in kinds:
         if mask.any():
-            bars = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
+            bars: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
             axes.barh(places[mask], np.asarray(surprises)[mask], 0.75, **bars)
     for place, guess in enumerate(guesses):
         if not right[place]:

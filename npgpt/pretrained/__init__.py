@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy import ndarray as Array
@@ -24,13 +25,16 @@ from ..models import layout_of, make_model
 from ..models.base import LanguageModel
 from ..models.config import Config
 from ..models.layout import Fill
+from ..models.llama import LlamaConfig
 from ..runs.checkpoint import check_tokenizer
+from ..text import BPETokenizer, Tokenizer
 from . import gguf, gpt2, llama, mamba
 from .folders import WEIGHTS, Tensor, checked_folder, read_json, read_tensors, write_tensors
 from .vocabulary import check_writable, end_of_text, pretrained_tokenizer, save_vocabulary
 
 __all__ = ["is_pretrained", "load_pretrained", "pretrained_tokenizer", "read_pretrained", "save_pretrained", "write_pretrained"]
 
+Stored = Tensor | gguf.Packed  # a weight as a file has it
 MODEL_TYPES = {"gpt2": gpt2, "llama": llama, "mamba": mamba, "qwen2": llama}  # config.json's model_type -> what knows it
 WRITTEN_AS = {"gpt": gpt2, "llama": llama, "mamba": mamba}  # config.kind -> what writes it
 
@@ -48,7 +52,7 @@ def load_pretrained(path: str | PathLike, device: str = "cpu", dtype: str = "flo
     return make_model(config, device, dtype=dtype, weights=weights)
 
 
-def save_pretrained(model: LanguageModel, folder: str | PathLike, tokenizer=None) -> None:
+def save_pretrained(model: LanguageModel, folder: str | PathLike, tokenizer: Tokenizer | None = None) -> None:
     """Writes a folder that transformers' from_pretrained and `load_pretrained` read: config.json, model.safetensors and, with a
     BPETokenizer, tokenizer.json. Each file appears whole or not at all.
 
@@ -84,14 +88,14 @@ def read_pretrained(folder: str | PathLike, seq_len: int | None = None) -> tuple
     return config, weights
 
 
-def parts_of_a_file(path: str | PathLike):
+def parts_of_a_file(path: str | PathLike) -> tuple[Config, Mapping[str, Stored], ModuleType]:
     """The config of a .gguf file, its tensors by name, and what knows their names."""
     file = gguf.read_file(path)
     config = gguf.config_of(file)
     return config, gguf.tensors_of(file, config), gguf
 
 
-def parts_of_a_folder(folder: str | PathLike):
+def parts_of_a_folder(folder: str | PathLike) -> tuple[Config, Mapping[str, Stored], ModuleType]:
     """The same of a folder of transformers."""
     folder = checked_folder(folder)
     fields = read_json(folder, "config.json")
@@ -107,7 +111,7 @@ def parts_of_a_folder(folder: str | PathLike):
     return config, found, family
 
 
-def there(family, name: str) -> tuple[str, bool]:
+def there(family: ModuleType, name: str) -> tuple[str, bool]:
     """Our name of a weight -> theirs, and whether theirs is transposed."""
     row, layer = name, ""
     if name.startswith("blocks."):
@@ -117,7 +121,7 @@ def there(family, name: str) -> tuple[str, bool]:
     return their_name.replace("*", layer), transposed
 
 
-def by_their_names(family, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
+def by_their_names(family: ModuleType, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
     """The weights under the names that the language model of the family has, whichever the folder has."""
     found = {}
     for key, tensor in tensors.items():
@@ -131,7 +135,7 @@ def by_their_names(family, tensors: Mapping[str, Tensor], folder: Path) -> dict[
     return found
 
 
-def take_head(family, found: dict[str, Tensor], fields: Mapping) -> bool:
+def take_head(family: ModuleType, found: dict[str, Tensor], fields: Mapping) -> bool:
     """Whether the head is tied to the embedding. A head that is stored though it is tied is taken out.
 
     As in transformers 5: one that is stored with other numbers is not tied, whatever the config says; and where only the head
@@ -143,14 +147,14 @@ def take_head(family, found: dict[str, Tensor], fields: Mapping) -> bool:
     if not tied or head is None:
         return tied
     table = found.setdefault(family.EMBEDDING, head)
-    pairs = itertools.zip_longest(table.pieces(), head.pieces()) if table.shape == head.shape else [(table, head)]
-    if all(np.array_equal(a, b) for a, b in pairs):
+    pairs = itertools.zip_longest(table.pieces(), head.pieces())
+    if table.shape == head.shape and all(np.array_equal(a, b) for a, b in pairs):
         del found[family.HEAD]
         return True
     return False
 
 
-def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: Path) -> None:
+def check_weights(family: ModuleType, config: Config, found: Mapping[str, Stored], folder: str | PathLike) -> None:
     """Raises ValueError naming the first weights that are missing, unknown, of another shape or of a dtype that is not read."""
     if config.n_layer > len(found):  # before a layout of a billion layers is made
         raise ValueError(f"{folder}: its config asks for {config.n_layer} layers, and there are {len(found)} weights")
@@ -174,10 +178,10 @@ def check_weights(family, config: Config, found: Mapping[str, Tensor], folder: P
 ROOM = 2**24  # bytes that a Llama's angles may take, however small the model
 
 
-def check_context(config: Config, found: Mapping[str, Tensor], folder: Path) -> None:
+def check_context(config: Config, found: Mapping[str, Stored], folder: str | PathLike) -> None:
     """Raises ValueError where a Llama's context would take more memory than 4 times its weights: no weight's shape says how
     long it is, so config.json is not believed in this alone. The angles of every position are kept (ops/rope.py)."""
-    if config.kind != "llama":
+    if not isinstance(config, LlamaConfig):
         return
     angles = 2 * 8 * config.seq_len * config.head_width  # bytes: a cosine and a sine, float64, and what they are made from
     weights = sum(4 * math.prod(tensor.shape) for tensor in found.values())
@@ -188,7 +192,9 @@ def check_context(config: Config, found: Mapping[str, Tensor], folder: Path) -> 
         )
 
 
-def write_pretrained(folder: str | PathLike, config: Config, weights: Mapping[str, Array], tokenizer=None) -> None:
+def write_pretrained(
+    folder: str | PathLike, config: Config, weights: Mapping[str, Array], tokenizer: Tokenizer | None = None
+) -> None:
     """What `save_pretrained` of both backends does. weights : the state_dict, as arrays."""
     import json
 
@@ -215,6 +221,6 @@ def write_pretrained(folder: str | PathLike, config: Config, weights: Mapping[st
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, arrays)
-    if tokenizer is not None:
+    if isinstance(tokenizer, BPETokenizer):
         save_vocabulary(tokenizer, folder)
     write_atomically(folder / "config.json", json.dumps(fields, indent=2).encode() + b"\n")

@@ -1,5 +1,7 @@
 """The fields of a config.json: what is asked of them, whatever the kind of model."""
 
+from ..models.config import Config
+
 
 def filled(fields: dict, defaults: dict, aliases: dict[str, str] | None = None) -> dict:
     """The fields that are asked for, with transformers' default where one is not given. aliases : another name -> the field's.
@@ -29,7 +31,7 @@ def check_sizes(fields: dict, *names: str) -> None:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
-def check_sayable(config, **allowed: object) -> None:
+def check_sayable(config: Config, **allowed: object) -> None:
     """Raises ValueError naming the first option of the config that a folder of its kind has no field for."""
     for name, value in allowed.items():
         own = getattr(config, name)

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from os import PathLike
 from pathlib import Path
 
@@ -105,15 +106,15 @@ class Tensor:
         many = max(1, PIECE // (8 * math.prod(self.shape[1:]) or 1))
         return (slice(first, min(first + many, rows)) for first in range(0, rows, many))
 
-    def _converted(self, file, shape: tuple[int, ...]) -> Array:
+    def _converted(self, file: FileIO, shape: tuple[int, ...]) -> Array:
         numbers = np.empty(shape, DTYPES[self.dtype])
         self._read(file, numbers)
         if self.dtype == "BF16":  # bfloat16 is the upper half of a float32
             return (numbers.astype("<u4") << 16).view("<f4")
         return numbers
 
-    def _read(self, file, array: Array) -> None:
-        left = memoryview(array).cast("B")
+    def _read(self, file: FileIO, array: Array) -> None:
+        left = array.data.cast("B")
         while len(left):
             count = file.readinto(left)
             if not count:

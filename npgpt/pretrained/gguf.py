@@ -17,7 +17,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy import ndarray as Array
@@ -54,7 +55,7 @@ NAMES = (
 # fmt: on
 
 
-def library():
+def library() -> ModuleType:
     """ggml's `gguf`. Raises ImportError with the command that installs it."""
     try:
         import gguf
@@ -203,7 +204,7 @@ class Header:
             found[name] = read()
         return found
 
-    def field(self):
+    def field(self) -> Any:
         """The value of a field."""
         type_ = self.integer("<u4")
         if type_ == STRING:
@@ -296,8 +297,9 @@ def tokenizer_of(file: File) -> BPETokenizer:
         check_only({"tokenizer.ggml.model": own.get("model")}, **{"tokenizer.ggml.model": ("gpt2",)})
         check_only({"tokenizer.ggml.pre": own.get("pre")}, **{"tokenizer.ggml.pre": tuple(PRE)})
         tokens, merges, types = (own.get(name) for name in ("tokens", "merges", "token_type"))
-        lists = isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, Array)
-        if not lists or len(types) != len(tokens):
+        if not (
+            isinstance(tokens, list) and isinstance(merges, list) and isinstance(types, Array) and len(types) == len(tokens)
+        ):
             raise ValueError("its tokens, merges and token types are not there, or not equally many")
         vocabulary = {token: id for id, token in enumerate(tokens)}
         if len(vocabulary) < len(tokens):

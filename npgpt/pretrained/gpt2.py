@@ -4,6 +4,8 @@ The same function as GPTModel with learned positions and a bias everywhere but i
 may ask for beyond that is refused by name.
 """
 
+from typing import Any
+
 from ..models.gpt import GPTConfig
 from .fields import check_only, check_sayable, check_sizes, filled
 
@@ -39,7 +41,14 @@ NAMES = (
 # fmt: on
 
 # transformers' defaults (GPT2Config, 5.x) for the fields that shape the function; a config.json leaves out what it likes.
-DEFAULTS = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None}
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_inner": None,
+}
 DEFAULTS |= {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "initializer_range": 0.02}
 DEFAULTS |= {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
 ALIASES = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions"}  # GPT2Config.attribute_map

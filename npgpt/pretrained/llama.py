@@ -4,6 +4,8 @@ A Qwen2 is a Llama whose queries, keys and values have a bias. What a config.jso
 window, another scaling of RoPE than Llama 3's, a bias elsewhere) is refused by name.
 """
 
+from typing import Any
+
 from ..models.llama import LlamaConfig
 from .fields import check_only, check_sayable, check_sizes, filled
 
@@ -35,11 +37,27 @@ NAMES = (
 # fmt: on
 
 # transformers' defaults (LlamaConfig and Qwen2Config, 5.x), where the two differ that of each.
-DEFAULTS = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu", "rms_norm_eps": 1e-6}
+DEFAULTS: dict[str, Any] = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-6,
+}
 DEFAULTS |= {"head_dim": None, "attention_bias": False, "mlp_bias": False}
 DEFAULTS |= {"rope_parameters": None, "rope_theta": 10000.0, "rope_scaling": None}
-LLAMA = {"vocab_size": 32000, "intermediate_size": 11008, "num_key_value_heads": None, "max_position_embeddings": 2048}
-QWEN2 = {"vocab_size": 151936, "intermediate_size": 22016, "num_key_value_heads": 32, "max_position_embeddings": 32768}
+LLAMA: dict[str, Any] = {
+    "vocab_size": 32000,
+    "intermediate_size": 11008,
+    "num_key_value_heads": None,
+    "max_position_embeddings": 2048,
+}
+QWEN2: dict[str, Any] = {
+    "vocab_size": 151936,
+    "intermediate_size": 22016,
+    "num_key_value_heads": 32,
+    "max_position_embeddings": 32768,
+}
 QWEN2 |= {"use_sliding_window": False, "layer_types": None}
 LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 

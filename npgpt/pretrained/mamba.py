@@ -5,6 +5,8 @@ Both follow the reference implementation's names, so the table is short. time_st
 and residual_in_fp32 is what float32 does anyway.
 """
 
+from typing import Any
+
 from ..models.mamba import MambaConfig
 from .fields import check_only, check_sayable, check_sizes, filled
 
@@ -34,7 +36,14 @@ NAMES = (
 # fmt: on
 
 # transformers' defaults (MambaConfig, 5.x); intermediate_size, where it is not given, is expand * hidden_size.
-DEFAULTS = {"vocab_size": 50280, "hidden_size": 768, "state_size": 16, "num_hidden_layers": 32, "conv_kernel": 4, "expand": 2}
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 50280,
+    "hidden_size": 768,
+    "state_size": 16,
+    "num_hidden_layers": 32,
+    "conv_kernel": 4,
+    "expand": 2,
+}
 DEFAULTS |= {"intermediate_size": None, "time_step_rank": "auto", "use_conv_bias": True, "use_bias": False}
 DEFAULTS |= {"hidden_act": "silu", "layer_norm_epsilon": 1e-5}
 SEQ_LEN = "seq_len"  # a field of our own, which transformers keeps: a Mamba has no longest sequence, but a window of training

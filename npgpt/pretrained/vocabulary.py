@@ -4,7 +4,7 @@ byte pairs (text/byte_pairs.py)."""
 from os import PathLike
 from pathlib import Path
 
-from ..text import BPETokenizer
+from ..text import BPETokenizer, Tokenizer
 from ..text.byte_pairs import library
 from . import gguf
 from .folders import checked_folder, file_in, has_file, read_json
@@ -63,12 +63,12 @@ def from_vocab_and_merges(folder: Path) -> BPETokenizer:
         raise ValueError(f"{vocab}: {error}") from None
 
 
-def end_of_text(tokenizer) -> int | None:
+def end_of_text(tokenizer: Tokenizer | None) -> int | None:
     """The id of the mark between two texts; None where the tokenizer has none, or there is no tokenizer."""
     return tokenizer.tokenizer.token_to_id(END) if isinstance(tokenizer, BPETokenizer) else None
 
 
-def check_writable(tokenizer) -> None:
+def check_writable(tokenizer: Tokenizer | None) -> None:
     """Raises ValueError where a tokenizer has no tokenizer.json."""
     if tokenizer is not None and not isinstance(tokenizer, BPETokenizer):
         raise ValueError(f"a tokenizer of kind {tokenizer.kind!r} cannot be written as {TOKENIZER}, only byte pairs ('bpe')")

@@ -19,6 +19,7 @@ from ..models.base import LanguageModel
 from ..models.config import Config
 from ..models.layout import taken_from
 from ..text import Tokenizer
+from ..types import Model, Optimizer
 from .documents import read_document, write_document
 
 KEY = "npgpt"  # the metadata's one entry
@@ -65,7 +66,7 @@ def save_checkpoint(
     path: str | PathLike,
     *,
     tokenizer: Tokenizer | None = None,
-    optimizer=None,
+    optimizer: Optimizer | None = None,
     run: Mapping | None = None,
 ) -> None:
     """Writes the model's weights and config, and what else is given: enough to go on where it stands.
@@ -78,7 +79,13 @@ def save_checkpoint(
     write_checkpoint(path, pack(weights, model, tokenizer, optimizer, run))
 
 
-def pack(weights: dict[str, Array], model, tokenizer, optimizer, run) -> Checkpoint:
+def pack(
+    weights: dict[str, Array],
+    model: Model,
+    tokenizer: Tokenizer | None,
+    optimizer: Optimizer | None,
+    run: Mapping | None,
+) -> Checkpoint:
     """The parts of a run of either backend, put together."""
     if tokenizer is not None:
         check_tokenizer(tokenizer, model.config)

@@ -14,12 +14,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # to mypy a module's name is a module's for ever
 
 
 @contextmanager
@@ -127,7 +130,7 @@ def write_atomically(path: str | PathLike, content: bytes) -> None:
         file.write(content)
 
 
-def write_picture(path: str | PathLike, figure, dpi: int = 100) -> None:
+def write_picture(path: str | PathLike, figure: "Figure", dpi: int = 100) -> None:
     """Writes a matplotlib figure as PNG, whole or not at all. Raises OSError where it cannot."""
     import io
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 
-def join_ranks(backend, device: str) -> tuple[tuple[int, int, int], object]:
+def join_ranks(backend: ModuleType, device: str) -> tuple[tuple[int, int, int], object]:
     """((which process this is, of how many, its place on its machine), its device); 0, 1, 0 without torchrun.
 
     Raises ValueError where there are several and the backend computes in one alone, and for a device that is not there.
@@ -18,7 +19,7 @@ def join_ranks(backend, device: str) -> tuple[tuple[int, int, int], object]:
 
 
 @contextmanager
-def first_rank_first(backend, rank: int, ranks: int) -> Iterator[None]:
+def first_rank_first(backend: ModuleType, rank: int, ranks: int) -> Iterator[None]:
     """The first process goes through its block alone, the others afterwards: what it writes there, they find."""
     if rank:
         backend.wait_for_all()

@@ -25,11 +25,18 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
+from ..text import Tokenizer
 from ..text.data import RandomWindows, set_generator_state
+from ..types import Model, Optimizer
 from .checkpoint import Checkpoint
 from .files import only_writer, remove_leftovers, write_picture
 from .metrics import MetricsFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class TrainingRun:
@@ -52,13 +59,13 @@ class TrainingRun:
 
     def __init__(
         self,
-        model,
-        optimizer,
+        model: Model,
+        optimizer: Optimizer,
         windows: RandomWindows,
         validation: Callable[[], Iterable],
         out_dir: str | PathLike,
         *,
-        tokenizer=None,
+        tokenizer: Tokenizer | None = None,
         options: Mapping | None = None,
         rank: int = 0,
         ranks: int = 1,
@@ -143,6 +150,8 @@ class TrainingRun:
         tokens_a_step = self.windows.batch_size * accumulate * self.windows.seq_len
         stop = StopAfterStep(self.ranks == 1)
         metrics: MetricsFile | None = None  # the first rank's
+        clock: float
+        since: int  # the step since which the clock runs
 
         def after_step(step: int, loss: float, norm: float) -> bool:
             nonlocal clock, since
@@ -179,7 +188,7 @@ class TrainingRun:
                 self.records = metrics.records
             # Silent without a terminal, and in all processes but the first.
             bar = tqdm(total=steps, initial=self.step, unit="step", leave=False, disable=True if self.rank else None)
-            clock, since = time.perf_counter(), self.step  # the clock runs since that step
+            clock, since = time.perf_counter(), self.step
             with stop, bar:
                 self.backend.train(
                     self.model,
@@ -210,17 +219,17 @@ class StopAfterStep:
             self.before = signal.signal(signal.SIGINT, self._ask)
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self.enabled:
             signal.signal(signal.SIGINT, self.before)
 
-    def _ask(self, number, frame) -> None:
+    def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print("\nfinishing the step (Ctrl-C again stops at once, without saving)", file=sys.stderr)
 
 
-def losses_picture(records: list[dict], vocab_size: int):
+def losses_picture(records: list[dict], vocab_size: int) -> "Figure":
     """The picture of the training losses, with the validation losses in it."""
     from ..pictures import loss_curve
 

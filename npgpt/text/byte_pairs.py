@@ -10,11 +10,13 @@ Sources: Sennrich, Haddow, Birch 2016, arXiv:1508.07909; bytes as the start: Rad
 
 from collections.abc import Iterable
 from os import PathLike
+from types import ModuleType
+from typing import Any
 
 from .tokenizer import Tokenizer, check_errors, checked_token_ids
 
 
-def library():
+def library() -> ModuleType:
     """Hugging Face's `tokenizers`. Raises ImportError with the command that installs it."""
     try:
         import tokenizers
@@ -36,7 +38,7 @@ class BPETokenizer(Tokenizer):
 
     kind = "bpe"
 
-    def __init__(self, tokenizer, vocab_size: int | None = None):
+    def __init__(self, tokenizer: Any, vocab_size: int | None = None):
         tokenizer.no_truncation()  # a tokenizer.json may ask for both; a text is wanted whole
         tokenizer.no_padding()
         self.tokenizer = tokenizer
@@ -97,7 +99,7 @@ class BPETokenizer(Tokenizer):
         """The inverse of to_dict. Raises ValueError where Hugging Face's library does not take the tokenizer."""
         import json
 
-        fields = {"tokenizer": dict} | ({"vocab_size": int} if "vocab_size" in options else {})
+        fields: dict[str, type] = {"tokenizer": dict} | ({"vocab_size": int} if "vocab_size" in options else {})
         cls._check(options, fields)
         tokenizers = library()
         try:

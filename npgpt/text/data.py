@@ -7,9 +7,10 @@ that a text may be larger than memory.
 
 import codecs
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -17,9 +18,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..ops.embedding import check_ids
 from ..runs.files import atomic_file, naming, remove_leftovers
+from .tokenizer import Tokenizer
 
 
-def read_tokens(path: str | PathLike, tokenizer, errors: str = "strict") -> Array:
+def read_tokens(path: str | PathLike, tokenizer: Tokenizer, errors: str = "strict") -> Array:
     """The ids of a UTF-8 text file, (N,) int64. Line breaks and runs of white space count as one space.
 
     Raises FileNotFoundError (or another OSError) where the file cannot be read, and ValueError naming the file where it is not
@@ -129,7 +131,7 @@ def last_word_end(text: str) -> int:
 
 
 def encode_file(
-    path: str | PathLike, tokenizer, *, cache_dir: str | PathLike | None = None, errors: str = "strict"
+    path: str | PathLike, tokenizer: Tokenizer, *, cache_dir: str | PathLike | None = None, errors: str = "strict"
 ) -> np.memmap:
     """The ids of a text file, (N,) uint16 or uint32, mapped into memory.
 
@@ -174,7 +176,7 @@ def mapped_tokens(tokens_path: Path, made_from: dict) -> np.memmap | None:
         return None
 
 
-def write_tokens(path: Path, tokens_path: Path, tokenizer, made_from: dict) -> np.memmap:
+def write_tokens(path: Path, tokens_path: Path, tokenizer: Tokenizer, made_from: dict) -> np.memmap:
     """Encodes the text into the file of ids, and gives them."""
     import hashlib
     import json
@@ -252,7 +254,7 @@ class RandomWindows:
         windows = self.tokens[starts[:, None] + np.arange(self.seq_len + 1)].astype(np.int64)  # (B, T + 1)
         return windows[:, :-1], windows[:, 1:]
 
-    def state(self) -> dict:
+    def state(self) -> Mapping[str, Any]:
         """The generator's state, ready for JSON: a RandomWindows with it set draws what this one would draw next."""
         return self.rng.bit_generator.state
 

@@ -29,9 +29,10 @@ contexts of k letters, as in `entropy_after`, theorem 6); Göksel, Kerslake 2005
 
 import math
 from bisect import bisect
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -57,8 +58,8 @@ AFTER = {
     "ız": (44, 0, 12, 18, 26),
 }
 START = "start"  # of a word
-State = Hashable
-Row = Mapping[str, tuple[float, State]]  # letter -> (its probability, the next state)
+State = Any  # a name, or (part of the word, h, what else that part remembers)
+Row = dict[str, tuple[float, State]]  # letter -> (its probability, the next state)
 
 
 @cache
@@ -122,7 +123,7 @@ def letters_after(state: State) -> Row:
     return {h: (1.0, "da")}  # part "d": its vowel
 
 
-def often(share: float, of: str, following) -> Row:
+def often(share: float, of: str, following: Callable[[str], State]) -> Row:
     """The letters of `of`, together as probable as `share`, the k-th k times as rare as the first."""
     total = sum(1 / k for k in range(1, len(of) + 1))
     return {letter: (share / k / total, following(letter)) for k, letter in enumerate(of, start=1)}
@@ -156,7 +157,8 @@ def log_probabilities(text: str) -> Array:
     A letter that the chain cannot write is -inf, and so is what comes after it up to the next space, which begins a word
     again. Raises ValueError for a character outside the article's 32 letters.
     """
-    rows, state = automaton(), START
+    rows = automaton()
+    state: State = START
     logs = np.full(len(text), -math.inf)
     for place, letter in enumerate(text):
         if letter not in letters:

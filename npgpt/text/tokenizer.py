@@ -3,9 +3,9 @@
 Files are JSON and nothing else: loading one never runs code. They hold a SHA-256 of the rest, which tells a damaged file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import ClassVar
+from typing import ClassVar, Self
 
 ERRORS = ("strict", "ignore", "replace")
 
@@ -34,7 +34,7 @@ class Tokenizer:
         raise NotImplementedError
 
     @classmethod
-    def from_dict(cls, options: dict) -> "Tokenizer":
+    def from_dict(cls, options: dict) -> Self:
         """The tokenizer of those options, of whatever kind they say. Raises ValueError where they are of no known kind."""
         kinds = {kind.kind: kind for kind in cls.__subclasses__()}
         name = options.get("kind") if isinstance(options, dict) else None
@@ -43,7 +43,7 @@ class Tokenizer:
         return kinds[name].from_dict(options)
 
     @classmethod
-    def _check(cls, options: dict, fields: dict[str, type]) -> None:
+    def _check(cls, options: dict, fields: Mapping[str, type]) -> None:
         """Raises ValueError unless the options are of this kind and have exactly these fields, each of its type."""
         kind = options.get("kind") if isinstance(options, dict) else None
         if kind != cls.kind:
@@ -74,7 +74,7 @@ class Tokenizer:
         write_atomically(path, json.dumps(options | {"sha256": digest(options)}, sort_keys=True).encode())
 
     @classmethod
-    def load(cls, path: str | PathLike) -> "Tokenizer":
+    def load(cls, path: str | PathLike) -> Self:
         """The tokenizer of a file. `Tokenizer.load` takes any kind, a subclass its own. A `tokenizer.json` of Hugging Face's
         tokenizers is taken too, as a BPETokenizer, and so is a file without a hash, which nothing protects.
 

@@ -118,7 +118,7 @@ BUGS = (
         "npgpt.ops.attention:future",
         "s > t",
         "s > t + 1",
-        "Each position sees the answer of the next one: the loss falls faster than ever.",
+        "Each position sees the token after it, which is its own answer: the loss falls faster than ever.",
         "classic",
         tensor="blocks.0.scores",
         mistake="missing term",

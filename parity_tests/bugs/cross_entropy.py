@@ -28,7 +28,7 @@ BUGS = (
         "npgpt.ops.cross_entropy:cross_entropy_backward",
         "p_minus_onehot[np.arange(N), y] -= 1",
         "pass",
-        "Pushing down what is likely lowers the head's bias of common tokens; the loss moves.",
+        "What is likely is pushed down until all is equally likely; then all logits sink together, which softmax does not see.",
         "classic",
         tensor="gradient of logits",
         mistake="missing term",

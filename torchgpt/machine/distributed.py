@@ -11,7 +11,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -19,6 +19,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from .device import pick_device
+
+if TYPE_CHECKING:
+    from ..models.base import LanguageModel
 
 
 class Ranks(NamedTuple):
@@ -73,7 +76,7 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
-def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
+def distribute(model: "LanguageModel", ranks: Ranks, *, shard: bool = False) -> None:
     """From now on `model.loss_and_grad` averages the gradients over the ranks. With one rank nothing happens.
 
     The model must be the same on every rank: made from one seed, or loaded from one checkpoint. Make the optimiser afterwards.
@@ -87,7 +90,8 @@ def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
         from torch.distributed.device_mesh import DeviceMesh
         from torch.distributed.fsdp import fully_shard
 
-        mesh = DeviceMesh.from_group(dist.group.WORLD, model.device.type)  # the one group there is, which `leave_ranks` leaves
+        world: Any = dist.group.WORLD  # the one group there is, which `leave_ranks` leaves (Any: None before `join_ranks`)
+        mesh = DeviceMesh.from_group(world, model.device.type)
         for block in getattr(model, "blocks", ()):
             fully_shard(block, mesh=mesh)
         fully_shard(model, mesh=mesh)  # what is left: embeddings, the last norm, the head
@@ -97,8 +101,8 @@ def distribute(model, ranks: Ranks, *, shard: bool = False) -> None:
 
 
 @contextmanager
-def unsynchronized(model) -> Iterator[None]:
-    """no_sync for a sharded model: gradients are kept whole and are not yet averaged."""
+def unsynchronized(model: Any) -> Iterator[None]:
+    """no_sync for a sharded model (Any: torch changes its class): gradients are kept whole and are not yet averaged."""
     model.set_requires_gradient_sync(False)
     try:
         yield

@@ -1,18 +1,20 @@
 """LanguageModel in PyTorch: what every model here has, the twin of npgpt/models/base.py.
 
-A kind of model (gpt.py, ...) adds `context`, `config_class`, `layout_of`, `connect(tensors)`, `logits(ids, note, masks, past)`,
-which is its forward, `remember(batch_size)` and `next_logits(ids, past)`. The backward pass is torch's autograd: what `note` is
-shown must be the very tensors that the logits are made of, since a trace asks for their gradients.
+A kind of model (gpt.py, ...) adds what stands first in LanguageModel. The backward pass is torch's autograd: what `note` is
+shown must be the very tensors that the logits are made of, since a trace asks for their gradients. (What a memory, `past`,
+holds is each kind's own, so it is Any here.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy import ndarray as Array
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from npgpt.models.base import DTYPES, checked_ids, checked_where, dropout_generator
 from npgpt.models.config import Config
@@ -21,7 +23,7 @@ from npgpt.models.trace import Trace
 from npgpt.ops.dropout import dropout_mask
 from npgpt.ops.note import Note, ignore
 
-from ..layers import Masks
+from ..layers import Masks, Tensors
 from ..machine.device import pick_device
 from ..machine.distributed import DTensor, Ranks, mean_over_ranks, unsynchronized, whole
 
@@ -43,7 +45,40 @@ class LanguageModel(nn.Module):
     """
 
     backend = "torchgpt"  # the package whose AdamW, clip_grad_norm, ... belong to this model
-    context: int | None = None  # the longest sequence that one call takes; None where there is no end
+    config: Config
+
+    # ------------------------------------------------------------------------------------------------ what a kind of model adds
+
+    config_class: ClassVar[type[Config]]
+    blocks: Any  # an nn.ModuleList of the kind's Block; to torch its entries are Modules
+
+    @staticmethod
+    def layout_of(config: Any) -> Layout:
+        """The weights of a config of that class, in the state_dict's order (npgpt/models/layout.py)."""
+        raise NotImplementedError
+
+    @property
+    def context(self) -> int | None:
+        """The longest sequence that one call takes; None where there is no end."""
+        return None
+
+    def connect(self, tensors: Tensors) -> None:
+        """Makes the layers over those tensors (a tied head.weight is there under its own name too)."""
+        raise NotImplementedError
+
+    def logits(self, ids: Tensor, note: Note = ignore, masks: Masks | None = None, past: list[Any] | None = None) -> Tensor:
+        """Its forward: ids (B, T) on the model's device -> logits (B, T, V); with `past`, of the last position alone."""
+        raise NotImplementedError
+
+    def remember(self, batch_size: int) -> list[Any]:
+        """What generation carries along, an entry a block."""
+        raise NotImplementedError
+
+    def next_logits(self, ids: Tensor | Array, past: list[Any]) -> Tensor:
+        """ids (B, R), which follow on what `past` has seen -> the logits (B, V) of the token after them."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------------------------------------------- making it
 
     def __init__(
         self, config: Config, device: str = "cpu", *, seed: int = 0, dtype: str = "float32", weights: Fill | None = None
@@ -53,10 +88,10 @@ class LanguageModel(nn.Module):
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, bfloat16; got {dtype!r}")
         self.config, self.device, self.autocast = config, pick_device(device), dtype == "bfloat16"
         self.dtype = "float32" if self.autocast else dtype  # the weights'
-        self.compiled = None  # `compile` sets it
+        self.compiled: Callable[..., Tensor] | None = None  # `compile` sets it
         self.dropout_rng = dropout_generator(seed)
         self.ranks = Ranks()  # `distribute` sets both
-        self.wrapper = None
+        self.wrapper: DistributedDataParallel | None = None
         if self.device.type == "mps" and dtype == "float64":
             raise ValueError("dtype 'float64' does not exist on device 'mps'; use float32, or device 'cpu'")
         self.layout: Layout = type(self).layout_of(config)
@@ -82,7 +117,7 @@ class LanguageModel(nn.Module):
         note: Note = ignore,
         masks: Masks | None = None,
         targets: Tensor | Array | None = None,
-        past=None,
+        past: list[Any] | None = None,
     ) -> Tensor:
         """ids (B, T) integers -> logits (B, T, V); with targets (B, T), the mean loss. Raises TypeError or ValueError where
         ids or targets do not fit the model.
@@ -92,21 +127,23 @@ class LanguageModel(nn.Module):
         """
         ids = self.checked(ids) if past is None else ids  # whoever has a past has checked them
         targets = None if targets is None else self.checked(targets, "targets")
-        compute = self._compute if self.compiled is None or note is not ignore or past is not None else self.compiled
+        compute: Callable[..., Tensor] = self._compute
+        if self.compiled is not None and note is ignore and past is None:
+            compute = self.compiled
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             return compute(ids, targets, note, masks, past)
 
-    def _compute(self, ids: Tensor, targets: Tensor | None, note: Note, masks: Masks | None, past) -> Tensor:
+    def _compute(self, ids: Tensor, targets: Tensor | None, note: Note, masks: Masks | None, past: list[Any] | None) -> Tensor:
         """All of forward but the checks: what `compile` compiles."""
         logits = self.logits(ids, note, masks, past)
         return logits if targets is None else self._loss(logits, targets)
 
     @torch.no_grad()
-    def last_logits(self, ids: Tensor, past) -> Tensor:
+    def last_logits(self, ids: Tensor, past: list[Any]) -> Tensor:
         """What every kind's `next_logits` ends with: checked ids (B, R) and a past -> logits (B, V) in the model's dtype."""
         return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
 
-    def compile(self, **options) -> None:
+    def compile(self, **options: Any) -> None:
         """From now on torch.compile's version of the model computes. The first batch of each shape takes long.
 
         options : torch.compile's. Raises ValueError where the config has dropout, whose masks NumPy draws.
@@ -218,14 +255,14 @@ class LanguageModel(nn.Module):
             for name, p in self.named_parameters()
         }
 
-    def state_dict(self, *args, **kwargs):
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:  # as torch's own, whose type depends on the arguments
         """torch's own; a tied head appears once, as the token embedding."""
         state_dict = super().state_dict(*args, **kwargs)
         if self.config.tie_weights:
             state_dict.pop(kwargs.get("prefix", "") + "head.weight", None)
         return state_dict
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False):
+    def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False) -> Any:
         """torch's own, with every name and shape checked first: ValueError, with nothing loaded, where one is off."""
         if strict:
             check_state_dict(state_dict, self.layout)

@@ -37,7 +37,7 @@ class Block(nn.Module):
         note("ln1", normed)
         x = x + dropped(self.mha(normed, note, masks, past), masks)  # (B, T, C)
         note("resid_mid", x)
-        if self.ffn is not None:
+        if self.ln2 is not None and self.ffn is not None:
             normed = self.ln2(x)  # (B, T, C)
             note("ln2", normed)
             x = x + dropped(self.ffn(normed, note), masks)  # (B, T, C)
@@ -45,7 +45,7 @@ class Block(nn.Module):
         return x
 
 
-def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dtype: str = "float32") -> Tensor:
+def get_position_encoding(seq_len: int, n_embd: int, *, device: str | torch.device = "cpu", dtype: str = "float32") -> Tensor:
     """The fixed sines and cosines of every position: (1, seq_len, n_embd). See npgpt/ops/embedding.py."""
     return torch.from_numpy(sinusoids(seq_len, n_embd).astype(dtype)).to(pick_device(device))[None]
 
@@ -53,6 +53,8 @@ def get_position_encoding(seq_len: int, n_embd: int, *, device: str = "cpu", dty
 class GPTModel(LanguageModel):
     """A GPT in PyTorch. See LanguageModel for its parameters, and for all that is not forward or memory."""
 
+    sinusoids: Tensor  # (1, seq_len, C), where the positions are not learned
+    config: GPTConfig
     config_class, layout_of = GPTConfig, staticmethod(layout)
 
     @property
@@ -65,7 +67,7 @@ class GPTModel(LanguageModel):
         config = self.config
         self.token_embedding = Embedding(tensors, "token_embedding")
         if config.position == "learned":
-            self.position_embedding = Embedding(tensors, "position_embedding")
+            self.position_embedding: Embedding | None = Embedding(tensors, "position_embedding")
         else:
             self.position_embedding = None
             table = get_position_encoding(config.seq_len, config.n_embd, device=self.device, dtype=self.dtype)

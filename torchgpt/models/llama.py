@@ -112,6 +112,9 @@ class Block(nn.Module):
 class LlamaModel(LanguageModel):
     """A Llama in PyTorch. See LanguageModel for its parameters, and for all that is not forward or memory."""
 
+    cos: Tensor  # (seq_len, D/2), and so is sin
+    sin: Tensor
+    config: LlamaConfig
     config_class, layout_of = LlamaConfig, staticmethod(layout)
 
     @property

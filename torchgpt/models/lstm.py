@@ -7,6 +7,7 @@ step by step instead. The backward pass is torch's autograd.
 """
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from numpy import ndarray as Array
@@ -24,6 +25,11 @@ State = tuple[Tensor, Tensor]  # (h, c), each (B, H)
 class LSTM(nn.Module):
     """One layer's four parameters."""
 
+    weight_ih: Tensor  # (4H, I)
+    weight_hh: Tensor  # (4H, H)
+    bias_ih: Tensor  # (4H,)
+    bias_hh: Tensor  # (4H,)
+
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
         for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
@@ -37,7 +43,7 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """x (B, T, I) -> y (B, T, H), and the state after it."""
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        options = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
+        options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
         # On a CPU torch asks oneDNN, which has an LSTM in bfloat16 for some CPUs alone: there it stays in float32.
         on_cpu = x.device.type == "cpu"
         with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
@@ -76,6 +82,7 @@ class Block(nn.Module):
 class LSTMModel(LanguageModel):
     """An LSTM in PyTorch. See LanguageModel for its parameters, and for all that is not forward or memory."""
 
+    config: LSTMConfig
     config_class, layout_of = LSTMConfig, staticmethod(layout)
 
     def connect(self, tensors: Tensors) -> None:

@@ -40,6 +40,9 @@ def selective_scan(
 class Conv1d(nn.Module):
     """The depthwise causal convolution: weight (E, 1, K), bias (E,) or None."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
         register(self, "weight", tensors[name + ".weight"])
@@ -61,6 +64,9 @@ class State(NamedTuple):
 
 class Mixer(nn.Module):
     """What a block does to the normed stream: see npgpt/models/mamba.py, whose formulas are these lines."""
+
+    A_log: Tensor  # (E, N)
+    D: Tensor  # (E,)
 
     def __init__(self, tensors: Tensors, name: str):
         super().__init__()
@@ -121,6 +127,7 @@ class Block(nn.Module):
 class MambaModel(LanguageModel):
     """A Mamba in PyTorch. See LanguageModel for its parameters, and for all that is not forward or memory."""
 
+    config: MambaConfig
     config_class, layout_of = MambaConfig, staticmethod(layout)
 
     def connect(self, tensors: Tensors) -> None:

@@ -8,6 +8,7 @@ from npgpt.models.config import Config
 from npgpt.models.layout import taken_from
 from npgpt.runs.checkpoint import pack, read_checkpoint, write_checkpoint
 from npgpt.text import Tokenizer
+from npgpt.types import Optimizer
 
 from ..machine.distributed import whole
 from ..models import make_model
@@ -19,7 +20,7 @@ def save_checkpoint(
     path: str | PathLike,
     *,
     tokenizer: Tokenizer | None = None,
-    optimizer=None,
+    optimizer: Optimizer | None = None,
     run: Mapping | None = None,
 ) -> None:
     """Writes the model's weights and config, and what else is given. See npgpt.save_checkpoint.

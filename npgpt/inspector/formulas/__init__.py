@@ -6,16 +6,19 @@ derivations in npgpt/ops. They describe one sequence (no batch axis). That they 
 of every trace equals its formula (parity_tests/test_inspector_formulas.py).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ...models.config import Config
-from ..arithmetic import Formula
 from .gpt import gpt_formulas
 from .llama import llama_formulas
 from .lstm import lstm_formulas
 from .mamba import mamba_formulas
+from .parts import Formulas
 
+# config.kind -> its formulas (Any: its config)
+KINDS: dict[str, Callable[[Any, int], Formulas]]
 KINDS = {"gpt": gpt_formulas, "lstm": lstm_formulas, "mamba": mamba_formulas, "llama": llama_formulas}
-
-Formulas = dict[str, dict[str, Formula | None]]  # name -> {"value": ..., "gradient": ...}
 
 
 def formulas_of(config: Config, T: int) -> Formulas:

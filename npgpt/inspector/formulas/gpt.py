@@ -1,9 +1,11 @@
 """A GPT's formulas: npgpt/models/gpt.py, layers.py and the operations that they call, cell by cell."""
 
+from ...models.gpt import GPTConfig
 from ...ops.gelu import A, K
 from .parts import (
     NORM_EPS,
     Book,
+    Formulas,
     after_the_last_block,
     attention,
     back_through,
@@ -20,7 +22,7 @@ from .parts import (
 GELU = {"u[t, f]": "k * (x[t, f] + a * x[t, f] ** 3)", "g[t, f]": "tanh(u[t, f])"}
 
 
-def gpt_formulas(config, T: int):
+def gpt_formulas(config: GPTConfig, T: int) -> Formulas:
     """See formulas_of."""
     C, F, V, H, D = config.n_embd, config.ffn_size, config.vocab_size, config.n_head, config.head_size
     sizes = {"c": C, "j": C, "o": C, "f": F, "v": V, "i": V, "d": D, "h": H, "t": T, "s": T, "r": T}
@@ -36,7 +38,7 @@ def gpt_formulas(config, T: int):
     return book.formulas
 
 
-def position(book: Book, config) -> None:
+def position(book: Book, config: GPTConfig) -> None:
     """Where each token stands: a learned table, or sines and cosines (npgpt/ops/embedding.py). It is added to the tokens'
     vectors."""
     if config.position == "learned":
@@ -52,7 +54,7 @@ def position(book: Book, config) -> None:
         book.gradient(name, f"d{name}[t, c]", handed_on, {"dresid_pre": "blocks.0.resid_pre"})
 
 
-def block(book: Book, config, b: str) -> None:
+def block(book: Book, config: GPTConfig, b: str) -> None:
     """One block: attention, then the FFN where there is one, both beside the residual stream."""
     pre, mid, post = b + "resid_pre", b + "resid_mid", b + "resid_post"
     norm = layer_norm(book, b + "ln1", pre)
@@ -70,7 +72,7 @@ def block(book: Book, config, b: str) -> None:
         book.gradient(mid, "dresid_mid[t, c]", {"no FFN: handed on": "dresid_post[t, c]"}, {"dresid_post": post})
 
 
-def queries_keys_values(book: Book, config, b: str) -> None:
+def queries_keys_values(book: Book, config: GPTConfig, b: str) -> None:
     """One matrix for all three. Wqkv's rows: all heads' Q, then K, then V."""
     weight, bias, ln1 = b + "mha.Wqkv.weight", b + "mha.Wqkv.bias", b + "ln1"
     rows = {"q": "h * D + d", "k": "C + h * D + d", "v": "2 * C + h * D + d"}

@@ -2,8 +2,10 @@
 
 import math
 
+from ...models.llama import LlamaConfig
 from .parts import (
     Book,
+    Formulas,
     attention,
     back_through,
     before_the_branch,
@@ -25,7 +27,7 @@ STRETCHED_ANGLE = {
 }
 
 
-def llama_formulas(config, T: int):
+def llama_formulas(config: LlamaConfig, T: int) -> Formulas:
     """See formulas_of."""
     C, F, V = config.n_embd, config.ffn_size, config.vocab_size
     H, K, D = config.n_head, config.kv_heads, config.head_width
@@ -40,7 +42,7 @@ def llama_formulas(config, T: int):
     return book.formulas
 
 
-def block(book: Book, config, b: str) -> None:
+def block(book: Book, config: LlamaConfig, b: str) -> None:
     """One block: attention, then the gated FFN, both beside the residual stream."""
     pre, mid, post = b + "resid_pre", b + "resid_mid", b + "resid_post"
     norm = rms_norm(book, b + "norm1", pre)
@@ -54,7 +56,7 @@ def block(book: Book, config, b: str) -> None:
     before_the_branch(book, mid, post, "past the FFN", norm)
 
 
-def queries_keys_values(book: Book, config, b: str) -> None:
+def queries_keys_values(book: Book, config: LlamaConfig, b: str) -> None:
     """A matrix for each; queries and keys are turned by their positions. Feature n of D numbers a head is [n // D, n % D]."""
     norm1 = b + "norm1"
     for name, head in (("q", "h"), ("k", "m"), ("v", "m")):

@@ -4,13 +4,14 @@ What is traced are the gates, after their nonlinearities; a preactivation's grad
 slope. A step's formulas hold the traced numbers of the step before, or after, so none of them runs through time.
 """
 
-from .parts import Book, head, head_weight, look_up
+from ...models.lstm import LSTMConfig
+from .parts import Book, Formulas, head, head_weight, look_up
 
 GATES = {"i": "input gate", "f": "forget gate", "g": "candidate", "o": "output gate"}
 ROWS = {"i": "", "f": "H + ", "g": "2 * H + ", "o": "3 * H + "}  # where each begins among the 4H rows of W_ih and W_hh
 
 
-def lstm_formulas(config, T: int):
+def lstm_formulas(config: LSTMConfig, T: int) -> Formulas:
     """See formulas_of."""
     C, H, V = config.n_embd, config.n_hidden, config.vocab_size
     book = Book({"c": C, "j": H, "v": V, "i": V, "t": T}, {"H": H})
@@ -24,7 +25,7 @@ def lstm_formulas(config, T: int):
     return book.formulas
 
 
-def layer(book: Book, config, i: int) -> None:
+def layer(book: Book, config: LSTMConfig, i: int) -> None:
     """x is what the layer below shows, or the token's vector. Before the first step h and c are 0."""
     b = f"blocks.{i}."
     x, column = ("embed", "c") if i == 0 else (f"blocks.{i - 1}.h", "j")
@@ -62,7 +63,7 @@ def layer(book: Book, config, i: int) -> None:
         book.gradient(weights[bias], f"d{bias}[n]", "sum(t, da[t, n])", operands, helpers)
 
 
-def shown(book: Book, config, i: int) -> None:
+def shown(book: Book, config: LSTMConfig, i: int) -> None:
     """The gradient of h[t]: it is shown to the head or to the layer above, and to the gates of the step after."""
     b, above = f"blocks.{i}.", f"blocks.{i + 1}."
     operands, helpers = gates(b) | {"W_hh": b + "lstm.weight_hh"}, gate_gradients()

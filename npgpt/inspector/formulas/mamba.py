@@ -4,9 +4,11 @@ Between u and delta two numbers are not traced, dt and a, whose softplus delta i
 the intake. A step's formulas hold the traced state of the step before, or after, so none of them runs through time.
 """
 
+from ...models.mamba import MambaConfig
 from .parts import (
     NORM_EPS,
     Book,
+    Formulas,
     before_the_branch,
     behind_the_branch,
     linear,
@@ -27,7 +29,7 @@ INTAKE = {"intake[t, e]": "delta[t, e] * u[t, e]"}
 INTAKE_GRADIENT = {"dintake[t, e]": "sum(n, dstate[t, e, n] * B[t, n])"}
 
 
-def mamba_formulas(config, T: int):
+def mamba_formulas(config: MambaConfig, T: int) -> Formulas:
     """See formulas_of."""
     C, E, V = config.n_embd, config.channels, config.vocab_size
     K, N, R = config.d_conv, config.d_state, config.dt_size
@@ -39,7 +41,7 @@ def mamba_formulas(config, T: int):
     return book.formulas
 
 
-def block(book: Book, config, b: str) -> None:
+def block(book: Book, config: MambaConfig, b: str) -> None:
     """One block: what the mixer makes of the normed stream is added to the stream."""
     norm = rms_norm(book, b + "norm", b + "resid_pre")
     convolution(book, config, b)
@@ -50,7 +52,7 @@ def block(book: Book, config, b: str) -> None:
     before_the_branch(book, b + "resid_pre", b + "resid_post", "past the mixer", norm)
 
 
-def convolution(book: Book, config, b: str) -> None:
+def convolution(book: Book, config: MambaConfig, b: str) -> None:
     """in_proj, whose first E numbers are convolved (npgpt/ops/causal_conv.py) and whose last E, called z, become the gate."""
     linear(book, b + "in_proj", b + "norm", b + "mixer.in_proj", "o", "c", bias=False)
     operands = {"in_proj": b + "in_proj", "w": b + "mixer.conv1d.weight", "conv": b + "conv", "gate": b + "gate"}

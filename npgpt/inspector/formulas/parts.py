@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ...models.config import Config
 from ..arithmetic import Formula, formula
 
 NORM_EPS = 1e-5  # of GPT's LayerNorm and Mamba's RMSNorm
 
 Paths = Mapping[str, str] | str  # name -> text; a text alone is the only path
+Formulas = dict[str, dict[str, Formula | None]]  # name -> {"value": ..., "gradient": ...}
 
 
 class Book:
@@ -18,7 +20,7 @@ class Book:
 
     def __init__(self, sizes: Mapping[str, int], constants: Mapping[str, float]):
         self.sizes, self.constants = dict(sizes), {**constants, "T": sizes["t"]}
-        self.formulas: dict[str, dict[str, Formula | None]] = {}
+        self.formulas: Formulas = {}
 
     def write(
         self, of: str, name: str, cell: str, paths: Paths, operands: Mapping[str, str], helpers: Mapping[str, str] | None
@@ -147,7 +149,7 @@ def behind_the_branch(book: Book, x: str, branch: str, after: str) -> None:
     book.gradient(branch, f"d{branch_name}[t, c]", handed_on, {"d" + after_name: after})
 
 
-def between_blocks(book: Book, config, first: Mapping[str, str]) -> None:
+def between_blocks(book: Book, config: Config, first: Mapping[str, str]) -> None:
     """What each block begins with is what the one below ends with; the first one begins with the sum of `first`, name ->
     array."""
     text = " + ".join(f"{name}[t, c]" for name in first)
@@ -159,12 +161,12 @@ def between_blocks(book: Book, config, first: Mapping[str, str]) -> None:
         book.gradient(below, "dresid_post[t, c]", handed_on, {"dresid_pre": above})
 
 
-def after_the_last_block(book: Book, config, norm: Norm) -> None:
+def after_the_last_block(book: Book, config: Config, norm: Norm) -> None:
     """The last block's result is read by the model's last norm alone."""
     book.gradient(f"blocks.{config.n_layer - 1}.resid_post", "dresid_post[t, c]", norm.paths, norm.operands, norm.helpers)
 
 
-def rms_normed_stream(book: Book, config, *, head_bias: bool) -> None:
+def rms_normed_stream(book: Book, config: Config, *, head_bias: bool) -> None:
     """What Mamba and Llama have around their blocks: the tokens' vectors, the stream between blocks, norm_f, the head."""
     look_up(book)
     handed_on = {"handed on to the first block": "dresid_pre[t, c]"}
@@ -175,7 +177,7 @@ def rms_normed_stream(book: Book, config, *, head_bias: bool) -> None:
     read_by_the_head(book, config, "norm_f")
 
 
-def read_by_the_head(book: Book, config, norm: str) -> None:
+def read_by_the_head(book: Book, config: Config, norm: str) -> None:
     operands = {"dlogits": "logits", "W": head_weight(config)}
     book.gradient(norm, f"d{short(norm)}[t, c]", back_through("logits", "v", "c"), operands)
 
@@ -231,12 +233,12 @@ def look_up(book: Book) -> None:
     book.value("embed", "embed[t, c]", "W[ids[t], c]", {"W": "token_embedding.weight"})
 
 
-def head_weight(config) -> str:
+def head_weight(config: Config) -> str:
     """The name of the head's matrix in the state_dict."""
     return "token_embedding.weight" if config.tie_weights else "head.weight"
 
 
-def head(book: Book, config, x: str, *, bias: bool, column: str = "c") -> None:
+def head(book: Book, config: Config, x: str, *, bias: bool, column: str = "c") -> None:
     """logits[t, v] = sum over the columns of x[t, column] W[v, column] (+ b[v]), and everything that its matrix and the token
     table, which are one where they are tied, collect."""
     name = short(x)

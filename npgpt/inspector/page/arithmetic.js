@@ -9,6 +9,8 @@
        readCells(formula, cell, lookup)               [{kind, name, index}, ...]: the operands' numbers that enter */
 
 const SHOWN = 8; // a longer sum shows its SHOWN - 2 largest terms
+const MOST_DIGITS = 8; // where terms cancel, a text has more digits than it was asked for, up to these
+const NEAR = 1e-3; // it has enough of them where what it says comes as near to the number, in relation to it
 
 const FUNCTIONS = {
   exp: Math.exp, log: Math.log, sqrt: Math.sqrt, tanh: Math.tanh, sin: Math.sin, cos: Math.cos,
@@ -96,11 +98,36 @@ function added(terms) {
 
 /* ---- from tree to arithmetic */
 
-function written(formula, path, cell, lookup, digits = 4) {
-  return numbersOf(formula.paths[path].expr, placeOf(formula.index, cell), formula, lookup, digits)[0];
+/* x as `number` shows it in so many digits. */
+function rounded(x, digits) {
+  return Number.isFinite(x) && x !== 0 ? Number(x.toExponential(digits - 1)) : x;
 }
 
-/* The helpers that a path uses, and those that they use: each number once. */
+/* The fewest digits, from `digits` on, in which a text comes to its value; comesTo(n) is what it says in n digits. */
+function enoughDigits(value, comesTo, digits = 4) {
+  for (let n = digits; n < MOST_DIGITS; n++) {
+    if (!Number.isFinite(value) || Math.abs(comesTo(n) - value) <= NEAR * Math.abs(value)) return n;
+  }
+  return Math.max(digits, MOST_DIGITS);
+}
+
+/* Numbers and the signs between them, "0.31 + (−0.5)", in as many digits as their sum needs. */
+function sumWritten(terms) {
+  const digits = enoughDigits(added(terms), (n) => added(terms.map((x) => rounded(x, n))));
+  return terms.map((x, n) => (x < 0 && n > 0 ? `(${number(x, digits)})` : number(x, digits))).join(" + ");
+}
+
+/* A path's share in a cell, written out in numbers: in so many digits, or in more, where terms cancel. */
+function written(formula, path, cell, lookup, digits = 4) {
+  return textOf(formula.paths[path].expr, placeOf(formula.index, cell), formula, lookup, digits);
+}
+
+function textOf(tree, place, formula, lookup, digits) {
+  const at = (n) => numbersOf(tree, place, formula, lookup, n);
+  return at(enoughDigits(valueOf(tree, place, formula, lookup), (n) => at(n).value, digits)).text;
+}
+
+/* The helpers that a path's text shows, and those that they show: each number once. */
 function helpersWritten(formula, path, cell, lookup, digits = 4) {
   const found = new Map();
   const walk = (tree, place) => {
@@ -111,67 +138,81 @@ function helpersWritten(formula, path, cell, lookup, digits = 4) {
       const label = `${a}[${index.join(", ")}]`;
       if (found.has(label)) return;
       const its = placeOf(helper.index, index);
-      const text = numbersOf(helper.expr, its, formula, lookup, digits)[0];
+      const text = textOf(helper.expr, its, formula, lookup, digits);
       found.set(label, {label, text, value: valueOf(helper.expr, its, formula, lookup), equation: helper.equation});
       walk(helper.expr, its);
     } else if (kind === "if") walk(holds(a, place, formula, lookup) ? b : c, place);
-    else if (["sum", "mean", "max"].includes(kind)) {
-      for (let n = 0; n < Math.min(formula.sizes[a], SHOWN); n++) walk(b, {...place, [a]: n});
+    else if (kind === "sum" || kind === "mean") {
+      const places = Array.from({length: formula.sizes[a]}, (_, n) => ({...place, [a]: n}));
+      shownTerms(places.map((each) => valueOf(b, each, formula, lookup))).forEach((n) => walk(b, places[n]));
     } else if (kind === "call") walk(b, place);
-    else if (!["num", "index", "at"].includes(kind)) tree.slice(1).forEach((branch) => walk(branch, place));
+    else if (!ALONE.includes(kind)) tree.slice(1).forEach((branch) => walk(branch, place));
   };
   walk(formula.paths[path].expr, placeOf(formula.index, cell));
   return [...found.values()];
 }
 
-/* The arithmetic of an expression and how strongly it binds: 1 a sum or a negative number, 2 a product, 3 a power, 4 what
-   stands alone. */
+const ALONE = ["num", "index", "at", "max", "//", "%"]; // written as a number alone
+const SIGNS = {"+": ["+", 1, 1, 2], "-": ["−", 1, 1, 2], "*": ["×", 2, 2, 3], "/": ["/", 2, 2, 3]}; // level: of all, left, right
+
+/* {text, level, value}: the arithmetic of an expression; how strongly it binds: 1 a sum or a negative number, 2 a product, 3 a
+   power, 4 what stands alone; and what the text comes to, whose numbers are rounded. */
 function numbersOf(tree, place, formula, lookup, digits) {
-  const atLeast = (branch, least) => {
-    const [text, level] = numbersOf(branch, place, formula, lookup, digits);
-    return level >= least ? text : `(${text})`;
-  };
+  const of = (branch) => numbersOf(branch, place, formula, lookup, digits);
   const [kind, a, b, c] = tree;
+  if (ALONE.includes(kind)) {
+    const x = valueOf(tree, place, formula, lookup);
+    return {text: number(x, digits), level: x < 0 ? 1 : 4, value: rounded(x, digits)};
+  }
   switch (kind) {
-    case "num": case "index": case "at": case "max": case "//": case "%": {
-      const x = valueOf(tree, place, formula, lookup);
-      return [number(x, digits), x < 0 ? 1 : 4];
+    case "neg": {
+      const inner = of(a);
+      return {text: `−${atLeast(inner, 2)}`, level: 1, value: -inner.value};
     }
-    case "neg": return [`−${atLeast(a, 2)}`, 1];
-    case "if": return numbersOf(holds(a, place, formula, lookup) ? b : c, place, formula, lookup, digits);
-    case "call": return [`${a}(${numbersOf(b, place, formula, lookup, digits)[0]})`, 4];
+    case "if": return of(holds(a, place, formula, lookup) ? b : c);
+    case "call": {
+      const inner = of(b);
+      return {text: `${a}(${inner.text})`, level: 4, value: FUNCTIONS[a](inner.value)};
+    }
     case "sum": case "mean": {
       const size = formula.sizes[a];
-      const places = Array.from({length: size}, (_, n) => ({...place, [a]: n}));
-      const [text, level] = sumOf(b, places, formula, lookup, digits);
-      return kind === "sum" ? [text, level] : [`${level >= 2 ? text : `(${text})`} / ${size}`, 2];
+      const terms = sumOf(b, Array.from({length: size}, (_, n) => ({...place, [a]: n})), formula, lookup, digits);
+      return kind === "sum" ? terms : {text: `${atLeast(terms, 2)} / ${size}`, level: 2, value: terms.value / size};
     }
-    case "+": return [`${atLeast(a, 1)} + ${atLeast(b, 2)}`, 1];
-    case "-": return [`${atLeast(a, 1)} − ${atLeast(b, 2)}`, 1];
-    case "*": return [`${atLeast(a, 2)} × ${atLeast(b, 3)}`, 2];
-    case "/": return [`${atLeast(a, 2)} / ${atLeast(b, 3)}`, 2];
-    case "**": return [`${atLeast(a, 4)}^${atLeast(b, 4)}`, 3];
   }
-  throw new Error(`unknown tree ${kind}`);
+  const left = of(a), right = of(b), value = combined(kind, left.value, right.value);
+  if (kind === "**") return {text: `${atLeast(left, 4)}^${atLeast(right, 4)}`, level: 3, value};
+  const [sign, level, least, most] = SIGNS[kind];
+  return {text: `${atLeast(left, least)} ${sign} ${atLeast(right, most)}`, level, value};
 }
 
-/* The terms of a sum; of many, the largest, in their order, and what the others come to. */
+function atLeast({text, level}, least) {
+  return level >= least ? text : `(${text})`;
+}
+
+/* Which terms of a sum are shown: all; of many, the largest, in their order. */
+function shownTerms(values) {
+  const all = Array.from(values, (_, n) => n);
+  if (values.length <= SHOWN) return all;
+  const size = (n) => (Number.isNaN(values[n]) ? Infinity : Math.abs(values[n]));
+  return all.sort((m, n) => size(n) - size(m) || m - n).slice(0, SHOWN - 2).sort((m, n) => m - n);
+}
+
+/* The terms of a sum; of many, those that are shown, and what the others come to. */
 function sumOf(body, places, formula, lookup, digits) {
   const values = places.map((place) => valueOf(body, place, formula, lookup));
-  let shown = places.map((_, n) => n);
-  if (places.length > SHOWN) {
-    const size = (n) => (Number.isNaN(values[n]) ? -Infinity : Math.abs(values[n]));
-    shown = shown.sort((m, n) => size(n) - size(m) || m - n).slice(0, SHOWN - 2).sort((m, n) => m - n);
-  }
+  const shown = shownTerms(values);
   const terms = shown.map((n) => numbersOf(body, places[n], formula, lookup, digits));
   if (places.length === 1) return terms[0];
-  const texts = terms.map(([text, level], n) => (level >= 2 || n === 0 ? text : `(${text})`));
+  const texts = terms.map((term, n) => (n === 0 ? term.text : atLeast(term, 2)));
+  const comesTo = terms.map(({value}) => value);
   if (places.length > texts.length) {
     const rest = added(values.filter((_, n) => !shown.includes(n)));
     const others = number(rest, digits);
-    texts.push(`${rest < 0 ? `(${others})` : others} (${places.length - texts.length} more)`);
+    texts.push(`${rest < 0 ? `(${others})` : others} (the sum of ${places.length - texts.length} more)`);
+    comesTo.push(rounded(rest, digits));
   }
-  return [texts.join(" + "), 1];
+  return {text: texts.join(" + "), level: 1, value: added(comesTo)};
 }
 
 /* ---- which numbers enter */

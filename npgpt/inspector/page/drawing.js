@@ -23,6 +23,11 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/* A command line as <code> that breaks between its words only. */
+function command(line) {
+  return html("code", {class: "command"}, ...line.split(" ").flatMap((word, n) => [n ? " " : "", html("span", {}, word)]));
+}
+
 /* Sets attributes of an element that differ from what it has; cheap when nothing changed. */
 function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -35,14 +40,6 @@ function set(element, attributes) {
 /* Sets an element's text if it differs. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
-}
-
-let lastId = 0;
-
-/* An id that no other element of the page has. */
-function freshId(prefix) {
-  lastId += 1;
-  return `${prefix}-${lastId}`;
 }
 
 /* ---- colours */
@@ -438,16 +435,19 @@ function ticks(low, high, log, wanted = 5) {
 /* ---- bars */
 
 /* Vertical bars, one a label, above and below 0. options: labels ([{text, id}]), width of a bar (16), height (90), name, limit: the
-   scale's end or null for the largest, signed: false for shares from 0, onpick(n).
+   scale's end or null for the largest, signed: false for shares from 0, telling: the largest one's number stands beside it,
+   onpick(n).
    Gives {node, draw(numbers, {limit, lit})}: lit: the index (or a Set of them) in the accent colour. */
 function bars(options) {
-  const {labels, width = 16, height = 90, name, signed = true, onpick} = options;
+  const {labels, width = 16, height = 90, name, signed = true, telling = false, onpick} = options;
   const W = labels.length * width + 2, foot = 18, zero = signed ? height / 2 : height;
   const node = svg("svg", {class: "bars", width: W, height: height + foot, viewBox: `0 0 ${W} ${height + foot}`, role: "img",
                            "aria-label": name});
   const rects = labels.map((_, n) => svg("rect", {x: 1 + n * width + 1.5, width: width - 3}));
   const texts = labels.map((_, n) => svg("text", {x: 1 + (n + 0.5) * width, y: height + 12, "text-anchor": "middle"}));
   node.append(svg("line", {class: "base", x1: 0, x2: W, y1: zero, y2: zero}), ...rects, ...texts);
+  const told = svg("text", {class: "told"});
+  if (telling) node.append(told);
   if (onpick) {
     node.classList.add("pickable");
     node.addEventListener("click", (event) => {
@@ -464,6 +464,15 @@ function bars(options) {
       set(rects[n], {y: (numbers[n] < 0 ? zero : zero - size).toFixed(2), height: size.toFixed(2),
                      class: `${numbers[n] < 0 ? "below" : "above"}${isLit ? " lit" : ""}`});
     });
+    if (telling) tell(numbers);
+  }
+
+  /* The largest bar's number, at its end, on the side where there is room. */
+  function tell(numbers) {
+    const n = numbers.reduce((best, x, k) => (Math.abs(x) > Math.abs(numbers[best]) ? k : best), 0), right = n < labels.length / 2;
+    const top = Number(rects[n].getAttribute("y")), end = numbers[n] < 0 ? top + Number(rects[n].getAttribute("height")) : top;
+    setText(told, number(numbers[n], 3));
+    set(told, {x: 1 + (right ? n + 1 : n) * width + (right ? 3 : -3), "text-anchor": right ? "start" : "end", y: clamped(end, 10, height)});
   }
   return {node, draw};
 }

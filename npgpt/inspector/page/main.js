@@ -4,7 +4,7 @@
      order                      its number on the page
      id, title, notice          notice: the sentence that says what to notice
      maths                      a list: "a paragraph", or {formula: "a line set as a formula"}
-     available()                true, or the sentence that says why the view is empty for this run
+     available()                true, or the sentence (a text or an element) that says why the view is empty for this run
      build(root)                makes its elements in root, once
      draw(changed)              brings them up to date; changed: a Set of the names in `state` that changed (all at first)
      table()                    {head, rows, note}: the view's numbers as a table, asked for when that is open */
@@ -23,7 +23,17 @@ function header() {
            html("ul", {}, ...RUN.left_out.map((text) => html("li", {}, text))))
     : null;
   return html("header", {class: "head"}, html("p", {class: "kicker"}, say("Inspector")), html("h1", {}, RUN.name),
+              html("p", {class: "about"}, about()),
               html("p", {class: "facts"}, ...facts.filter(Boolean).map((text) => html("span", {}, text))), leftOut);
+}
+
+/* What the reader sees, in a few sentences. */
+function about() {
+  const told = {kind: {gpt: "GPT", lstm: "LSTM", mamba: "Mamba", llama: "Llama"}[RUN.kind] || RUN.kind, n: RUN.parameters, v: V,
+                text: RUN.text.ids.map((id) => tokenText(id)).join("")};
+  return letterOrToken(
+    say("A {kind} of {n} numbers learns to guess the next letter of a text, out of {v}. Here it reads “{text}”, and nothing is hidden: every number that it computes, and how each came about. The bar below chooses the training step, a letter of this text, and the direction: forward to the loss, or backward with its gradient.", told),
+    say("A {kind} of {n} numbers learns to guess the next token of a text, out of {v}. Here it reads “{text}”, and nothing is hidden: every number that it computes, and how each came about. The bar below chooses the training step, a token of this text, and the direction: forward to the loss, or backward with its gradient.", told));
 }
 
 /* ---- the bar: the timeline, the text, the direction */
@@ -36,7 +46,7 @@ function timeline() {
                               oninput: () => change({place: Number(bar.slider.value)})});
   bar.play = html("button", {type: "button", class: "play", onclick: () => (playing ? pause() : play())});
   bar.step = html("input", {type: "number", min: 0, max: RUN.steps[last], "aria-label": say("jump to the step"),
-                            onchange: () => change({place: placeOfStep(Number(bar.step.value))})});
+                            onchange: jump, onkeydown: turn});
   bar.letters = html("div", {class: "letters", role: "radiogroup", "aria-label": say("position in the text")},
     ...RUN.text.ids.map((id, t) => html("button", {type: "button", role: "radio", class: "letter", title: say("position {t}", {t}),
                                                    onclick: () => change({position: t})}, tokenSpan(id))));
@@ -55,6 +65,21 @@ function timeline() {
     html("div", {class: "time"}, bar.play, bar.slider, html("label", {class: "jump"}, say("step"), bar.step)),
     html("div", {class: "choice"}, bar.letters,
          html("div", {class: "directions", role: "group", "aria-label": say("direction")}, ...bar.directions)));
+}
+
+/* To the recorded step nearest to the typed one; back to the present one where nothing was typed. */
+function jump() {
+  if (bar.step.value.trim() !== "") change({place: placeOfStep(Number(bar.step.value))});
+  bar.step.value = RUN.steps[state.place];
+}
+
+/* Up and down go to the next recorded step, which need not be one further. */
+function turn(event) {
+  const by = {ArrowUp: 1, ArrowDown: -1}[event.key];
+  if (!by) return;
+  event.preventDefault();
+  change({place: state.place + by});
+  bar.step.value = RUN.steps[state.place];
 }
 
 function drawBar() {

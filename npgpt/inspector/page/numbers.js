@@ -19,6 +19,10 @@ function decoded(array) {
   return decodedArrays.get(array);
 }
 
+/* The texts say "letter", and "harf" in Turkish, whose endings are those of "token" but for a t. Where a token may be longer than a
+   letter, all say "token". */
+const OF_LETTERS = RUN.tokens.every((token) => [...token].length === 1);
+
 /* The text in the page's language, {name} filled in from values: say("step {s}", {s: 3}). Texts are written as literals. */
 function say(english, values = {}) {
   let text = english;
@@ -26,6 +30,7 @@ function say(english, values = {}) {
     if (english in DATA.labels) text = DATA.labels[english];
     else console.error(`no label for ${JSON.stringify(english)}`);
   }
+  if (!OF_LETTERS) text = text.replace(/harft/g, "tokend").replace(/(L|l)etter|(H|h)arf/g, (word) => (/[LH]/.test(word) ? "Token" : "token"));
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
@@ -97,6 +102,13 @@ function visible(text) {
 /* The token of an id, visible. */
 function tokenText(id, run = RUN) {
   return visible(run.tokens[id]);
+}
+
+/* What the page calls a token: a letter, where every token is a single character. letterOrToken(say("letter"), say("token")). */
+const LETTERS = RUN.tokens.every((token) => [...token].length === 1);
+
+function letterOrToken(letter, token) {
+  return LETTERS ? letter : token;
 }
 
 /* Vowels are bold, as in the other pictures. */

@@ -58,11 +58,11 @@ if (ATTENTIVE) {
       blocks.length > 1 ? chooser(say("block"), blocks, () => block, (b) => { block = b; }) : null,
       heads > 1 ? chooser(say("head"), Array.from({length: heads}, (_, h) => h), () => head, (h) => { head = h; }) : null);
     maps = {
-      scores: panel("scores", "value", say("scores: q · k / √D")),
-      mask: panel("scores", "mask", say("mask: + 0 or − ∞")),
-      pattern: panel("pattern", "value", say("pattern: softmax of each row"), say("sum of each row of the pattern")),
-      dscores: panel("scores", "gradient", say("dscores: the gradient of the scores"), say("sum of each row of dscores")),
-      dpattern: panel("pattern", "gradient", say("dpattern: the gradient of the pattern")),
+      scores: panel("scores", say("scores: q · k / √D")),
+      mask: panel("scores", say("mask: + 0 or − ∞")),
+      pattern: panel("pattern", say("pattern: softmax of each row"), say("sum of each row of the pattern")),
+      dscores: panel("scores", say("dscores: the gradient of the scores"), say("sum of each row of dscores")),
+      dpattern: panel("pattern", say("dpattern: the gradient of the pattern")),
     };
     turns = turned ? turnFigure() : null;
     body = html("div", {}, html("div", {class: "panel told-panel"}, told),
@@ -81,12 +81,12 @@ if (ATTENTIVE) {
     }));
   }
 
-  /* A map of who looks (rows) at whom (columns), with its axes' titles; `of` is "value", "gradient" or "mask". */
-  function panel(name, of, title, sums = null) {
+  /* A map of who looks (rows) at whom (columns), with its axes' titles; a click chooses the cell of the tensor `name`. */
+  function panel(name, title, sums = null) {
     const width = clamped(Math.floor(rooms.find(({query}) => query.matches).pixels / T), 5, 34), height = clamped(width, 5, 24);
     const numbers = width >= 31, letters = width >= 8;
     const map = cells({rows: letters ? positionLabels() : T, columns: letters ? positionLabels() : T, width, height, numbers, name: title,
-                       onhover: (t, s) => { pointed = [t, s]; tell(); }, onpick: (t, s) => pick(name, of, t, s)});
+                       onhover: (t, s) => { pointed = [t, s]; tell(); }, onpick: (t, s) => pick(name, t, s)});
     const edge = sums ? cells({rows: T, columns: letters ? [{text: "Σ"}] : 1, width: 44, height, name: sums, onhover: () => {},
                                numbers: height >= 12}) : null;
     const limit = html("p", {class: "limit"});
@@ -95,12 +95,12 @@ if (ATTENTIVE) {
       html("div", {class: "map-with-axis"}, html("p", {class: "axis-rows note"}, say("query: who looks →")),
            html("div", {class: "beside"}, map.node, edge ? edge.node : null)), limit);
     map.node.addEventListener("pointerleave", () => { pointed = null; tell(); });
-    return {map, edge, node, limit, of, name};
+    return {map, edge, node, limit};
   }
 
-  function pick(name, of, t, s) {
+  function pick(name, t, s) {
     pointed = null;
-    change({tensor: nameOf(name), cell: [head, t, s], position: t, direction: of === "gradient" ? "backward" : "forward"});
+    change({tensor: nameOf(name), cell: [head, t, s], position: t});
   }
 
   /* ---- drawing */
@@ -121,7 +121,7 @@ if (ATTENTIVE) {
          say("hatched: − ∞, the future. Not 0: a score of 0 would still be looked at."));
     fill(maps.pattern, numbers.pattern, {limit: 1, power: 0, ...hidden}, say("Shares: each row sums to 1."));
     fill(maps.dscores, numbers.dscores, hidden, "");
-    addTo(maps.dscores, say("Each row sums to 0 but for float32's rounding."));
+    addTo(maps.dscores, say("Each row sums to 0, up to rounding: this page keeps float32."));
     fill(maps.dpattern, numbers.dpattern, hidden, "");
     tell();
     if (turns) turns.draw();
@@ -131,8 +131,7 @@ if (ATTENTIVE) {
     const limit = options.limit || largest(numbers.filter(Number.isFinite)), power = commonPower(limit);
     panel.map.draw({numbers, limit, power: power === null && limit < 9.95 ? 0 : power, ...options});
     panel.map.band(state.position);
-    const mine = state.tensor === nameOf(panel.name) && panel.of === (state.direction === "backward" ? "gradient" : "value");
-    panel.map.select(...(mine && state.cell && state.cell[0] === head ? state.cell.slice(1) : [null]));
+    panel.map.select(...(chosenPair() || [null]));
     setText(panel.limit, limitText || (power ? say("in units of {unit}; the colours end at ± {x}", {unit: tenTo(-power), x: number(limit, 3)})
       : say("the colours end at ± {x}", {x: number(limit, 3)})));
     if (panel.edge) panel.edge.draw({numbers: rowSums(numbers), limit: Infinity}); // no colour
@@ -153,10 +152,16 @@ if (ATTENTIVE) {
     if (current.shape(state.tensor)[0] === heads) head = state.cell[0];
   }
 
+  /* The [t, s] of a chosen score or weight of this block and head, or null. */
+  function chosenPair() {
+    const isHere = [nameOf("scores"), nameOf("pattern")].includes(state.tensor) && state.cell && state.cell[0] === head;
+    return isHere ? state.cell.slice(1) : null;
+  }
+
   /* The pair under the pointer, else the chosen one, else the letter that the position looks at most. */
   function pairNow() {
     if (pointed) return pointed;
-    if (state.cell && state.cell[0] === head && /^blocks\.\d+\.(scores|pattern)$/.test(state.tensor)) return state.cell.slice(1);
+    if (chosenPair()) return chosenPair();
     const row = part("pattern").subarray(state.position * T, (state.position + 1) * T);
     return [state.position, row.reduce((best, x, s) => (x > row[best] ? s : best), 0)];
   }
@@ -172,6 +177,16 @@ if (ATTENTIVE) {
     backOf(t, s);
   }
 
+  /* How many digits must be written, 4 to 8, for what is written to come to the result within a thousandth: where a difference
+     cancels, four give another one. */
+  function digitsFor(operands, result) {
+    const exact = result(operands);
+    let digits = 4;
+    const isOff = () => Math.abs(result(operands.map((x) => Number(x.toPrecision(digits)))) - exact) > 1e-3 * Math.abs(exact);
+    while (digits < 8 && isOff()) digits++;
+    return digits;
+  }
+
   /* The softmax's backward for one pair, in numbers. */
   function backOf(t, s) {
     const P = part("pattern"), dP = part("pattern", "gradient"), at = t * T + s;
@@ -181,11 +196,12 @@ if (ATTENTIVE) {
     }
     let mean = 0;
     for (let r = 0; r <= t; r++) mean += P[t * T + r] * dP[t * T + r];
-    const bracket = (x) => (x < 0 ? `(${number(x)})` : number(x));
+    const result = P[at] * (dP[at] - mean), digits = digitsFor([P[at], dP[at], mean], ([p, a, b]) => p * (a - b));
+    const bracket = (x) => (x < 0 ? `(${number(x, digits)})` : number(x, digits));
     softmaxBack.replaceChildren(
-      html("p", {class: "formula"}, "dS[t, s] = P[t, s] × (dP[t, s] − mean[t])\nmean[t] = Σ_r P[t, r] dP[t, r]"),
+      html("p", {class: "formula"}, say("dS[t, s] = P[t, s] × (dP[t, s] − mean[t])"), "\n", say("mean[t] = Σ_r P[t, r] dP[t, r]")),
       html("p", {}, say("The row's mean of dP, weighted by where it looks, is {x}. Only what is better or worse than the mean moves a score.", {x: number(mean)})),
-      html("p", {class: "arithmetic"}, `${number(P[at])} × (${number(dP[at])} − ${bracket(mean)}) = `, html("b", {}, number(P[at] * (dP[at] - mean)))),
+      html("p", {class: "arithmetic"}, `${number(P[at], digits)} × (${number(dP[at], digits)} − ${bracket(mean)}) = `, html("b", {}, number(result))),
       html("p", {class: "note"}, say("recorded in the run: {x}", {x: number(part("scores", "gradient")[at])})));
   }
 
@@ -246,11 +262,11 @@ if (ATTENTIVE) {
     notice: say("Each row is a letter that looks, each column one that is looked at. The rows of the pattern sum to 1: what one letter wins, another loses. So the rows of dscores sum to 0."),
     maths: [
       say("Query t and key s are compared; the future is set to − ∞; softmax makes shares of each row:"),
-      {formula: "S[t, s] = q[t] · k[s] / √D   for s ≤ t, else − ∞"},
+      {formula: say("S[t, s] = q[t] · k[s] / √D   for s ≤ t, else − ∞")},
       {formula: "P[t, s] = exp(S[t, s]) / Σ_r exp(S[t, r])"},
       say("Raising one score raises its own share and lowers all others of the row. So back through the softmax comes"),
       {formula: "dS[t, s] = P[t, s] (dP[t, s] − Σ_r P[t, r] dP[t, r])"},
-      {formula: "Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   since Σ_s P[t, s] = 1"},
+      {formula: say("Σ_s dS[t, s] = Σ_s P[t, s] dP[t, s] − (Σ_s P[t, s]) Σ_r P[t, r] dP[t, r] = 0   since Σ_s P[t, s] = 1")},
       ...(turned ? [say("Before the comparison, RoPE turns each pair of features of q and k by an angle that grows with the position; their product then depends on the distance alone."),
                     {formula: "angle[t, i] = t θ^(−2i/D)"}] : []),
     ],

@@ -1,7 +1,7 @@
 /* View 3: where the gradient is born: (softmax − one-hot) / N at each position. Everything else is this, pushed back. */
 {
-  const SHOWN_TOKENS = 32;
-  let shown, shares, wanted, difference, map, sums, target, strongest, banner, body;
+  const SHOWN_TOKENS = 32, WIDTH = 20; // of a column, in pixels
+  let shown, shares, wanted, difference, map, sums, target, strongest, banner, body, box;
 
   /* All tokens where there are few; else those of the text first, and as many others as there is room for. */
   function shownTokens() {
@@ -22,7 +22,7 @@
     shown = shownTokens();
     const labels = shown.map((id) => ({text: tokenText(id), id}));
     const pick = (n) => change({tensor: "logits", cell: [state.position, shown[n]]});
-    const width = 20;
+    const width = WIDTH;
     map = cells({rows: positionLabels(), columns: labels, width, height: 18, numbers: false, name: say("gradient of the logits"),
                  onpick: (r, c) => change({position: r, tensor: "logits", cell: [r, shown[c]]}), onhover: () => {}});
     sums = cells({rows: T, columns: [{text: "Σ"}], width: 46, height: 18, name: say("sum of each row"), onhover: () => {}});
@@ -32,17 +32,18 @@
     };
     shares = bars({labels, width, height: 64, signed: false, limit: 1, name: say("softmax: what the model expects"), onpick: pick});
     wanted = bars({labels, width, height: 32, signed: false, limit: 1, name: say("one-hot: what came"), onpick: pick});
-    difference = bars({labels, width, height: 100, name: say("their difference, divided by N"), onpick: pick});
+    difference = bars({labels, width, height: 100, name: say("their difference, divided by N"), onpick: pick, telling: true});
     target = html("p", {class: "in-numbers"});
     strongest = html("p", {class: "in-numbers"});
     banner = html("div", {class: "banner"});
-    body = html("div", {},
-      html("div", {class: "panel"}, target, strongest),
-      html("div", {class: "scroll-x born"},
-        ...row(say("softmax: what the model expects"), shares), ...row(say("one-hot: what came"), wanted),
-        ...row(say("(softmax − one-hot) / N: the gradient of the logits"), difference),
-        html("h3", {class: "row-title"}, say("the same for every position, as recorded; each row sums to 0 but for float32's rounding")),
-        html("div", {class: "beside"}, map.node, sums.node)),
+    box = html("div", {class: "scroll-x born"},
+      ...row(say("softmax: what the model expects"), shares), ...row(say("one-hot: what came"), wanted),
+      ...row(say("(softmax − one-hot) / N: the gradient of the logits"), difference),
+      html("p", {class: "note row-note"}, letterOrToken(say("A step goes against the gradient: a bar down pulls the letter up."),
+                                                        say("A step goes against the gradient: a bar down pulls the token up."))),
+      html("h3", {class: "row-title"}, say("the same for every position, as recorded; each row sums to 0 but for rounding: the page keeps float32")),
+      html("div", {class: "beside"}, map.node, sums.node));
+    body = html("div", {}, html("div", {class: "panel"}, target, strongest), box,
       shown.length < V ? html("p", {class: "note"}, say("{n} of {m} tokens are shown, the text's own among them.", {n: shown.length, m: V})) : null);
     root.append(banner, body);
   }
@@ -68,12 +69,22 @@
     const rows = Array.from({length: T}, (_, r) => added(recorded.numbers.subarray(r * V, (r + 1) * V)));
     sums.draw({numbers: rows, limit: largest(recorded.numbers)});
     sentences(p, right, recorded, t);
+    showColumn(lit);
+  }
+
+  /* Scrolls the bars, where they are wider than the screen, to the one that came. */
+  function showColumn(c) {
+    const x = map.left + c * WIDTH;
+    if (c >= 0 && (x < box.scrollLeft + map.left || x + WIDTH > box.scrollLeft + box.clientWidth)) box.scrollLeft = x - box.clientWidth / 2;
   }
 
   function sentences(p, right, recorded, t) {
     const wrong = p.reduce((best, x, v) => (v !== right && (best < 0 || x > p[best]) ? v : best), -1);
-    const about = (v) => ({token: tokenText(v), p: number(p[v]), N: T, x: number((p[v] - (v === right ? 1 : 0)) / T),
-                           recorded: number(recorded.numbers[t * V + v])});
+    const about = (v) => {
+      const one = v === right ? 1 : 0, x = p[v] - one;
+      const digits = enoughDigits(x, (n) => rounded(p[v], n) - one); // more, where p is nearly 1
+      return {token: tokenText(v), p: number(p[v], digits), N: T, x: number(x / T), recorded: number(recorded.numbers[t * V + v])};
+    };
     setText(target, say(
       "After “{here}” at position {t} came “{token}”: p = {p}, wanted 1, so ({p} − 1) / {N} = {x}; recorded {recorded}.",
       {t, here: tokenText(RUN.text.ids[t]), ...about(right)}));
@@ -85,7 +96,9 @@
     order: 3,
     id: "born",
     title: say("Where the gradient is born"),
-    notice: say("The logits' gradient is what the model expected minus what came. The token that came is pulled up; the others are pushed down, together by as much. Every other gradient on this page is this one, pushed back."),
+    notice: letterOrToken(
+      say("The logits' gradient is what the model expected minus what came. The letter that came is pulled up; the others are pushed down, together by as much. Every other gradient on this page is this one, pushed back."),
+      say("The logits' gradient is what the model expected minus what came. The token that came is pulled up; the others are pushed down, together by as much. Every other gradient on this page is this one, pushed back.")),
     maths: [
       say("The loss is the mean over N positions of −ln p of the target. With p = softmax(logits):"),
       {formula: "L = (1/N) Σ_t (−logits[t, y_t] + ln Σ_v exp(logits[t, v]))"},
@@ -100,7 +113,7 @@
       if (!logits || !recorded) return {head: [], rows: [], note: say("left out")};
       const t = state.position, right = RUN.text.targets[t];
       return {
-        head: [say("token"), say("softmax"), say("one-hot"), say("difference / N"), say("recorded")],
+        head: [letterOrToken(say("letter"), say("token")), say("softmax"), say("one-hot"), say("difference / N"), say("recorded")],
         rows: softmaxRow(logits, t).map((x, v) => {
           const onehot = v === right ? 1 : 0;
           return [tokenText(v), x, onehot, (x - onehot) / T, recorded.numbers[t * V + v]];

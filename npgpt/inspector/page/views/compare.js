@@ -31,7 +31,7 @@
     root.append(
       html("p", {class: "two-names"}, lineSample("main"), name(RUN), lineSample("second"), name(DATA.other), html("span", {class: "note"}, say("mean of the last {n} losses", {n: window}))),
       chart.node, parting, html("h3", {}, say("Largest difference of each tensor, relative to its largest number")),
-      html("div", {class: "choosers"}, legend.node, html("span", {class: "note"}, say("No colour: equal to the last bit. Hatched: not in both runs."))), map.node,
+      html("div", {class: "choosers"}, legend.node, html("span", {class: "note"}, say("No colour: equal to the last bit. Hatched: not in both runs. All dark: other seeds or other data; the runs have nothing in common but the code."))), map.node,
       html("h3", {}, say("The chosen tensor in both runs")), sameAs, pair);
   }
 
@@ -116,11 +116,11 @@
     notice: say("Two losses that end alike say little. What counts is where the runs part first: everything before it agrees, everything after it follows from it."),
     maths: [
       say("For each tensor at each step, in the order of computation:"),
-      {formula: "difference = largest |a − b| / largest |a|"},
+      {formula: say("difference = largest |a − b| / largest |a|")},
       say("Rounding alone gives about 1e−7 in float32 and 1e−16 in float64 at first, and grows with the steps. What is far above it at once is a difference in the code, the data or the seed."),
     ],
     available: () => DATA.other && comparison ? true
-      : say("There is one run in this page. Make one with two: python examples/inspect_training.py --compare RUN, with another backend, seed or option, shows where they part."),
+      : html("span", {}, say("There is one run in this page. A second one, with another backend, seed or option, stands beside it with"), " ", command("python examples/inspect_training.py --compare RUN"), "."),
     build,
     draw,
     table() {

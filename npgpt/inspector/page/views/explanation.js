@@ -4,17 +4,23 @@
 function explanation() {
   const node = html("aside", {class: "panel explanation", "aria-label": say("what this number is made of"), tabindex: 0});
   let opened = false; // whether the reader wants the source function open
+  let shown = ""; // the number that the panel explains
 
   function draw({name, cell, of}) {
     const formula = (DATA.formulas[name] || {})[of] || null;
     const recorded = recordedNumber(name, cell, of);
     node.replaceChildren(...heading(name, cell, of, recorded), ...body(name, cell, of, formula, recorded),
                          ...origin((DATA.sources[name] || {})[of] || null));
+    if (shown !== `${of} ${name} ${cell}`) node.scrollTop = 0;
+    shown = `${of} ${name} ${cell}`;
   }
 
   function body(name, cell, of, formula, recorded) {
     if (recorded === null) return [leftOut(current.isTraced(name) ? "trace" : "weights")];
     if (of === "value" && current.isParameter(name)) return [learned(name, cell)];
+    if (of === "gradient" && isMasked(name, cell)) {
+      return [html("p", {}, say("Masked: this position may not look at a later one, so no path leads from here to the loss."))];
+    }
     if (!formula) return [html("p", {class: "note"}, say("No formula is written down for this number."))];
     const lookup = current.lookup();
     if (!canEvaluate(formula, lookup)) return [leftOut("weights")];
@@ -42,11 +48,10 @@ function explanation() {
       arithmeticLine(written(formula, n, cell, lookup), shares[n])));
     const total = evaluated(formula, cell, lookup);
     const several = formula.paths.length > 1;
-    const sum = shares.map((x, n) => (x < 0 && n > 0 ? `(${number(x)})` : number(x))).join(" + ");
     return [
       several ? html("p", {class: "note"}, say("It reaches the loss by {n} paths; the gradient is their sum.", {n: shares.length})) : null,
       ...blocks,
-      several ? html("p", {class: "arithmetic total"}, `${formula.cell.split("[")[0]}[${cell.join(", ")}] = ${sum} = `,
+      several ? html("p", {class: "arithmetic total"}, `${formula.cell.split("[")[0]}[${cell.join(", ")}] = ${sumWritten(shares)} = `,
                      html("b", {}, number(total))) : null,
       html("p", {class: "note recorded"}, say("recorded in the run: {x}", {x: number(recorded)})),
     ].filter(Boolean);
@@ -69,7 +74,7 @@ function explanation() {
 
   /* "0.31 × 1.2 + (−0.5) × 0.7 = 0.022"; a number that is handed on alone stands once. */
   function arithmeticLine(text, value) {
-    const told = text.replace(/\((\d+) more\)/g, (whole, n) => `(${say("{n} more", {n})})`);
+    const told = text.replace(/the sum of (\d+) more/g, (whole, n) => say("the sum of {n} more", {n}));
     return html("p", {class: "arithmetic"}, text === number(value) ? "= " : `= ${told} = `, html("b", {}, number(value)));
   }
 
@@ -84,21 +89,24 @@ function explanation() {
 
   function origin(place) {
     if (!place) return [];
-    const key = place.function, made = key ? DATA.functions[key] : null;
     const told = ({file, line, text}) => [html("span", {class: "note"}, `${file}:${line}`), html("code", {}, text.trim())];
-    const line = html("p", {class: "source-line"}, ...told(place));
+    const lines = [...place.also, place]; // the others first: they ran earlier, or made a smaller part
+    const functions = [...new Set(lines.map((each) => each.function))].filter((key) => key && DATA.functions[key]);
+    const source = lines.map((each) => html("p", {class: "source-line"}, ...told(each)));
     const via = place.via.map((caller) => html("li", {}, ...told(caller)));
     return [
-      html("div", {class: "source"}, html("p", {class: "note"}, say("The line that computed it:")), line,
+      html("div", {class: "source"}, html("p", {class: "note"}, lines.length > 1 ? say("The lines that computed it:") : say("The line that computed it:")),
+        ...source,
         via.length ? html("details", {}, html("summary", {}, say("called from")), html("ol", {class: "via"}, ...via)) : null,
-        made ? html("details", {open: opened, ontoggle: (event) => { opened = event.target.open; }},
-                    html("summary", {}, say("the function {name}", {name: made.name})), listing(made, place.line)) : null),
+        ...functions.map((key) => html("details", {open: opened, ontoggle: (event) => { opened = event.target.open; }},
+          html("summary", {}, say("the function {name}", {name: DATA.functions[key].name})),
+          listing(DATA.functions[key], lines.filter((each) => each.function === key).map((each) => each.line))))),
     ];
   }
 
-  function listing(made, at) {
+  function listing(made, lit) {
     return html("pre", {class: "listing", tabindex: 0}, ...made.lines.map((text, n) => html("span", {
-      class: made.first + n === at ? "line lit" : "line", "aria-current": made.first + n === at ? "true" : null},
+      class: lit.includes(made.first + n) ? "line lit" : "line", "aria-current": lit.includes(made.first + n) ? "true" : null},
       html("span", {class: "line-number"}, String(made.first + n)), `${text}\n`)));
   }
 
@@ -111,6 +119,12 @@ function recordedNumber(name, cell, of) {
   const array = of === "value" ? (traced ? current.value(name) : current.weight(name))
     : traced ? current.gradient(name) : current.probeGradient(name);
   return array === null ? null : array.numbers[flat(array.shape, cell)];
+}
+
+/* Whether a cell of scores or pattern is behind the mask: where the score is −∞. */
+function isMasked(name, cell) {
+  const scores = /\.(scores|pattern)$/.test(name) ? current.value(name.replace(/pattern$/, "scores")) : null;
+  return scores !== null && scores.numbers[flat(scores.shape, cell)] === -Infinity;
 }
 
 /* The last part of a traced name, "blocks.0.ln1" -> "ln1"; of a parameter the last two, "ln1.weight". */
@@ -130,7 +144,7 @@ function leftOut(group) {
 /* An equation as the formulas write it, "sum_c x[t, c]^2": with Σ, small indices and exponents, real minus signs. */
 function equationLine(text) {
   const signs = text.replaceAll("-", "−").replaceAll("<=", "≤").replaceAll(">=", "≥");
-  const parts = signs.split(/((?:sum|mean|max)_\w|\^(?:\w+|\([^)]*\)))/);
+  const parts = signs.split(/((?:sum|mean|max)_\w|\^(?:\w+|\((?:[^()]|\([^()]*\))*\)))/);
   return html("p", {class: "equation"}, ...parts.map((part) => {
     const [, over, index] = part.match(/^(sum|mean|max)_(\w)$/) || [];
     if (over) return html("span", {}, over === "sum" ? "Σ" : over, html("sub", {}, index));

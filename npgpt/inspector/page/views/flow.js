@@ -37,7 +37,8 @@
     explained = html("p", {class: "note"});
     map = stepMap({rows: names, steps: RUN.steps, name: say("size of each tensor at each step"), tell,
                    onpick: (r, c) => change({place: c, tensor: names[r], cell: null})});
-    root.append(html("div", {class: "choosers"}, buttons, legend.node), explained, map.node, html("h3", {}, say("What is off in this run")), insightList());
+    root.append(html("div", {class: "choosers"}, buttons, legend.node), explained, map.node, html("h3", {}, say("What is off in this run")), insightList(),
+                html("p", {class: "note"}, RUN.asked));
   }
 
   function tell(r, c) {
@@ -91,7 +92,7 @@
     title: say("How large the gradients are"),
     notice: say("Read a row from left to right: does a tensor's gradient fade, or grow? Then switch to update / weight: a healthy run moves each tensor by about a thousandth of its size a step."),
     maths: [
-      {formula: "RMS(x) = √(mean of x²)"},
+      {formula: say("RMS(x) = √(mean of x²)")},
       say("The colour is its logarithm to base 10, since gradients of one model lie orders of magnitude apart. Gradients are those of the training batch after clipping; an update is what AdamW added."),
       say("AdamW divides each gradient by its own usual size, so that updates come out near the learning rate, whatever the gradient is. Their ratio to the weights is what tells whether the learning rate fits."),
     ],

@@ -134,13 +134,13 @@
     }));
   }
 
-  /* Backward: what comes out of the LayerNorm, all to one scale, the longest 0.6 of the radius. */
+  /* Backward: minus what comes out of the LayerNorm, where the loss falls; all to one scale, the longest 0.6 of the radius. */
   function drawArrows(list, at) {
     const longest = Math.max(...list.map(({gradient}) => lengthOf(gradient))), factor = longest > 0 ? (0.6 * ROOT) / longest : 0;
     const backward = state.direction === "backward";
     arrows.replaceChildren(...(backward ? list : []).flatMap(({t, xhat, gradient}) => arrowBetween(
-      at(xhat), at(xhat.map((each, i) => each + factor * gradient[i])), "gradient", t === state.position ? 13 : 10, 8)));
-    setText(scaleNote, backward ? say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: the gradient that comes out to x, {x} times as long as it is.", {x: number(factor, 3)})
+      at(xhat), at(xhat.map((each, i) => each - factor * gradient[i])), "gradient", t === state.position ? 13 : 10, 8)));
+    setText(scaleNote, backward ? say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Arrows: minus the gradient that comes out to x, where the loss falls, {x} times as long as it is.", {x: number(factor, 3)})
       : say("Small hollow dots: x without its mean (a lozenge at the edge: further out than the picture). Letters: xhat. Switch to backward to see the gradient."));
   }
 
@@ -165,10 +165,10 @@
     title: say("LayerNorm's circle"),
     notice: say("Three numbers without their mean lie in a plane, and divided by their deviation on a circle of radius √3. Where they lay before, near or far, is forgotten. So the gradient that comes back runs along the circle."),
     maths: [
-      {formula: "xhat = (x − mean) / √(var + eps)        y = w xhat + b"},
+      {formula: say("xhat = (x − mean) / √(var + eps)        y = w xhat + b")},
       {formula: "Σ_c xhat_c = 0        Σ_c xhat_c² = 3 var / (var + eps) ≈ 3"},
       say("x reaches the loss directly, by the mean and by the deviation; the three paths together are"),
-      {formula: "dx = (dxhat − mean(dxhat) − xhat mean(dxhat xhat)) / √(var + eps),   dxhat = dy w"},
+      {formula: say("dx = (dxhat − mean(dxhat) − xhat mean(dxhat xhat)) / √(var + eps),   dxhat = dy w")},
       say("The second term takes away what points along (1, 1, 1), the third what points along xhat. Only the direction along the circle is left: of three dimensions, one."),
       say("For the last LayerNorm this is all of x's gradient. For one inside a block, x also goes past it; here only the part through the LayerNorm is drawn."),
     ],

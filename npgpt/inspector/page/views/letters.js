@@ -4,6 +4,7 @@
   const n = shown.length, S = RUN.steps.length;
   const START = {turn: -0.55, tilt: 0.38};
   const BY = Math.PI / 24; // a key's turn
+  const NEAR = 14; // pixels from a letter within which the pointer means it
   const view = {...START};
   let letter = null, allTrails = false, fitted = false;
   let space, flats = [], facts = {}, wholeReach = 1, list, options;
@@ -52,12 +53,13 @@
 
   function picture({name, project, axesShown, big, onpick}) {
     const ground = svg("g", {class: "axes"}), trails = svg("g"), marks = svg("g"), arrows = svg("g");
-    const node = svg("svg", {class: "space", role: "img", "aria-label": name}, ground, trails, marks, arrows);
-    let size = 0, drawnOrder = "";
-    const items = shown.map((id, k) => {
+    const hint = svg("text", {class: "axis-name hint", "text-anchor": "middle"});
+    const node = svg("svg", {class: "space", role: "img", "aria-label": name}, ground, trails, marks, arrows, hint);
+    let size = 0, drawnOrder = "", places = [];
+    const items = shown.map((id) => {
       const shape = isVowel(RUN.tokens[id]) ? svg("circle") : svg("rect");
       const text = svg("text", {class: "letter-mark"});
-      const item = svg("g", {class: onpick ? "pickable" : "", onclick: () => onpick && onpick(k)}, svg("title", {}, tokenText(id)), shape, text);
+      const item = svg("g", {}, shape, text);
       return {item, shape, text, id};
     });
     new ResizeObserver(() => {
@@ -67,6 +69,27 @@
       draw();
     }).observe(node);
 
+    /* The letter nearest to the pointer, null where all are further than NEAR. */
+    function under(event) {
+      const box = node.getBoundingClientRect(), to = ([x, y]) => Math.hypot(x - (event.clientX - box.left), y - (event.clientY - box.top));
+      const best = places.reduce((found, place, k) => (to(place) < to(places[found]) ? k : found), 0);
+      return places.length && to(places[best]) <= NEAR ? best : null;
+    }
+
+    let pressed = {k: null, x: 0, y: 0}; // a click's own coordinates are whole pixels: too coarse where letters lie together
+    node.addEventListener("pointerdown", (event) => { pressed = {k: under(event), x: event.clientX, y: event.clientY}; });
+    node.addEventListener("click", (event) => {
+      const moved = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
+      if (pressed.k !== null && moved < 4) onpick(pressed.k); // else the picture was turned
+    });
+    node.addEventListener("pointermove", (event) => {
+      const k = under(event);
+      node.classList.toggle("over-letter", k !== null);
+      setText(hint, k === null ? "" : tokenText(shown[k]));
+      if (k !== null) set(hint, {x: places[k][0], y: places[k][1] - 14});
+    });
+    node.addEventListener("pointerleave", () => setText(hint, ""));
+
     function draw() {
       if (!size) return;
       const reach = reachNow(), to = project(), middle = size / 2, scale = (middle - (big ? 30 : 18)) / (1.06 * reach);
@@ -75,6 +98,7 @@
       const k = chosen();
       trails.replaceChildren(...(allTrails ? shown.map((_, j) => j).filter((j) => j !== k) : []).map((j) => trail(j, at, false)), trail(k, at, true));
       const points = shown.map((_, j) => at(vector("points", j)));
+      places = points;
       const order = shown.map((_, j) => j).sort((a, b) => points[a][2] - points[b][2] || a - b);
       order.push(...order.splice(order.indexOf(k), 1)); // the chosen one lies on top
       order.forEach((j) => mark(items[j], points[j], j === k));
@@ -163,7 +187,7 @@
       options,
       share < 1 ? html("p", {class: "note"}, say("More than three features: drawn are the three directions in which the letters vary most over all steps, fixed for the whole run. Together they hold {p} % of the variance.", {p: number(100 * share, 3)})) : "",
       html("div", {class: "letters-view"},
-        html("div", {class: "space-box"}, space.node, html("p", {class: "note"}, say("Drag to turn, or use the arrow keys. Vowels are round, all others square. Nearer is larger."))),
+        html("div", {class: "space-box"}, space.node, html("p", {class: "note"}, say("Drag to turn, or use the arrow keys. A click chooses the nearest letter. Vowels are round, all others square. Nearer is larger."))),
         html("div", {class: "panel letter-facts"}, facts.where, line("gradient", say("minus the batch's gradient: where its loss falls fastest")), line("update", say("the update that AdamW made of it")), facts.angle),
         html("div", {class: "flats"}, ...flats.map(({node}) => node))));
   }
@@ -227,9 +251,9 @@
     title: say("The letters in space"),
     notice: say("A letter is a point, and training moves it. Letters that are used alike come to lie together: vowels part from consonants. For the chosen letter, compare the two arrows: AdamW does not simply follow the gradient."),
     maths: [
-      say("A row of the token table is the letter's vector. Its gradient is the sum over the places where the batch has the letter; a letter that is not there gets exactly 0. AdamW makes of it"),
+      say("A row of token_embedding is the letter's vector. Its gradient is the sum over the places where the batch has the letter; a letter that is not there gets exactly 0. AdamW makes of it"),
       {formula: "m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²"},
-      {formula: "w ← w − rate · m̂ / (√v̂ + ε)        (and − rate · decay · w, where weights decay)"},
+      {formula: say("w ← w − rate · m̂ / (√v̂ + ε)        (and − rate · decay · w, where weights decay)")},
       say("with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Divided by its own usual size, every feature moves by about the rate, whether its gradient is large or small."),
       say("The pictures are parallel projections: no perspective. Both arrows are drawn equally long; the numbers say how long they are."),
     ],

@@ -45,7 +45,7 @@
         html("button", {type: "button", onclick: () => reset()}, say("as recorded"))),
       html("div", {class: "training-now"}, fact("surprise", say("surprise at what came")), fact("entropy", say("entropy: surprise to be expected")), fact("greedy", say("greedy writing takes")),
            fact("sampled", say("sampling draws"))),
-      grid, V > FEW ? html("p", {class: "note"}, say("The {n} likeliest of {m} tokens, and the one that came.", {n: LIKELIEST, m: V})) : null);
+      grid, V > FEW ? html("p", {class: "note"}, say("The {n} likeliest of {m} letters, and the one that came.", {n: LIKELIEST, m: V})) : null);
     root.append(banner, body);
   }
 
@@ -106,7 +106,7 @@
     setText(facts.greedy.why, best === target ? say("always the likeliest; here it is what came") : say("always the likeliest; here it is not what came"));
     const ranked = Array.from(p, (_, v) => v).sort((a, b) => p[b] - p[a] || a - b).filter((v) => p[v] > 0).slice(0, 3);
     setText(facts.sampled.much, ranked.map((v) => tokenText(v)).join("  "));
-    setText(facts.sampled.why, say("of 100 draws: {list}", {list: ranked.map((v) => `${tokenText(v)} ${number(100 * p[v], 2)}`).join(", ")}));
+    setText(facts.sampled.why, say("of 100 draws about {list}", {list: ranked.map((v) => `${tokenText(v)} ${Math.round(100 * p[v])}`).join(", ")}));
   }
 
   views.push({
@@ -115,10 +115,10 @@
     title: say("The next letter"),
     notice: say("Choose a position in the bar above. A low temperature makes the likely likelier, a high one makes all alike; top-k cuts the tail off. What the model knows does not change: only how it is read."),
     maths: [
-      {formula: "p = softmax(logits / temperature), all but the k likeliest set to 0, scaled to sum 1 again"},
+      {formula: say("p = softmax(logits / temperature), all but the k likeliest set to 0, scaled to sum 1 again")},
       say("The surprise at what came is −ln p, in nats; divided by ln 2 in bits. The loss is its mean over the positions. The entropy is the surprise that the model itself expects:"),
       {formula: "H = − Σ_v p[v] ln p[v]"},
-      say("Greedy writing takes the likeliest token each time. Sampling draws one, each as often as its probability says."),
+      say("Greedy writing takes the likeliest letter each time. Sampling draws one, each as often as its probability says."),
     ],
     available: () => current.isTraced("logits") || say("The logits were not traced in this run."),
     build,

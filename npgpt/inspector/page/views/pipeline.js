@@ -55,7 +55,7 @@ function tracedLayout(name, head, first) {
   };
 }
 
-/* A parameter lies with its longer axis along the box, at most MOST * 2 of it. */
+/* A parameter lies with its longer axis along the box, at most MOST * 2 of it; turned: that is its first axis. */
 function parameterLayout(name) {
   const shape = current.shape(name);
   const rest = shape.slice(1), width = rest.reduce((product, n) => product * n, 1);
@@ -65,7 +65,7 @@ function parameterLayout(name) {
   const long = along ? shape[0] : width, wide = along ? width : shape[0];
   const shown = Math.min(long, 2 * MOST), deep = Math.min(wide, MOST);
   return {
-    rows: numberLabels(deep), columns: numberLabels(shown), width: long, shown, deep, wide,
+    rows: numberLabels(deep), columns: numberLabels(shown), width: long, shown, deep, wide, turned: along && rest.length > 0,
     toIndex: (r, c) => (along ? index(c, r) : index(r, c)),
     fromIndex: (cell) => {
       const second = rest.length === 2 ? cell[1] * rest[1] + cell[2] : rest.length === 1 ? cell[1] : 0;
@@ -97,6 +97,26 @@ function byBlock(names) {
   return groups;
 }
 
+/* The traced values that a traced value is computed from. */
+function readBy(name) {
+  const formula = (DATA.formulas[name] || {}).value;
+  const operands = formula ? Object.values(formula.operands) : [];
+  return operands.filter(([kind, operand]) => kind === "value" && current.isTraced(operand)).map(([, operand]) => operand);
+}
+
+/* What stands between a box and its left neighbour: "reads" (an arrow), where that is all it reads; "added" (+), where the next
+   box is the sum of the two, and "sum" (=) before that one; else nothing. */
+function linkTo(name) {
+  const names = RUN.trace.tensors.map((tensor) => tensor.name), n = names.indexOf(name);
+  const isSum = (k) => {
+    const formula = k < names.length ? (DATA.formulas[names[k]] || {}).value : null;
+    return k >= 2 && formula && formula.paths[0].expr[0] === "+" && String(readBy(names[k])) === String(names.slice(k - 2, k));
+  };
+  if (isSum(n)) return "sum";
+  if (isSum(n + 1)) return "added";
+  return n > 0 && String(readBy(name)) === names[n - 1] ? "reads" : "";
+}
+
 /* The parameters that a traced value is computed from. */
 function parametersOf(name) {
   const formula = (DATA.formulas[name] || {}).value;
@@ -107,7 +127,7 @@ function parametersOf(name) {
 {
   const names = RUN.trace.tensors.map(({name}) => name);
   const boxes = [];
-  let head = 0, heads = null, panel, banner, hovered = null, flow, colours;
+  let head = 0, heads = null, panel, banner, hovered = null, flow, colours, loss;
 
   /* What the panel explains: the cell under the pointer, else the chosen one, else an example. */
   function subject() {
@@ -137,6 +157,11 @@ function parametersOf(name) {
         group.append(box.node);
       }
     }
+    if (names.at(-1) === "logits") {
+      loss = html("span", {class: "loss-value"});
+      boxes.at(-1).node.after(html("div", {class: "box reads"}, html("p", {class: "box-head"}, html("b", {}, say("loss")), loss),
+                                   html("p", {class: "note loss-note"}, say("the mean of −ln p over the {n} positions", {n: T}))));
+    }
     colours = ramp();
     const legend = html("p", {class: "note legend"}, say("orange: below 0"), colours, say("violet: above 0"), " · ",
                         say("each box to its own scale, whose end stands under it"));
@@ -158,7 +183,7 @@ function parametersOf(name) {
   }
 
   function tracedBox(name) {
-    const node = html("div", {class: boxes.length ? "box" : "box first", role: "group", "aria-label": name});
+    const node = html("div", {class: `box ${linkTo(name)}`, role: "group", "aria-label": name});
     const box = {name, node, first: 0, visible: false, stale: true};
     box.rebuild = () => {
       box.layout = tracedLayout(name, head, box.first);
@@ -226,11 +251,13 @@ function parametersOf(name) {
       onhover: (r, c) => hover(name, layout.toIndex(r, c), of), onpick: (r, c) => pick(name, layout.toIndex(r, c), of)});
     const value = map("value"), gradient = map("gradient");
     const cut = layout.shown < layout.width || layout.deep < layout.wide
-      ? html("span", {class: "shape"}, say("the first {n} of {m}", {n: layout.shown, m: layout.width})) : null;
+      ? html("span", {class: "shape"}, " ", say("the first {n} of {m}", {n: layout.shown, m: layout.width})) : null;
+    const note = (text) => html("span", {class: "shape"}, ` ${text}`);
     const node = html("div", {class: "parameter"},
-      html("p", {class: "parameter-name"}, shortName(name), " ",
-           html("span", {class: "shape"}, shapeText(current.shape(name))), cut),
-      html("div", {class: "half value"}, value.node), html("div", {class: "half gradient"}, gradient.node));
+      html("p", {class: "parameter-name"}, shortName(name), note(shapeText(current.shape(name))),
+           layout.turned ? note(say("turned on its side")) : null, cut),
+      html("div", {class: "half value"}, value.node),
+      html("div", {class: "half gradient"}, html("p", {class: "half-name"}, say("gradient")), gradient.node));
     return {name, layout, value, gradient, node};
   }
 
@@ -267,6 +294,7 @@ function parametersOf(name) {
       if (showHeadOf(state.tensor, state.cell)) return;
     }
     if (all) {
+      if (loss) setText(loss, number(decoded(RUN.probe_loss).numbers[state.place]));
       drawBoxes();
       drawBanner();
     }
@@ -359,7 +387,8 @@ function parametersOf(name) {
     notice: say("Every number between the text and the loss. Point at a cell: it is written out in numbers, and the cells that enter light up. Switch to backward: each gradient is the sum over the paths by which its value reaches the loss."),
     maths: [
       say("Forward, each box is computed from boxes before it and from parameters. Backward, the gradient of a box is what its readers send back to it, added up:"),
-      {formula: "dL/dx = Σ over the readers y of x:  dL/dy · dy/dx"},
+      {formula: say("dL/dx = Σ over the readers y of x:  dL/dy · dy/dx")},
+      say("In the formulas t is a position that reads, s one that is read, h a head, d a number of a head, c a number of a position's vector; D and C say how many of these there are. S is scores, P is pattern. A d in front means the gradient: dS is that of the scores."),
       say("A value that is read twice, such as the residual stream, has two paths or more. A parameter is read at every position, so its gradient is a sum over the positions."),
     ],
     available: () => names.length > 0 || say("No traces were kept in this run."),

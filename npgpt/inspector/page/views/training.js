@@ -57,9 +57,11 @@
     chart.mark(step);
     agreement.mark(step);
     setText(facts.loss.much, number(probe[place]));
-    setText(facts.loss.why, say("as unsure as a guess among {n} tokens", {n: number(Math.exp(probe[place]), 3)}));
-    setText(facts.rate.much, number(rates[place]));
-    setText(facts.rate.why, say("of the update after step {s}", {s: step}));
+    const n = number(Math.exp(probe[place]), 3);
+    setText(facts.loss.why, letterOrToken(say("as unsure as a guess among {n} letters", {n}), say("as unsure as a guess among {n} tokens", {n})));
+    const updates = !Number.isNaN(rates[place]);
+    setText(facts.rate.much, updates ? number(rates[place]) : "–");
+    setText(facts.rate.why, updates ? say("of the update after step {s}", {s: step}) : say("no update follows the last step"));
     setText(facts.norm.much, Number.isNaN(norms[place]) ? "–" : number(norms[place]));
     setText(facts.norm.why, clipping(place));
     const right = digits[place] >= ALL_DIGITS / 2;
@@ -75,9 +77,13 @@
     order: 1,
     id: "training",
     title: say("Training"),
-    notice: say("Drag the slider above or press play. The loss falls below one floor after the other: each is the loss of a reader who knows how often the tokens come, then which follows which, and so on."),
+    notice: letterOrToken(
+      say("Drag the slider above or press play. The dashed lines are what a reader reaches who counts letters, pairs, triples: which of them does the loss pass?"),
+      say("Drag the slider above or press play. The dashed lines are what a reader reaches who counts tokens, pairs, triples: which of them does the loss pass?")),
     maths: [
-      say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; in nats."),
+      letterOrToken(
+        say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the letter that comes next; in nats."),
+        say("The loss is the mean of −ln p over the positions, p the probability that the model gives to the token that comes next; in nats.")),
       {formula: "L = −(1/N) Σ_t ln softmax(logits[t])[target[t]]"},
       say("One directional derivative of the gradient is compared with the complex step, which has no rounding error of its own:"),
       {formula: "Σ_i g_i d_i  ≟  Im L(w + i ε d) / ε"},
