@@ -380,7 +380,7 @@ def test_example_7_prints_each_widths_loss_and_the_facts_that_it_knows(monkeypat
 
 
 def test_example_8_prints_the_loss_of_every_shape_and_what_a_head_is_worth(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--steps", 60)
+    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--quick")
     inputs, targets = all_windows(letters_of(), 16, 12)
     shapes = [(1, 1, 25, 50), (1, 5, 25, 50), (2, 1, 18, 36), (2, 3, 18, 36), (4, 3, 12, 32)]
     means, widest = {}, 0.0
