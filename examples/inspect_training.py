@@ -75,16 +75,20 @@ def recorded(backend=run.backend, device: str = run.device):
     return recorder.finish(), None
 
 
+def late(losses: np.ndarray) -> float:
+    """The loss at the end, as the page says it too: the mean of the last tenth of the steps."""
+    return float(np.mean(losses[int(0.9 * len(losses)) :]))
+
+
 began = time.perf_counter()
 with told_errors():
     recording, diverged = recorded()
 if diverged:
     print(diverged)
-late = np.mean(recording.losses[-max(1, len(recording.losses) // 10) :])
 run.print("{name}: {count} parameters, {steps} steps, {recorded} of them recorded, in {seconds:.1f} s",
           name=recording.name, count=recording.parameters, steps=len(recording.losses), recorded=len(recording.steps),
           seconds=time.perf_counter() - began)  # fmt: skip
-run.print("loss, mean of the last tenth of the steps: {loss:.3f}", loss=late)
+run.print("loss, mean of the last tenth of the steps: {loss:.3f}", loss=late(recording.losses))
 run.print("the gradient agrees with the complex step to {digits:.1f} digits, at every recorded step at least",
           digits=np.nanmin(recording.digits))  # fmt: skip
 found = insights(recording, translator(args.lang))
@@ -102,7 +106,7 @@ if args.bugs:
     mistaken = mistakes(config.kind, recording, lambda: recorded(npgpt, "cpu")[0])
     run.print("{count} mistakes: the loss at the end, and to how many digits the gradient then agrees", count=len(mistaken))
     for each in mistaken:
-        print(f"  {each['name']:54} {np.mean(each['losses'][-100:]):6.3f} {np.nanmedian(each['digits']):5.1f}")
+        print(f"  {each['name']:54} {late(each['losses']):6.3f} {np.nanmedian(each['digits']):5.1f}")
 
 # %% The page, and the recording for another run's --compare
 with told_errors():

@@ -6,6 +6,7 @@ article's. All change npgpt's code, so their runs are NumPy's.
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def mistake(bug: Bug, right: Recording, recorded: Callable[[], Recording]) -> di
         "losses": wrong.losses,
         "digits": wrong.digits,
         "steps": wrong.steps.tolist(),
-        "caught_by": caught_by(bug.name),
+        "caught_by": caught_by()[bug.name],
     }
 
 
@@ -130,14 +131,14 @@ def looked_at(model, right: Recording) -> tuple[dict, dict]:
     return model.trace(ids, targets), model.gradients()
 
 
-def caught_by(name: str) -> list[str]:
-    """The checks of parity_tests that ring for the bug, as measured in BUGS.md (its first columns after the model)."""
+@cache
+def caught_by() -> dict[str, list[str]]:
+    """Bug -> the checks of parity_tests that ring for it, as measured in BUGS.md (its first columns after the model)."""
     rows = [
         [cell.strip() for cell in line.strip("| \n").split("|")]
         for line in (ROOT / "parity_tests" / "BUGS.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| ")
     ]
     head = rows[0]
-    row = next(row for row in rows if row[0] == name)
     ours = head[2 : head.index("llm.c")]
-    return [check for check, ring in zip(ours, row[2:], strict=False) if ring == "x"]
+    return {row[0]: [check for check, ring in zip(ours, row[2:], strict=False) if ring == "x"] for row in rows[1:]}

@@ -27,9 +27,6 @@ from pathlib import Path
 import numpy as np
 
 import npgpt
-from npgpt.inspector.explained import explained
-from npgpt.inspector.page import page_data, write_page
-from npgpt.inspector.recorder import Recorder
 from npgpt.models import layout_of
 from npgpt.models.layout import taken_from
 from npgpt.pretrained import read_pretrained
@@ -257,11 +254,13 @@ def make_model(args: argparse.Namespace, backend, config, device, process, weigh
     return model, backend.AdamW(groups, args.learning_rate, (args.beta1, args.beta2), weight_decay=args.weight_decay)
 
 
-def make_recorder(args: argparse.Namespace, run: TrainingRun, tokens, probe, rate) -> Recorder:
-    """What goes along with the run and looks at it; at as many steps as LOOKS says and RECORDED_MB hold.
+def make_recorder(args: argparse.Namespace, run: TrainingRun, tokens, probe, rate):
+    """The inspector's recorder, which looks at the run at as many steps as LOOKS says and RECORDED_MB hold.
 
     probe : the beginning of the validation text, of which the model is asked each time.
     """
+    from npgpt.inspector.recorder import Recorder
+
     moment = run.model.num_parameters() * 4 * run.model.state_dict()["token_embedding.weight"].itemsize / 1e6  # four arrays
     looks = min(LOOKS, max(2, int(RECORDED_MB / moment)))
     return Recorder(
@@ -277,6 +276,15 @@ def make_recorder(args: argparse.Namespace, run: TrainingRun, tokens, probe, rat
         seed=args.seed,
         max_mb=2 * RECORDED_MB,
     )
+
+
+def write_inspector(args: argparse.Namespace, recording) -> None:
+    from npgpt.inspector.explained import explained
+    from npgpt.inspector.page import page_data, write_page
+
+    page = args.out_dir / "inspector.html"
+    write_page(page, page_data(recording, max_mb=PAGE_MB, **explained(recording.config, len(recording.ids))))
+    print(f"\nwrote {page}, {page.stat().st_size / 1e6:.1f} MB: open it in a browser")
 
 
 def unspelled(tokenizer: npgpt.Tokenizer, tokens) -> str:
@@ -350,9 +358,7 @@ def main() -> None:
         **hooks,
     )
     if recorder:
-        page = args.out_dir / "inspector.html"
-        write_page(page, page_data(recorder.finish(), max_mb=PAGE_MB, **explained(config, len(recorder.ids))))
-        print(f"\nwrote {page}, {page.stat().st_size / 1e6:.1f} MB: open it in a browser")
+        write_inspector(args, recorder.finish())
     if finished:
         loss = run.evaluate(max(200, args.eval_iters))
         bits = loss / math.log(2) * len(validation_tokens) / len(tokenizer.decode(validation_tokens))

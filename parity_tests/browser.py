@@ -70,3 +70,33 @@ def press(browser, *keys: str) -> None:
 
     ActionChains(browser).send_keys(*keys).perform()
     drawn(browser)
+
+
+def low_contrast(browser, section: str | None = None) -> list:
+    """The texts of a section, or of the whole page, with a contrast below 4.5 : 1 (WCAG AA): [text, contrast, class]. A letter
+    is seen against its mark, all others against the page."""
+    return evaluate(browser, LOW_CONTRAST, section)
+
+
+LOW_CONTRAST = """(section) => {
+  const colour = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const c = colour(getComputedStyle(n).backgroundColor);
+      if (c.length === 3 || c[3] > 0.99) return c.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const root = section === null ? document.body : document.getElementById(section);
+  const low = [], walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim(), node = walker.currentNode.parentElement;
+    if (!text || node.closest("script, noscript, title, dialog:not([open])")) continue;
+    const style = getComputedStyle(node), isSvg = node instanceof SVGElement, isMark = node.matches(".letter-mark");
+    const ink = colour(isSvg ? style.fill : style.color).slice(0, 3);
+    const behind = isMark ? colour(getComputedStyle(node.previousElementSibling).fill) : ground(node);
+    const ratio = contrast(ink, behind);
+    if (ratio < 4.5) low.push([text.slice(0, 30), ratio, node.className.baseVal ?? node.className]);
+  }
+  return low;
+}"""

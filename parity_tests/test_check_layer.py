@@ -828,6 +828,14 @@ def test_a_target_of_floats_is_told():
     assert check_backward(lambda x, t: ((x - t) ** 2).mean(), backward, X, X + 1, without_gradient=["t"]).ok
 
 
+def test_a_number_without_a_gradient_does_not_widen_the_result():
+    """As an array of float64, eps made y float64, and a right backward in float32 was told that its dx has the wrong dtype."""
+    x = X.astype(np.float32)
+    right = check_backward(lambda x, eps: x * x + eps, lambda dy, x, eps: dy * 2 * x, x, 1e-5, without_gradient=["eps"])
+    assert right.ok and "none asked for eps" in str(right), str(right)
+    assert not check_backward(lambda x, eps: x * x + eps, lambda dy, x, eps: dy * x, x, 1e-5, without_gradient=["eps"])
+
+
 # --------------------------------------------------------------------------------------------------------------- the mistakes
 
 

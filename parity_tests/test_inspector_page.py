@@ -17,7 +17,7 @@ from npgpt.inspector.labels import TURKISH
 from npgpt.inspector.page import page_data, script_paths, write_page
 from npgpt.inspector.recorder import Recorder, probe_of
 
-from .browser import console, drawn, evaluate, open_browser, open_page, press
+from .browser import console, drawn, evaluate, low_contrast, open_browser, open_page, press
 
 CONFIGS = {
     "gpt": npgpt.GPTConfig(32, n_layer=1, n_head=2, n_embd=4, seq_len=12, position="sinusoidal"),
@@ -126,36 +126,13 @@ def test_a_narrow_screen_scrolls_in_one_direction(browser, pages, direction):
 def test_both_schemes_can_be_read(browser, pages):
     """Contrast of every text in the light and in the dark scheme: 4.5 : 1 at least (WCAG AA). Catches a colour that was chosen
     for one scheme only."""
-    script = """() => {
-      const colour = (text) => text.match(/[\\d.]+/g).map(Number);
-      const ground = (node) => {
-        for (let n = node; n; n = n.parentElement) {
-          const c = colour(getComputedStyle(n).backgroundColor);
-          if (c.length === 3 || c[3] > 0.99) return c.slice(0, 3);
-        }
-        return [255, 255, 255];
-      };
-      const low = [];
-      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-      while (walker.nextNode()) {
-        const text = walker.currentNode.textContent.trim(), node = walker.currentNode.parentElement;
-        if (!text || node.closest("script, noscript, title, dialog:not([open])")) continue;
-        if (node.closest(".letter-mark")) continue; // on a disc in the letter's colour: as the letter on the panel
-        const style = getComputedStyle(node), isSvg = node instanceof SVGElement;
-        const ink = colour(isSvg ? style.fill : style.color).slice(0, 3);
-        const ratio = contrast(ink, ground(node));
-        if (ratio < 4.5) low.push([text.slice(0, 30), ratio, node.className.baseVal ?? node.className]);
-      }
-      const cells = heatColours().map(({fill, ink}) => contrast(channels(fill), channels(ink)));
-      return {low, cells: Math.min(...cells)};
-    }"""
     for dark in (False, True):
         open_page(browser, pages["gpt"], dark=dark)
         for view in evaluate(browser, "() => views.map(({id}) => id)"):
             visit(browser, view)
-        found = evaluate(browser, script)
-        assert found["low"] == []
-        assert found["cells"] >= 4.5
+        assert low_contrast(browser) == []
+        cells = "() => heatColours().map(({fill, ink}) => contrast(channels(fill), channels(ink)))"
+        assert min(evaluate(browser, cells)) >= 4.5
 
 
 def test_texts_of_the_run_are_never_markup(browser, recordings, tmp_path):

@@ -9,6 +9,7 @@ from types import MethodType
 import numpy as np
 from numpy import ndarray as Array
 
+from ..types import Theirs
 from .calling import Pair, handed_over
 from .inputs import Inputs, is_floating
 from .rounding import EPS_FACTOR, eps_of
@@ -55,6 +56,10 @@ def output_check(pair: Pair, y: Array) -> Check:
     return Check("output", True, f"y {y.shape}, {y.dtype}, finite, the same when called again")
 
 
+def holds_floats(x: Theirs) -> bool:
+    return is_floating(x) or isinstance(x, float)
+
+
 def of_one_object(pair: Pair) -> bool:
     """Whether both functions are methods of the same layer."""
     forward, backward = pair.forward, pair.backward
@@ -63,8 +68,8 @@ def of_one_object(pair: Pair) -> bool:
 
 def number_check(inputs: Inputs, of_a_layer: bool) -> Check:
     """That of a backward whose gradients have been taken."""
-    without = [name for i, name in enumerate(inputs.names) if not is_floating(inputs.values[i])]
-    told = [name for i, name in enumerate(inputs.names) if i in inputs.without_gradient and is_floating(inputs.values[i])]
+    told = [name for i, name in enumerate(inputs.names) if i in inputs.without_gradient and holds_floats(inputs.values[i])]
+    without = [name for i, name in enumerate(inputs.names) if i not in inputs.places and name not in told]
     left_out = f"; none for {', '.join(without)}, which holds no floats" if without else ""
     left_out += f"; none asked for {', '.join(told)}" if told else ""
     left_out += (

@@ -71,8 +71,10 @@ def checked_inputs(forward: Callable, given: Sequence, without_gradient: Collect
     argument_names = input_names(forward, len(given))
     leaves = [leaf for x, name in zip(given, argument_names, strict=True) for leaf in leaves_of(x, name)]
     names = [name for name, _ in leaves]
-    values = [checked_input(x, name) for name, x in leaves]
     excluded = frozenset(i for each in without_gradient for i in places_of(each, argument_names, names))
+    # A number without a gradient stays the number that it is: as an array of float64 it would widen a float32 result.
+    kept = {i for i in excluded if isinstance(leaves[i][1], float)}
+    values = [x if i in kept else checked_input(x, name) for i, (name, x) in enumerate(leaves)]
     inputs = Inputs(values, names, excluded, tuple(given) if any(is_tree(x) for x in given) else None)
     if not inputs.places:
         raise ValueError("no input holds floating-point numbers, so there is no gradient to check")

@@ -5,15 +5,13 @@ taken to be so where the backward gives one gradient less for it, and said.
 """
 
 import contextlib
-import functools
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ..types import Theirs
 from .draws import Unknown, drawn_inputs
 from .grader import check_backward
 from .inputs import input_names, is_floating
@@ -141,26 +139,5 @@ def constants_among(pair: NamedPair, inputs: Sequence) -> list[int]:
 
 def verdict_on(pair: NamedPair, inputs: Sequence, constants: Collection[int], seed: int) -> Verdict:
     """check_backward's, where the inputs at these places have no gradient."""
-    inputs = [Constant(x) if i in constants else x for i, x in enumerate(inputs)]
-    verdict = check_backward(of_values(pair.forward), of_values(pair.backward), *inputs, seed=seed)
+    verdict = check_backward(pair.forward, pair.backward, *inputs, without_gradient=constants, seed=seed)
     return replace(verdict, name=pair.name)
-
-
-class Constant:
-    """An input that check_backward passes on as it is, as it does with all that holds no floats."""
-
-    def __init__(self, value: Theirs):
-        self.value = value
-
-    def __repr__(self) -> str:
-        return f"constant {np.shape(self.value) or self.value}"
-
-
-def of_values(function: Callable) -> Callable:
-    """The function, called with the constants' values."""
-
-    @functools.wraps(function)
-    def on_values(*arguments: Theirs) -> Theirs:
-        return function(*[x.value if isinstance(x, Constant) else x for x in arguments])
-
-    return on_values

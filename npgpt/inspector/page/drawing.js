@@ -42,10 +42,32 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/* ---- room */
+
+/* How many pixels there are, by the window's width: [[media query, pixels], ...], the first that matches counts.
+   pixels() says it; ask onchange(redo) to hear of a change. */
+function pixelsByWidth(table) {
+  const rooms = table.map(([query, pixels]) => ({query: matchMedia(query), pixels}));
+  return {
+    pixels: () => rooms.find(({query}) => query.matches).pixels,
+    onchange: (redo) => rooms.forEach(({query}) => query.addEventListener("change", redo)),
+  };
+}
+
+/* Keeps an SVG as high as it is wide, and calls redo(size) whenever its size in pixels has changed. */
+function keepSquare(node, redo) {
+  let size = 0;
+  new ResizeObserver(() => {
+    if (!node.clientWidth || node.clientWidth === size) return;
+    size = node.clientWidth;
+    set(node, {height: size, viewBox: `0 0 ${size} ${size}`});
+    redo(size);
+  }).observe(node);
+}
+
 /* ---- colours */
 
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
-const calmMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* What is painted rather than styled, in both schemes. diverging: matplotlib's PuOr, as in the project's pictures, orange for what
    is below 0, violet for above; in the dark the middle is dark. sunk and soft are those of style.css, ground is

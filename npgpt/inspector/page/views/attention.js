@@ -6,8 +6,7 @@ if (ATTENTIVE) {
   const blocks = RUN.trace.tensors.map(({name}) => (name.match(/^blocks\.(\d+)\.pattern$/) || [])[1]).filter(Boolean).map(Number)
     .filter((b) => current.isTraced(`blocks.${b}.scores`));
   const turned = current.isTraced(`blocks.${blocks[0]}.rot_q`);
-  const rooms = [["(min-width: 1340px)", 350], ["(min-width: 900px)", 350], ["(min-width: 701px)", 270], ["(min-width: 0px)", 235]]
-    .map(([query, pixels]) => ({query: matchMedia(query), pixels})); // as in style.css: how wide a map may be
+  const room = pixelsByWidth([["(min-width: 900px)", 350], ["(min-width: 701px)", 270], ["(min-width: 0px)", 235]]); // of a map, as in style.css
   let block = blocks[0] || 0, head = 0, pair = 0, heads = 1;
   let maps = {}, root, banner, body, told, softmaxBack, choosers, turns, pointed = null;
 
@@ -45,7 +44,7 @@ if (ATTENTIVE) {
 
   function build(given) {
     root = given;
-    rooms.forEach(({query}) => query.addEventListener("change", () => { rebuild(); draw(); }));
+    room.onchange(() => { rebuild(); draw(); });
     rebuild();
   }
 
@@ -83,7 +82,7 @@ if (ATTENTIVE) {
 
   /* A map of who looks (rows) at whom (columns), with its axes' titles; a click chooses the cell of the tensor `name`. */
   function panel(name, title, sums = null) {
-    const width = clamped(Math.floor(rooms.find(({query}) => query.matches).pixels / T), 5, 34), height = clamped(width, 5, 24);
+    const width = clamped(Math.floor(room.pixels() / T), 5, 34), height = clamped(width, 5, 24);
     const numbers = width >= 31, letters = width >= 8;
     const map = cells({rows: letters ? positionLabels() : T, columns: letters ? positionLabels() : T, width, height, numbers, name: title,
                        onhover: (t, s) => { pointed = [t, s]; tell(); }, onpick: (t, s) => pick(name, t, s)});

@@ -4,8 +4,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
   const lstm = RUN.kind === "lstm";
   const last = lstm ? "h" : "y";
   const blocks = RUN.trace.tensors.map(({name}) => (name.match(/^blocks\.(\d+)\.(?:h|y)$/) || [])[1]).filter(Boolean).map(Number);
-  const rooms = [["(min-width: 1340px)", 600], ["(min-width: 900px)", 760], ["(min-width: 701px)", 620], ["(min-width: 0px)", 260]]
-    .map(([query, pixels]) => ({query: matchMedia(query), pixels}));
+  const room = pixelsByWidth([["(min-width: 1340px)", 600], ["(min-width: 900px)", 760], ["(min-width: 701px)", 620], ["(min-width: 0px)", 260]]);
   const MOST_UNITS = 16;
   let block = blocks[0] || 0, first = 0, channel = 0, root, choosers, banner, body, told, strips = [], pointed = null;
 
@@ -34,7 +33,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
 
   function build(given) {
     root = given;
-    rooms.forEach(({query}) => query.addEventListener("change", () => { rebuild(); draw(); }));
+    room.onchange(() => { rebuild(); draw(); });
     rebuild();
   }
 
@@ -69,7 +68,7 @@ if (RUN.kind === "lstm" || RUN.kind === "mamba") {
   function strip({part, title}, of, letters) {
     const state = part === "state", shape = current.shape(nameOf(part));
     const rows = state ? shape[2] : Math.min(shape[1], MOST_UNITS);
-    const width = clamped(Math.floor(rooms.find(({query}) => query.matches).pixels / T), 5, 36);
+    const width = clamped(Math.floor(room.pixels() / T), 5, 36);
     const index = (r, t) => (state ? [t, channel, r] : [t, r + first]);
     const map = cells({rows: numberLabels(rows).map(({text}) => ({text: String(Number(text) + (state ? 0 : first))})), columns: letters && width >= 8 ? positionLabels() : T,
                        width, height: 20, numbers: width >= 31, name: of === "value" ? say("{name}, value", {name: part}) : say("{name}, gradient", {name: part}),

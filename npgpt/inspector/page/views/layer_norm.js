@@ -73,12 +73,7 @@
     points = svg("g");
     arrows = svg("g");
     node = svg("svg", {class: "space", role: "img", "aria-label": say("the plane without mean, and the circle in it")}, ground, arrows, points);
-    new ResizeObserver(() => {
-      if (!node.clientWidth || node.clientWidth === size) return;
-      size = node.clientWidth;
-      set(node, {height: size, viewBox: `0 0 ${size} ${size}`});
-      draw();
-    }).observe(node);
+    keepSquare(node, (pixels) => { size = pixels; draw(); });
     body = html("div", {class: "circle-view"}, html("div", {class: "space-box circle-box"}, node, scaleNote), told);
     root.append(choosers, banner, body);
   }

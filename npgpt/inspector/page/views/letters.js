@@ -62,12 +62,7 @@
       const item = svg("g", {}, shape, text);
       return {item, shape, text, id};
     });
-    new ResizeObserver(() => {
-      if (!node.clientWidth || node.clientWidth === size) return;
-      size = node.clientWidth;
-      set(node, {height: size, viewBox: `0 0 ${size} ${size}`});
-      draw();
-    }).observe(node);
+    keepSquare(node, (pixels) => { size = pixels; draw(); });
 
     /* The letter nearest to the pointer, null where all are further than NEAR. */
     function under(event) {
