@@ -3,10 +3,11 @@
     pip install -e '.[test,mutation]'
     python -m parity_tests.mutation               all parts, each against the tests that are about it
     python -m parity_tests.mutation --only ops    one part: what CI runs
+    python -m parity_tests.mutation --only text --file npgpt/text/words.py
 
 mutmut changes one thing at a time (a sign, a number, an argument, a string) in a temporary copy of the repository and runs the
 tests on each such mutant. A mutant that no test notices either shows that a statement is missing from the tests, or is
-equivalent: it computes the same. The equivalent ones are listed in equivalent_mutants.toml with a proof; three kinds are never
+equivalent: it computes the same. The equivalent ones are listed in equivalent_mutants.toml with a proof; four kinds are never
 counted (IN_VAIN). The exit status is 1 where a survivor is not listed, and where an entry of the list is stale: no such mutant
 is made any more, or it is killed.
 
@@ -65,6 +66,10 @@ PARTS = {
             TESTS + "threads.py::test_each_thread_adds_up_its_own_part_of_the_gradients",
         ],
     ),
+    "training": (
+        ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
+        [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
+    ),
     "optim": (
         ["npgpt/optim.py"],
         [
@@ -79,11 +84,14 @@ PARTS = {
 }
 
 # Changes that can make no difference, so that nobody has to list them: zip's `strict` refuses what does not happen, reshape
-# takes any negative number for the size that it has to work out, and the letters of an einsum are only names.
+# takes any negative number for the size that it has to work out, and the letters of an einsum are only names. Nor do the words
+# of a sentence count (a string with a space), which mutmut writes in capitals, small or between XX; what stands in its braces
+# does.
 IN_VAIN = (
     (r", (strict=\w+)?\)", ")"),
     (r"reshape\(-\d+", "reshape(-1"),
     (r'einsum\("[\w,>-]+"', lambda found: found[0].lower()),
+    (r'"[^"]* [^"]*"', lambda found: found[0].replace("XX", "").lower()),
 )
 
 KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time
@@ -103,23 +111,26 @@ class Mutant:
         return "\n".join([f"{self.file}, {self.function}", *("    " + line for line in lines)])
 
 
-def listed(part: str) -> list[Mutant]:
-    """The equivalent mutants of the part's files."""
+def listed(files: list[str]) -> list[Mutant]:
+    """The equivalent mutants of these files."""
     found = []
     for entry in tomllib.loads(LIST.read_text(encoding="utf-8"))["equivalent"]:
         if not entry["proof"].strip():
             raise SystemExit(f"{LIST.name}: an entry of {entry['file']}, {entry['function']} has no proof")
-        if any(Path(entry["file"]).match(pattern) for pattern in PARTS[part][0]):
+        if any(Path(entry["file"]).match(pattern) for pattern in files):
             found += [Mutant(entry["file"], entry["function"], *change) for change in entry["mutants"]]
     return found
 
 
-def copy_repository(part: str, copy: Path) -> None:
+def copy_repository(part: str, only_file: str | None, copy: Path) -> None:
     """The sources and tests, with the part's files and tests written into mutmut's configuration."""
-    for folder in ("npgpt", "torchgpt", "parity_tests"):
+    for folder in ("npgpt", "torchgpt", "parity_tests", "examples"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pytest_npgpt.py", "README.md"):
+        shutil.copy(ROOT / file, copy / file)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     files, tests = PARTS[part]
+    files = [only_file] if only_file else files
     options = f"only_mutate = {json.dumps(files)}\npytest_add_cli_args_test_selection = {json.dumps(tests)}\n"
     text, sections = re.subn(r"^\[tool\.mutmut\]\n", lambda found: found[0] + options, text, flags=re.MULTILINE)
     assert sections == 1, "pyproject.toml needs one section [tool.mutmut]"
@@ -170,18 +181,19 @@ def code(line: str) -> str:
     return re.sub(r"(^|  )#.*", "", line.strip()).strip()
 
 
-def check(part: str, children: int) -> tuple[int, int, int, bool]:
+def check(part: str, only_file: str | None, children: int) -> tuple[int, int, int, bool]:
     """Runs one part and prints its score: (mutants, killed, equivalent, whether all is explained)."""
     start = time.monotonic()
-    print(f"{part}: testing every mutant of {', '.join(PARTS[part][0])}")
+    files = [only_file] if only_file else PARTS[part][0]
+    print(f"{part}: testing every mutant of {', '.join(files)}")
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder)
-        copy_repository(part, copy)
+        copy_repository(part, only_file, copy)
         run_mutmut(copy, children)
         outcome = list(results(copy))
     survivors = Counter(mutant for mutant, status in outcome if status not in KILLED)
     statuses = {mutant: status for mutant, status in outcome if status not in KILLED}
-    equivalent = Counter(listed(part))
+    equivalent = Counter(listed(files))
     unexplained, stale = survivors - equivalent, equivalent - survivors
     made = {mutant for mutant, _ in outcome}
 
@@ -208,14 +220,17 @@ def score(total: int, killed: int, equivalent: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=PARTS, help="one part instead of all")
+    parser.add_argument("--file", help="one file of that part")
     parser.add_argument("--children", type=int, default=2, help="how many mutants are tested at a time (default: 2)")
     arguments = parser.parse_args()
+    if arguments.file and not arguments.only:
+        parser.error("--file needs --only, which says by which tests")
     try:
         import mutmut  # noqa: F401
     except ImportError:
         raise SystemExit("mutmut is not installed: pip install -e '.[test,mutation]'") from None
     sys.stdout.reconfigure(line_buffering=True)
-    parts = [check(part, arguments.children) for part in ([arguments.only] if arguments.only else PARTS)]
+    parts = [check(part, arguments.file, arguments.children) for part in ([arguments.only] if arguments.only else PARTS)]
     if len(parts) > 1:
         print(f"all: {score(*(sum(part[i] for part in parts) for i in range(3)))}")
     return 0 if all(part[3] for part in parts) else 1
