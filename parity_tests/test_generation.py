@@ -104,6 +104,17 @@ def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend, config):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize("config", [npgpt.LSTMConfig.article(), npgpt.MambaConfig(32, 1, 4, 3)], ids=lambda config: config.kind)
+def test_where_the_context_has_no_end_any_slide_of_at_least_one_changes_nothing(backend, config):
+    model = backend.make_model(config, seed=4)
+    prompt = [1, 2, 3]
+    expected = backend.generate(model, prompt, 20).tolist()
+    assert backend.generate(model, prompt, 20, slide=99).tolist() == expected
+    with pytest.raises(ValueError, match=r"^slide must be at least 1, got 0$"):
+        backend.generate(model, prompt, 1, slide=0)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_prompts_in_every_form(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article(), seed=3)
     expected = backend.generate(model, [0, 14, 11], 4).tolist()
@@ -129,6 +140,8 @@ def test_of_equal_logits_the_lowest_id_wins(backend):
     [
         ([], 1, ValueError, "at least one token"),
         ([[]], 1, ValueError, "at least one token"),
+        (3, 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(\)$"),
+        ([[[1]]], 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(1, 1, 1\)$"),
         ([1, 32], 1, ValueError, "prompt's ids.*got 32"),
         ([32] + [0] * 20, 1, ValueError, "prompt's ids.*got 32"),  # also where the model would never see it
         ([1.5], 1, TypeError, "must be integers"),
