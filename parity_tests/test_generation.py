@@ -1,5 +1,6 @@
 """Greedy generation: prompts shorter than, equal to and longer than the context, on both sides."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -125,6 +126,21 @@ def test_prompts_in_every_form(backend):
     if backend is torchgpt:
         assert backend.generate(model, torch.tensor([[0, 14, 11]]), 4).tolist() == [expected]
         assert backend.generate(model, torch.tensor([0, 14, 11]), 4).tolist() == expected
+
+
+def test_threads_are_given_by_the_tokens_of_each_call(monkeypatch):
+    """A long prompt is worth more of them than the tokens after it; a model for which none is worth it is asked once."""
+    asked = []
+    monkeypatch.setattr("npgpt.generation.blas_for", lambda *sizes: asked.append(sizes) or contextlib.nullcontext())
+    model = npgpt.GPTModel(npgpt.GPTConfig.article())
+    whole, parameters = 2 * 12, model.num_parameters()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes != (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters), (10, parameters), (2, parameters), (2, parameters)]
+    asked.clear()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes == (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters)]
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

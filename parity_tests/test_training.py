@@ -277,8 +277,8 @@ def test_schedules_by_hand(warmup_steps, decay_steps, rates):
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_learning_rate_is_asked_only_of_steps_that_are_made_and_must_be_one(backend):
     asked = []
-    backend.train(backend.GPTModel(SMALL), batches(8), start=3, steps=5, learning_rate=lambda step: asked.append(step) or 1e-3)
-    assert set(asked) == {4, 5}
+    backend.train(backend.GPTModel(SMALL), batches(8), start=3, steps=4, learning_rate=lambda step: asked.append(step) or 1e-3)
+    assert set(asked) == {4}
     for rate in (-1, lambda step: -1):
         with pytest.raises(ValueError, match=r"^(lr must be at least 0, got|Invalid learning rate:) -1$"):
             backend.train(backend.GPTModel(SMALL), batches(8), steps=1, learning_rate=rate)
