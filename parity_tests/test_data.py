@@ -1,5 +1,6 @@
 """Texts of any length: read in pieces, encoded once into a mapped file, cut into random windows whose state can be saved."""
 
+import errno
 import hashlib
 import json
 import os
@@ -125,6 +126,16 @@ def test_the_line_is_that_of_the_piece_in_which_the_unknown_character_stands(tmp
         encode_file(path, CharTokenizer("ab\n"))
 
 
+def test_a_text_that_cannot_be_read_to_its_end_is_named(path, monkeypatch):
+    def broken_disk(file, digest):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("hashlib.file_digest", broken_disk)
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        encode_file(path, LetterTokenizer())
+    assert stop.value.filename == str(path)
+
+
 def test_what_the_tokenizer_does_not_know_is_named(path):
     with pytest.raises(ValueError, match=r"text\.txt, in the text from line 1 on: character 'z' at position \d+ is not among"):
         encode_file(path, CharTokenizer("".join(sorted(set(TEXT) - {"z"}))))
@@ -226,6 +237,7 @@ def test_the_file_of_ids_says_what_it_was_made_from(path):
     fingerprint = hashlib.sha256(b'{"kind": "letters"}').hexdigest()
     assert tokens_path.name == f"text.txt.{fingerprint[:8]}.tokens"
     content = tokens_path.read_bytes()
+    assert content.startswith(b"{") and content[:4096].endswith(b" ")
     assert content[4096:] == np.array([0, 14, 11, 29, 0, 23, 0, 29, 1, 0, 13], "<u2").tobytes() == ids.tobytes()
     assert json.loads(content[:4096]) == {
         "format": "npgpt-tokens-2",

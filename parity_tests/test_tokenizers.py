@@ -99,7 +99,7 @@ def test_a_vocabulary_is_in_a_fixed_order():
 
 def test_byte_pairs_are_merged_where_they_occur_twice():
     pytest.importorskip("tokenizers")
-    for text in ("ab ab", ["ab", " ab"]):
+    for text in ("ab ab", ["ab", " ab"], iter(["ab", " ab"])):
         tokenizer = BPETokenizer.from_text(text)  # "ab" becomes a token, " ab", which occurs once, does not
         assert tokenizer.vocab_size == 257 and tokenizer.encode("ab") == [256] and len(tokenizer.encode(" ab")) == 2
     assert BPETokenizer.from_text("abc").vocab_size == 256
@@ -181,7 +181,7 @@ def test_byte_pairs_of_a_model_with_more_rows_than_there_are_tokens(bpe):
     assert larger.decode([450, *bpe.encode("ali"), 499]) == "ali"  # the ids between the two have no text
     assert larger.to_dict() == {**bpe.to_dict(), "vocab_size": 500}
     assert Tokenizer.from_dict(larger.to_dict()) == larger != bpe
-    assert BPETokenizer(bpe.tokenizer, 400) == bpe
+    assert BPETokenizer(bpe.tokenizer, 400).to_dict() == bpe.to_dict() and bpe.to_dict().keys() == {"kind", "tokenizer"}
     with pytest.raises(ValueError, match="the tokenizer has 400 tokens, more than the vocab_size of 399"):
         BPETokenizer(bpe.tokenizer, 399)
     with pytest.raises(ValueError, match=r"has the fields tokenizer \(dict\), vocab_size \(int\); got"):
@@ -269,36 +269,55 @@ def test_a_file_of_other_content_is_a_clear_error(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        {"kind": "characters", "characters": "aa"},
-        {"kind": "characters", "characters": 3},
-        {"kind": "characters", "characters": "a", "more": 1},
-        {"kind": "letters", "letters": "abc"},
-        {"kind": "words", "words": "abc"},
-        {"kind": "bpe", "tokenizer": {}},
-        {"model": {"type": "BPE"}},
-        {"kind": "pickle"},
-        {"kind": "pickle", "model": {}},
+        ({"kind": "characters", "characters": "aa"}, "characters must be different, 'a' occurs more than once"),
+        ({"kind": "characters", "characters": 3}, r"has the fields characters \(str\); got \['characters'\]"),
+        ({"kind": "characters", "characters": "a", "more": 1}, r"characters \(str\); got \['characters', 'more'\]"),
+        ({"kind": "letters", "letters": "abc"}, r"has the fields nothing more; got \['letters'\]"),
+        ({"kind": "words", "words": "abc"}, r"has the fields words \(list\); got \['words'\]"),
+        ({"kind": "words", "words": ["<unk>", 1]}, "words must be strings"),
+        ({"kind": "words", "words": ["a", "b"]}, r"words must begin with the unknown token '<unk>', got \['a'\]"),
+        ({"kind": "bpe", "tokenizer": {}}, "no tokenizer.json: "),
+        ({"model": {"type": "BPE"}}, "no tokenizer.json: "),
+        ({"kind": "pickle"}, "not a tokenizer: its kind must be one of bpe, characters, letters, words; got 'pickle'"),
+        ({"kind": "pickle", "model": {}}, "not a tokenizer: its kind must be one of .*; got 'pickle'"),
+        (["model"], "not a tokenizer: its kind must be one of .*; got None"),
     ],
 )
-def test_a_tokenizer_with_wrong_options_is_a_clear_error(tmp_path, content):
-    if content.get("kind") == "bpe" or "model" in content:
+def test_a_tokenizer_with_wrong_options_is_a_clear_error(tmp_path, content, message):
+    if message.startswith("no tokenizer.json"):
         pytest.importorskip("tokenizers")
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"tokenizer\.json holds no usable tokenizer: "):
+    with pytest.raises(ValueError, match=rf"tokenizer\.json holds no usable tokenizer: .*{message}"):
         Tokenizer.load(path)
 
 
-@pytest.mark.parametrize("before, after", [("b", "d"), ("characters", "letterss"), ('"sha256"', '"sha255"')])
-def test_a_tokenizers_file_that_was_changed_is_refused(tmp_path, before, after):
+@pytest.mark.parametrize("options", [[], None, {}, {"kind": "words"}])
+def test_options_of_no_kind_or_another_are_a_clear_error(options):
+    with pytest.raises(ValueError, match=r"^not a tokenizer of kind 'characters': got (None|'words')$"):
+        CharTokenizer.from_dict(options)
+
+
+CHANGED = "it was changed after it was written, or is damaged: its content does not have its SHA-256"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("b", "d", CHANGED),
+        ("characters", "letterss", CHANGED),
+        ('"sha256"', '"sha255"', r"a tokenizer of kind 'characters' has the fields"),
+    ],
+)
+def test_a_tokenizers_file_that_was_changed_is_refused(tmp_path, before, after, message):
     """A letter that became another makes a tokenizer too, and other ids for every text."""
     path = tmp_path / "tokenizer.json"
     CharTokenizer("abc").save(path)
     content = path.read_text()
     path.write_text(content.replace(before, after, 1))
-    with pytest.raises(ValueError, match=r"tokenizer\.json holds no usable tokenizer: "):
+    with pytest.raises(ValueError, match=rf"tokenizer\.json holds no usable tokenizer: {message}"):
         Tokenizer.load(path)
     path.write_text('{"kind": "characters", "characters": "abd"}')  # by hand, or an older version's: no hash
     assert Tokenizer.load(path) == CharTokenizer("abd")
