@@ -136,6 +136,13 @@ def test_a_text_that_cannot_be_read_to_its_end_is_named(path, monkeypatch):
     assert stop.value.filename == str(path)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read")
+def test_a_text_that_opens_and_cannot_be_read_is_named():
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        list(read_text("/proc/self/mem"))
+    assert stop.value.filename == "/proc/self/mem"
+
+
 def test_what_the_tokenizer_does_not_know_is_named(path):
     with pytest.raises(ValueError, match=r"text\.txt, in the text from line 1 on: character 'z' at position \d+ is not among"):
         encode_file(path, CharTokenizer("".join(sorted(set(TEXT) - {"z"}))))
