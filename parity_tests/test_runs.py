@@ -130,16 +130,17 @@ def test_a_run_with_no_options_is_the_loop_with_none(tmp_path):
     run.save = lambda path: (saved.append((run.step, path.name)), plain(path))
     assert run.train(steps=102) is True
     losses = npgpt.train(twin.model, twin.windows, steps=102, optimizer=twin.optimizer)
-    assert [record["loss"] for record in run.records] == losses and {record["lr"] for record in run.records} == {1e-3}
-    assert {record["step"]: record["val_loss"] for record in run.records if "val_loss" in record}.keys() == {100, 102}
-    assert run.records[-1]["val_loss"] == npgpt.evaluate(twin.model, run.validation(), 20)
+    records = read_metrics(run.metrics_path)
+    assert [record["loss"] for record in records] == losses and {record["lr"] for record in records} == {1e-3}
+    assert [record["step"] for record in records if "val_loss" in record] == [100, 102]
+    assert records[-1]["val_loss"] == npgpt.evaluate(twin.model, run.validation(), 20)
     assert [step for step, name in saved if name == "last.safetensors"] == [100, 102]
 
 
 def test_of_equal_losses_the_first_is_the_best(tmp_path):
     run = new_run(npgpt, tmp_path)
     run.train(steps=6, learning_rate=0, evaluate_every=2)
-    assert len({record["val_loss"] for record in run.records if "val_loss" in record}) == 1
+    assert len({record["val_loss"] for record in read_metrics(run.metrics_path) if "val_loss" in record}) == 1
     assert npgpt.read_checkpoint(run.best_path).step == 2
 
 
@@ -150,9 +151,10 @@ def test_the_speed_is_that_of_training_alone(tmp_path, monkeypatch, capsys):
     run = new_run(npgpt, tmp_path)
     run.evaluate = lambda count: now.__setitem__(0, now[0] + 100) or 3.25
     run.train(steps=6, **TRAINING, on_gradient=lambda *_: now.__setitem__(0, now[0] + 2))
-    assert [record["tokens_per_second"] for record in run.records] == [2 * 4 * 8 / 2] * 6
+    records = read_metrics(run.metrics_path)
+    assert [record["tokens_per_second"] for record in records] == [2 * 4 * 8 / 2] * 6
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
-    losses = [run.records[3]["loss"], run.records[5]["loss"]]
+    losses = [records[3]["loss"], records[5]["loss"]]
     assert lines == [
         f"step      {s}  loss {x:.4f}  validation 3.2500  32 tokens/s" for s, x in zip((4, 6), losses, strict=True)
     ]
@@ -161,7 +163,7 @@ def test_the_speed_is_that_of_training_alone(tmp_path, monkeypatch, capsys):
 def test_of_several_processes_the_first_alone_keeps_the_record_and_ctrl_c_ends_all_at_once(tmp_path, capsys):
     second = new_run(npgpt, tmp_path, rank=1, ranks=2)
     second.train(steps=2, **TRAINING)
-    assert sorted(path.name for path in tmp_path.iterdir()) == FILES[:2] and second.records == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES[:2]
     assert capsys.readouterr().out == ""
     first = new_run(npgpt, tmp_path, rank=0, ranks=2)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
@@ -170,7 +172,7 @@ def test_of_several_processes_the_first_alone_keeps_the_record_and_ctrl_c_ends_a
             first.train(steps=2, **TRAINING, on_step=lambda record: signal.raise_signal(signal.SIGINT))
     finally:
         signal.signal(signal.SIGINT, before)
-    assert len(first.records) == 1
+    assert len(read_metrics(first.metrics_path)) == 1
 
 
 def test_the_picture_shows_every_loss_and_the_validation_losses_at_their_steps():
@@ -232,17 +234,16 @@ def test_impossible_runs_are_clear_errors(backend, tmp_path):
 def test_metrics_begin_anew_or_go_on(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("what another program has left")
+    first, second = {"step": 1, "loss": 2.5}, {"step": 4, "loss": 2.0, "tokens": 2**63 - 1}
     with MetricsFile(path) as metrics:
-        record = {"step": 1, "loss": 2.5}
-        metrics.write(record)
-        record["loss"] = 9  # the caller's own
-        metrics.write({"step": 4, "loss": 2.0, "tokens": 2**63 - 1})
-        assert read_metrics(path) == metrics.records  # while it is written
-    assert metrics.records[0] == {"step": 1, "loss": 2.5} and path.read_text().splitlines()[0] == '{"step": 1, "loss": 2.5}'
-    with MetricsFile(path, after=1) as metrics:
-        assert read_metrics(path) == metrics.records == [{"step": 1, "loss": 2.5}]
-    with MetricsFile(path) as metrics:
-        assert metrics.records == [] and path.read_bytes() == b""
+        metrics.write(first)
+        metrics.write(second)
+        assert read_metrics(path) == [first, second]  # while it is written
+    assert path.read_text().splitlines()[0] == '{"step": 1, "loss": 2.5}'
+    with MetricsFile(path, after=1):
+        assert read_metrics(path) == [first]
+    with MetricsFile(path):
+        assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize(
