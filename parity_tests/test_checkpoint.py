@@ -175,6 +175,11 @@ def test_of_another_config_every_difference_is_said_and_of_another_kind_that(bac
         backend.load_checkpoint(checkpoint, config=npgpt.LSTMConfig.article())
 
 
+def test_a_device_that_is_not_there_is_refused(checkpoint):
+    with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy"):
+        npgpt.load_checkpoint(checkpoint, "cuda")
+
+
 def test_a_model_is_float32_unless_it_is_asked_otherwise(tmp_path):
     for backend in BACKENDS:
         backend.save_checkpoint(backend.GPTModel(GPTConfig.article(), dtype="float64"), tmp_path / "a")

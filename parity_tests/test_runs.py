@@ -256,6 +256,13 @@ def test_steps_rise_from_one_on(tmp_path, steps, fault):
         read_metrics(path)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+def test_metrics_that_open_and_cannot_be_read_name_their_file():
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        read_metrics("/proc/self/mem")
+    assert stop.value.filename == "/proc/self/mem"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 def test_a_file_has_the_permissions_that_the_users_mask_leaves_and_is_on_the_disk_with_its_name(tmp_path, monkeypatch):
     """First the content, then the folder that names it."""
