@@ -16,8 +16,10 @@ import pytest
 import torch
 
 import npgpt
+import npgpt.influence
 import torchgpt
 from npgpt.pictures.statistics import numpy_array
+from npgpt.text.harmony import START, automaton, harmony_text
 
 from .test_printed import SENTENCES, all_windows, conditional_entropy, costs, digits, letters_of, run
 
@@ -650,3 +652,439 @@ def test_example_8(monkeypatch, capsys, figures):
 def all_patterns(seen: dict) -> list[np.ndarray]:
     """Every head's attention, layer by layer."""
     return [head for name, (value, _) in seen.items() if name.endswith(".pattern") for head in value]
+
+
+# ------------------------------------------------------------------------------------------------------------- examples 9 to 12
+
+
+def entropies_of_the_chain() -> tuple[float, list[float]]:
+    """The entropy rate of npgpt/text/harmony.py's chain, and the entropy of a letter after one, two and three: by the visits of
+    its states in one word. (A word comes to its end, so the way from its start is followed until nothing is left on it.)"""
+    rows, visits = automaton(), collections.Counter({START: 1.0})
+    on_the_way = dict(visits)
+    while on_the_way:
+        further = collections.Counter()
+        for state, mass in on_the_way.items():
+            for p, following in rows[state].values():
+                if following != START:
+                    further[following] += mass * p
+        visits.update(further)
+        on_the_way = further
+    letters = sum(visits.values())  # of a word: every visit writes one
+    rate = sum(-n / letters * p * math.log(p) for state, n in visits.items() for p, _ in rows[state].values())
+    after, contexts = [], {"": {state: n / letters for state, n in visits.items()}}
+    for _ in range(4):
+        longer, entropy = collections.defaultdict(collections.Counter), 0.0
+        for context, states in contexts.items():
+            for state, mass in states.items():
+                for letter, (p, following) in rows[state].items():
+                    longer[context + letter][following] += mass * p
+        for text, states in longer.items():
+            together = sum(states.values())
+            entropy -= together * math.log(together / sum(contexts[text[:-1]].values()))
+        after.append(entropy)
+        contexts = longer
+    return rate, after[1:]
+
+
+def surprise_of_the_chain(text: str) -> np.ndarray:
+    state, found = START, []
+    for letter in text:
+        p, state = automaton()[state][letter]
+        found.append(-math.log(p))
+    return np.array(found)
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation of the ranks; equal numbers share the mean of theirs."""
+    ranks = []
+    for values in (first, second):
+        _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(counts) - (counts - 1) / 2)[which])
+    return np.corrcoef(*ranks)[0, 1]
+
+
+def remembered_maps(monkeypatch) -> dict:
+    """What the two functions of npgpt/influence.py gave (test_influence.py knows them), by what they were asked of."""
+    maps = {}
+    for name in ("gradient_map", "replacement_map"):
+        plain = getattr(npgpt.influence, name)
+
+        def remembering(model, ids, targets, others=None, name=name, plain=plain):
+            asked = name, id(model), tuple(map(int, ids)), tuple(map(int, targets))
+            asked += () if others is None else (tuple(map(int, others)),)
+            if asked not in maps:
+                maps[asked] = plain(model, ids, targets) if others is None else plain(model, ids, targets, others)
+            return maps[asked]
+
+        monkeypatch.setattr(npgpt.influence, name, remembering)
+    return maps
+
+
+KINDS = ("GPT", "LSTM", "Mamba")
+
+
+def test_example_9(monkeypatch, capsys, figures):
+    calls, maps = scattered(monkeypatch, 0.5), remembered_maps(monkeypatch)
+    options = ["--sizes", 248, 1000, "--seeds", 2, "--seed", 4, "--learning-rates", 0.01, 0.03, "--recall-size", 1000]
+    out, _ = run(monkeypatch, capsys, "09_other_architectures.py", "--quick", *options)
+    printed, trained = Printed(out), iter(calls)
+
+    def tried(score, training) -> tuple[float, list]:
+        """The two models of the better rate, and that rate: both rates with the first seed, the better with the second."""
+        three = [next(trained) for _ in range(3)]
+        scores = [score(call["model"]) for call in three[:2]]
+        best = int(np.argmax(scores))
+        for call, rate, seed in zip(three, (0.01, 0.03, (0.01, 0.03)[best]), (4, 4, 5), strict=True):
+            assert call["steps"] == 10 and call["rates"][0] == pytest.approx(rate) and rate / 10 <= call["rates"][-1] < rate / 8
+            training(call["first"], seed)
+        return (0.01, 0.03)[best], [three[best]["model"], three[2]["model"]]
+
+    def row(kind, windows, training) -> tuple[list[float], list]:
+        rate, models = tried(lambda model: -costs(model, *windows).mean(), training)
+        losses = [costs(model, *windows).mean() for model in models]
+        count = sum(w.numel() for w in torchgpt.from_numpy(models[0]).parameters() if w.requires_grad)
+        printed.says(f"{kind} # # (#..#) #", count, np.mean(losses), min(losses), max(losses), rate)
+        assert count == 248 or abs(count - 1000) < 10
+        return losses, models
+
+    def drawn_from(windows):
+        def check(batch, seed):
+            rows = np.random.default_rng(seed).integers(len(windows[0]), size=16)
+            assert all(np.array_equal(side, all_of[rows]) for side, all_of in zip(batch, windows, strict=True))
+
+        return check
+
+    every, some = all_windows(letters_of(), 24), all_windows(letters_of(), 24, 70)
+    sentences = {(size, kind): row(kind, some, drawn_from(every)) for size in (248, 1000) for kind in KINDS}
+    grams = [conditional_entropy(letters_of(), n) for n in (1, 2, 3)]
+    printed.says("letters alone #, bigrams #, trigrams #", *grams)
+
+    text, test_text = harmony_text(400_000, 4), harmony_text(30_000, 5)
+    rate, after = entropies_of_the_chain()
+    printed.says(f"a text of known entropy, {text[:40]!r} ...: # nats a letter", rate)
+    own = surprise_of_the_chain(test_text)
+    printed.says("a sample of # letters costs its own chain # ± #", 30_000, own.mean(), own.std() / math.sqrt(30_000))
+    starts = [0] + [i + 1 for i in range(len(test_text) - 25) if test_text[i] == " "]
+    starts, ids = starts[::40], ids_of(test_text)
+    windows = [[ids[start + shift : start + 24 + shift] for start in starts] for shift in (0, 1)]
+    floor = np.mean([own[start + 1 : start + 25] for start in starts])
+    all_ids = np.array(ids_of(text))
+    training = [np.lib.stride_tricks.sliding_window_view(all_ids[shift:][: len(all_ids) - 1], 24) for shift in (0, 1)]
+    known = {(size, kind): row(kind, windows, drawn_from(training)) for size in (248, 1000) for kind in KINDS}
+    above = [np.mean(known[1000, kind][0]) - floor for kind in KINDS]
+    printed.says("above the floor of # nats at the largest size: GPT #, LSTM #, Mamba #", floor, *above)
+    (first, by), (first_known, by_known) = map(ahead, (sentences, known))
+    title = f"At # parameters {first} is best on the sentences, by # nats; {first_known} on the text of known entropy, by #"
+    printed.says(title, 1000, by, by_known)
+    picture = drawn(figures["09_equal_budget.png"])
+    picture.says(title, 1000, by, by_known)
+    for name, height in zip(("letters alone", "bigrams", "trigrams"), grams, strict=True):
+        picture.says(f"{name} = #", height)
+    for name, height in zip(("one letter", "two letters", "three letters"), after, strict=True):
+        picture.says(f"{name} seen = #", height - rate)
+
+    distances = (1, 2, 3, 4, 6, 8, 12, 16, 24, 31, 40, 48, 56, 63)
+    printed.says("a name to remember: share of right answers, " + ", ".join("#" * 14) + " words after it:", *distances)
+    rng = np.random.default_rng(4 + 1000)
+    told = rng.integers(8, 16, size=(200, 64))
+    told[:, 0] = rng.integers(8, size=200)
+
+    def right(model) -> np.ndarray:
+        twin, shares = torchgpt.from_numpy(model), []
+        for distance in distances:
+            asked = np.concatenate([told[:, :distance], np.full((200, 1), 16)], axis=1)
+            answers = twin(torch.from_numpy(asked)).detach()[:, -1].argmax(-1).numpy()
+            shares.append((answers == told[:, 0]).mean())
+        return np.array(shares)
+
+    def a_lesson(batch, seed):
+        words, targets = batch
+        assert 2 <= words.shape[1] <= 32 and len(words) == 16 and (words[:, 0] < 8).all() and (words[:, 1:] >= 8).all()
+        assert np.array_equal(targets, np.where(words == 16, words[:, :1], 17))
+
+    shares = []
+    for kind in KINDS:
+        rate_found, models = tried(lambda model: right(model).sum(), a_lesson)
+        shares.append(np.mean([right(model) for model in models], axis=0))
+        count = sum(w.numel() for w in torchgpt.from_numpy(models[0]).parameters() if w.requires_grad)
+        printed.says(f"{kind} #" + " #" * 14 + " #", count, *shares[-1], rate_found)
+    recall = drawn(figures["09_recall.png"])
+    title = "Right answers within the training's distances: GPT #, LSTM #, Mamba #; further: GPT #, LSTM #, Mamba #"
+    recall.says(title, *(share[:10].mean() for share in shares), *(share[10:].mean() for share in shares))
+    recall.says("guessing: #", 1 / 8)
+    assert next(trained, None) is None
+
+    gpt, lstm, mamba = (sentences[1000, kind][1][0] for kind in KINDS)
+    families, most = {"vowels": VOWELS, "consonants": CONSONANTS, "space": " ", "full stop": "."}, []
+    for model, name, what in ((lstm, "f", "the LSTM's forget gate"), (mamba, "delta", "Mamba's step delta")):
+        values = torchgpt.from_numpy(model).trace(some[0])[f"blocks.0.{name}"][0].detach().numpy()  # (N, T, K)
+        found = {
+            family: np.mean([values[n, t] for n, t in np.ndindex(some[0].shape) if ALPHABET[some[0][n, t]] in members])
+            for family, members in families.items()
+        }
+        printed.says(f"{what}, mean at " + ", ".join(f"{family} #" for family in found), *found.values())
+        most.append(min(found, key=found.get) if name == "f" else max(found, key=found.get))
+    inside = drawn(figures["09_inside.png"])
+    inside.says(f"# parameters: the forget gate lets go most at {most[0]}, delta is largest at {most[1]}", 1000)
+    prompt = ids_of("ali topu at.")
+    shown = [(lstm, "f", "LSTM: forget gate"), (lstm, "c", "LSTM: cell"), (mamba, "delta", "Mamba: step delta")]
+    for model, name, heading in shown:
+        values = torchgpt.from_numpy(model).trace([prompt])[f"blocks.0.{name}"][0].detach().numpy()
+        inside.says(f"{heading} (≤ #)", abs(values).max())
+    inside.says("GPT: attention, head # (≤ #)", 1, all_patterns(read(gpt, prompt))[0].max())
+
+    lines = [line for line in SENTENCES.read_text(encoding="utf-8").splitlines() if 10 <= len(line) <= 24]
+    texts = [ids_of(line) for line in lines[:: len(lines) // 2]]
+    told_as = "rank correlation with replacing each letter (# parameters, # sentences): mean (lowest..highest seed)"
+    printed.says(told_as, 1000, len(texts))
+    means = {}
+    for kind in KINDS:
+        by_claim = collections.defaultdict(list)
+        for model in sentences[1000, kind][1]:
+            found = collections.defaultdict(list)
+            for text in texts:
+                for name, (claim, truth) in claims(model, text, maps).items():
+                    found[name].append(np.mean([spearman(claim[t, : t + 1], truth[t, : t + 1]) for t in range(4, len(claim))]))
+            for name, values in found.items():
+                by_claim[name].append(np.mean(values))
+        for name, values in by_claim.items():
+            printed.says(f"{kind} {name} # (#..#)", np.mean(values), min(values), max(values))
+            means[kind, name] = np.mean(values)
+    looks = drawn(figures["09_where_each_looks.png"])
+    title = "Who is right? Rank correlation with replacing the letter: attention #, the gradient's length GPT #, LSTM #, Mamba #"
+    looks.says(title, means["GPT", "attention"], *(means[kind, "length of the gradient"] for kind in KINDS))
+    for model in (gpt, lstm, mamba):
+        found = claims(model, prompt, maps)
+        for name in ("gradient × embedding", "length of the gradient"):
+            looks.says(f"{name} (≤ #)", abs(found[name][0]).max())
+        looks.says("replaced: size of the change (≤ #)", found["length of the gradient"][1].max())
+    looks.says("attention (≤ #)", claims(gpt, prompt, maps)["attention"][0].max())
+    printed.nothing_else()
+
+
+def ahead(results: dict) -> tuple[str, float]:
+    """The best kind of 1,000 parameters, and how far the next is above it."""
+    means = {kind: np.mean(losses) for (size, kind), (losses, _) in results.items() if size == 1000}
+    first, second, _ = sorted(means, key=means.get)
+    return first, means[second] - means[first]
+
+
+def claims(model, text: list[int], maps: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each map that claims to show where a model looks, and what replacing does, with its sign where the map has one."""
+    ids, targets = text[:-1], text[1:]
+    gradient, replaced = (maps[name, id(model), tuple(ids), tuple(targets)] for name in ("gradient_map", "replacement_map"))
+    table = model.state_dict()["token_embedding.weight"]
+    found = {
+        "gradient × embedding": (abs(np.einsum("tsc,sc->ts", gradient.gradient, table[ids])), replaced.size),
+        "length of the gradient": (np.sqrt((gradient.gradient**2).sum(axis=-1)), replaced.size),
+        "gradient × (embedding - mean)": (
+            np.einsum("tsc,sc->ts", gradient.gradient, table[ids] - table.sum(axis=0) / 32),
+            replaced.change,
+        ),
+    }
+    if model.config.kind == "gpt":
+        found["attention"] = (np.mean(all_patterns(read(model, ids)), axis=0), replaced.size)
+    return found
+
+
+def pieces_of(text: str) -> list[str]:
+    return re.findall(r" ?\w+| ?[^\w\s]+|\s", text)
+
+
+def neighbours(table: np.ndarray, k: int) -> list[set[int]]:
+    """Of each row the k others with the largest cosine, seen from the mean of all."""
+    centred = table - table.sum(axis=0) / len(table)
+    cosine = [[a @ b / math.sqrt((a @ a) * (b @ b)) for b in centred] for a in centred]
+    return [set(sorted(set(range(len(table))) - {i}, key=lambda j, i=i: -cosine[i][j])[:k]) for i in range(len(table))]
+
+
+def kept(before: np.ndarray, after: np.ndarray, k: int) -> float:
+    return np.mean([len(a & b) / k for a, b in zip(neighbours(before, k), neighbours(after, k), strict=True)])
+
+
+def turned_onto(vectors: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """The vectors turned as near to the target as they come, by M (M^T M)^(-1/2) with M = vectors^T target; and how alike."""
+    M = vectors.T @ target
+    values, directions = np.linalg.eigh(M.T @ M)
+    there = values > 1e-12 * values[-1]
+    root = directions[:, there] / np.sqrt(values[there]) @ directions[:, there].T
+    return vectors @ M @ root, np.sqrt(values[there]).sum() ** 2 / ((vectors**2).sum() * (target**2).sum())
+
+
+def test_example_10(monkeypatch, capsys, figures):
+    trained, made = [], all_made(monkeypatch)
+
+    def train_to_best(backend, model, ids, held_out, *, steps, seed, learning_rate, looks, at_best):
+        """Costs by chance, in the place of a training."""
+        rng = np.random.default_rng(seed)
+        model.load_state_dict({name: rng.standard_normal(w.shape) for name, w in model.state_dict().items()})
+        at_best()
+        trained.append({"table": model.state_dict()["token_embedding.weight"].copy(), "bits": 3000 + 2000 * rng.random()})
+        trained[-1] |= {"steps": steps, "looks": set(looks), "rate": learning_rate, "ids": list(ids), "held_out": list(held_out)}
+        model.load_state_dict({name: 0 * w for name, w in model.state_dict().items()})  # the vectors are those of the best step
+        return trained[-1]["bits"]
+
+    monkeypatch.setattr("text_costs.train_to_best", train_to_best)
+    options = ["--text", "harmony", "--letters", 20_000, "--vocab-size", 300, "--seed", 2, "--neighbours", 2, "--steps", 90]
+    out, variables = run(monkeypatch, capsys, "10_larger_texts.py", *options)
+    printed, text = Printed(out), harmony_text(20_000)
+    training, held_out = text[:18_000], text[18_000:]
+    printed.says("# characters, # to train on, of which #, # and # % are taken; # are held out", 2e4, 18e3, 1, 10, 100, 2e3)
+    floor = surprise_of_the_chain(text)[18_000:].mean() / math.log(2)
+    printed.says("what the held-out text costs who knows its chain: # bits a character", floor)
+
+    parts = [training[: training.rindex(" ", 0, 18_000 * share // 100)] for share in (1, 10, 100)]
+    counts = collections.Counter(pieces_of(training))
+    words = set(sorted(counts, key=lambda word: (-counts[word], word))[:300])
+    bpe = variables["tokenizers"]["byte pairs"]
+    cut = {
+        "letters": (32, list),
+        "words": (301, lambda text: [piece if piece in words else None for piece in pieces_of(text)]),
+        "byte pairs": (300, lambda text: [bpe.decode([token]) for token in bpe.encode(text)]),
+    }
+    spelling = sum(len(piece) + 1 for piece in pieces_of(held_out) if piece not in words) * math.log2(len(set(text)) + 1)
+    models, costs_of, tables = iter(zip(trained, made, strict=True)), {}, {}
+    for name, (different, pieces) in cut.items():
+        extra = spelling if name == "words" else 0
+        for size, (share, part) in enumerate(zip((1, 10, 100), parts, strict=True)):
+            runs = [next(models) for _ in range(2)]
+            for call, _ in runs:
+                assert (call["steps"], call["rate"], call["looks"]) == (90, 5e-3, {1, 2, 5, 11, 22, 45, 90})
+                assert (len(call["ids"]), len(call["held_out"])) == (len(pieces(part)), len(pieces(held_out)))
+            bits = [(call["bits"] + extra) / 2000 for call, _ in runs]
+            nats = np.mean([call["bits"] for call, _ in runs]) * math.log(2) / len(pieces(held_out))
+            values = [different, share, len(pieces(part)), nats, np.mean(bits), *sorted(bits)]
+            printed.says(f"{name} # # % # # # (#..#)", *values)
+            costs_of[name, size] = bits
+            # of each token that the smallest part has: where it stands in the table
+            ids = dict(zip(pieces(parts[2]), trained[len(costs_of) * 2 - 2]["ids"], strict=False)) if size == 2 else None
+            tables[name, size] = [call["table"] for call, _ in runs]
+        tokens = sorted({ids[piece] for piece in pieces(parts[0]) if piece is not None and "�" not in piece})
+        labels = {token: piece for piece, token in ids.items()}
+        tables[name] = [[table[tokens] for table in tables.pop((name, size))] for size in range(3)], [labels[t] for t in tokens]
+
+    shares = {}
+    for name, (sizes, labels) in tables.items():
+        pairs = [itertools.product(*sizes[:2]), itertools.product(*sizes[1:]), itertools.combinations(sizes[2], 2)]
+        shares[name] = [100 * np.mean([kept(a, b, 2) for a, b in several]) for several in pairs]
+        line = f"{name}: of the # nearest of # tokens # % stay from # to # %, # % from # to # %; two seeds share # %, chance # %"
+        first, second, seeds = shares[name]
+        printed.says(line, 2, len(labels), first, 1, 10, second, 10, 100, seeds, 200 / (len(labels) - 1))
+    for name, (sizes, labels) in tables.items():
+        spaces = [pair[0] - pair[0].mean(axis=0) for pair in sizes]
+        spaces = [space / np.linalg.norm(space) for space in spaces]
+        alike, by_lot, rng = {}, {}, np.random.default_rng(0)
+        for size in (1, 0):
+            by_lot[size] = np.mean([turned_onto(rng.permutation(spaces[size]), spaces[size + 1])[1] for _ in range(20)])
+            spaces[size], alike[size] = turned_onto(spaces[size], spaces[size + 1])
+        line = f"{name}, turned: # alike from # to # % (in another order #), # from # to # % (#)"
+        printed.says(line, alike[0], 1, 10, by_lot[0], alike[1], 10, 100, by_lot[1])
+        last = [([letter for letter in label if letter in VOWELS] or ["-"])[-1] for label in labels]
+        kinds = {"vowels": VOWELS, "consonants": CONSONANTS}
+        members = [[label in kind for label in labels] for kind in kinds.values()]
+        if name != "letters":
+            kinds = {"last vowel front": "eiöü", "last vowel back": "aıou"}
+            members = [[letter in kind for letter in last] for kind in kinds.values()]
+        rng = np.random.default_rng(0)
+        gaps = [apart(space, *members) for space in spaces]
+        lot = np.mean([apart(rng.permutation(spaces[2]), *members) for _ in range(20)])
+        counted = collections.Counter(cut[name][1](parts[2]))
+        some = sorted(range(len(labels)), key=lambda n, labels=labels, counted=counted: -counted[labels[n]])
+        share = share_of_three(np.stack([space[some if name == "letters" else some[:20]] for space in spaces]))
+        one, other = kinds
+        title = f"{name.capitalize()}: {one} and {other} lie #, #, # radii apart with #, #, # % (by lot #)"
+        values = [*gaps, 1, 10, 100, lot, 3, share]
+        printed.says(title + "; first # principal components: # % of the variance", *values)
+        picture = drawn(figures[f"10_{name.replace(' ', '_')}.png"])
+        picture.says(title + " first # principal components: # % of the variance", *values)
+        for percent in (1, 10, 100):
+            picture.says("# % of the text", percent)
+    title = "With a hundred times the text: letters # → #, words # → #, byte pairs # → # bits a character"
+    values = [np.mean(costs_of[name, size]) for name in cut for size in (0, 2)]
+    printed.says(title, *values)
+    picture = figures["10_larger_texts.png"]
+    drawn(picture).says(title, *values)
+    drawn(picture).says("the text's own floor: #", floor)
+    assert_cells(picture.axes[1], np.transpose(list(shares.values())))
+    printed.nothing_else()
+
+
+def mixed_parameters(changes: set[str], V: int, C: int, T: int, H: int, L: int, F: int) -> int:
+    """Counted by hand: the table, the positions, the blocks, the last norm. (The head is the table, and has no bias.)"""
+    norm = C if "rms" in changes else 2 * C
+    bias = 0 if "no bias" in changes else 1
+    attention = C * C + 2 * C * (C // 2 if "groups" in changes else C) + C * C + bias * C
+    matrices = 3 if "swiglu" in changes else 2
+    ffn = matrices * C * F + bias * ((matrices - 1) * F + C)
+    return V * C + (0 if "rope" in changes else T * C) + L * (2 * norm + attention + ffn) + norm
+
+
+def stages(V: int, C: int, T: int, H: int, L: int) -> list[tuple[int, int]]:
+    """(parameters, the FFN's width) of the GPT and after each change: as near to the GPT's as a width brings them."""
+    changes, found = set(), [(mixed_parameters(set(), V, C, T, H, L, 4 * C), 4 * C)]
+    for change in ("rms", "rope", "swiglu", "no bias", "groups"):
+        changes.add(change)
+        counts = {F: mixed_parameters(changes, V, C, T, H, L, F) for F in range(1, 6 * C)}
+        F = min(counts, key=lambda F: abs(counts[F] - found[0][0]))
+        found.append((counts[F], F))
+    return found
+
+
+CHANGES = ["RMSNorm for LayerNorm", "RoPE for learned positions", "SwiGLU for GELU", "no biases"]
+
+
+def test_example_12(monkeypatch, capsys, figures):
+    from mixed_model_torch import MixedModel
+
+    calls = scattered(monkeypatch)
+    options = ["--seeds", 2, "--seed", 3, "--learning-rates", 0.005, 0.02]
+    out, _ = run(monkeypatch, capsys, "12_from_gpt_to_llama.py", *options)
+    printed, text = Printed(out), SENTENCES.read_text(encoding="utf-8")
+    ids = [sorted(set(text)).index(character) for character in text]
+    cut = math.floor(0.9 * len(ids))
+    training, held_out = ids[:cut], ids[cut:]
+    line = "# characters to train on, # steps of # windows of #; # are held out"
+    printed.says(line, cut, 60, 8, 16, len(held_out))
+    windows = all_windows(held_out, 16, 16)  # each character once
+    trained, titles, titles_on_the_way = iter(calls), [], []
+    for rate in (0.005, 0.02):
+        printed.says("learning rate #", rate)
+        losses, curves, told = [], [], []
+        for stage, (count, F) in enumerate(stages(len(set(text)), 32, 16, 4, 2)):
+            pair = [next(trained) for _ in range(2)]
+            losses.append([])
+            for seed, call in enumerate(pair, start=3):
+                twin = MixedModel(call["model"].config, dtype="float64")
+                twin.load_state_dict(call["model"].state_dict())
+                losses[-1].append(costs(twin, *windows).mean())
+                starts = np.random.default_rng(seed).integers(cut - 16, size=8)
+                assert call["first"][0].tolist() == [training[start : start + 16] for start in starts]
+                assert (call["steps"], call["betas"], call["weight_decay"], call["max_norm"]) == (60, (0.9, 0.99), 0.1, 1.0)
+                assert call["rates"][0] == pytest.approx(rate / 4) and call["rates"][1] < rate  # 60 // 20 steps of rise
+                assert call["first"][1].tolist() == [training[start + 1 : start + 17] for start in starts]
+            curves.append(np.mean([call["losses"] for call in pair], axis=0))
+            name = "GPT" if stage == 0 else f"+ {[*CHANGES, '# key-value heads for # = Llama'][stage - 1]}"
+            values = [*((2, 4) if stage == 5 else ()), count, F, np.mean(losses[-1]), min(losses[-1]), max(losses[-1])]
+            if stage == 0:
+                printed.says(f"{name} # # # (#..#)", *values)
+            else:
+                gains = np.subtract(losses[-2], losses[-1])
+                told.append(gains.mean())
+                printed.says(f"{name} # # # (#..#) # (#..#)", *values, gains.mean(), gains.min(), gains.max())
+        best = int(np.argmax(told))
+        name, heads = ("# key-value heads for #", [2, 4]) if best == 4 else (CHANGES[best], [])
+        spread = max(max(row) - min(row) for row in losses)
+        total = np.mean(losses[0]) - np.mean(losses[-1])
+        title = f"learning rate #: {name} brings most, # nats; all five #; seeds of one stage differ by up to #"
+        titles.append((title, [rate, *heads, max(told), total, spread]))
+        printed.says(title, *titles[-1][1])
+        # twenty pieces of three steps; a piece stands at its middle step, counted from 1
+        less = (curves[-1] - curves[0]).reshape(20, 3).mean(axis=1)
+        title = "learning rate #: Llama's loss less GPT's is # nats where it is lowest (step #), # at the end"
+        titles_on_the_way.append((title, [rate, less.min(), 3 * less.argmin() + 2, less[-1]]))
+    for title, values in titles_on_the_way:
+        printed.says(title, *values)
+    printed.nothing_else()
+    for name, told in (("12_one_change_at_a_time.png", titles), ("12_on_the_way.png", titles_on_the_way)):
+        drawn(figures[name]).says(" ".join(title for title, _ in told), *(value for _, values in told for value in values))
