@@ -6,6 +6,7 @@ error (`Printed.nothing_else`), so that a new one is noticed. The pictures' titl
 """
 
 import collections
+import copy
 import dataclasses
 import itertools
 import math
@@ -19,12 +20,13 @@ import npgpt
 import npgpt.influence
 import torchgpt
 from npgpt.pictures.statistics import numpy_array
+from npgpt.pictures.tokens import token_label
 from npgpt.text.harmony import START, automaton, harmony_text
 
 from .test_printed import SENTENCES, all_windows, conditional_entropy, costs, digits, letters_of, run
 
 ALPHABET = "abcçdefgğhıijklmnoöprsştuüvyz .,"
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
+NUMBER = re.compile(r"(?<![\w.'])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
 
 
 class Printed:
@@ -81,6 +83,7 @@ def asked_steps(monkeypatch) -> list[int]:
 def drawn(figure) -> Printed:
     """The words of a picture: its title, its panels' titles and axes, its legends."""
     texts = [figure.get_suptitle().replace("\n", " ")]
+    texts += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     for axes in figure.axes:
         texts += [text.replace("\n", " ") for text in (axes.get_title(), axes.get_xlabel(), axes.get_ylabel())]
         texts += [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else []
@@ -1041,7 +1044,8 @@ def test_example_12(monkeypatch, capsys, figures):
     options = ["--seeds", 2, "--seed", 3, "--learning-rates", 0.005, 0.02]
     out, _ = run(monkeypatch, capsys, "12_from_gpt_to_llama.py", *options)
     printed, text = Printed(out), SENTENCES.read_text(encoding="utf-8")
-    ids = [sorted(set(text)).index(character) for character in text]
+    characters = sorted(set(text))
+    ids = [characters.index(character) for character in text]
     cut = math.floor(0.9 * len(ids))
     training, held_out = ids[:cut], ids[cut:]
     line = "# characters to train on, # steps of # windows of #; # are held out"
@@ -1051,7 +1055,7 @@ def test_example_12(monkeypatch, capsys, figures):
     for rate in (0.005, 0.02):
         printed.says("learning rate #", rate)
         losses, curves, told = [], [], []
-        for stage, (count, F) in enumerate(stages(len(set(text)), 32, 16, 4, 2)):
+        for stage, (count, F) in enumerate(stages(len(characters), 32, 16, 4, 2)):
             pair = [next(trained) for _ in range(2)]
             losses.append([])
             for seed, call in enumerate(pair, start=3):
@@ -1088,3 +1092,170 @@ def test_example_12(monkeypatch, capsys, figures):
     printed.nothing_else()
     for name, told in (("12_one_change_at_a_time.png", titles), ("12_on_the_way.png", titles_on_the_way)):
         drawn(figures[name]).says(" ".join(title for title, _ in told), *(value for _, values in told for value in values))
+
+
+def labels(axes) -> Printed:
+    """What is written into a panel."""
+    return Printed("\n".join(text.get_text() for text in axes.texts))
+
+
+def test_example_11(monkeypatch, capsys, figures):
+    """On the small random model, with larger weights, so that nothing is near to nothing, and with two facts of four learnt."""
+    import common
+
+    pytest.importorskip("tokenizers")
+    tokenizer, maps = npgpt.BPETokenizer.from_text(npgpt.read_text(SENTENCES), 512), remembered_maps(monkeypatch)
+    model, rng = npgpt.make_model(npgpt.LlamaConfig(512, 4, 4, 32, 64, n_kv_head=2), dtype="float64"), np.random.default_rng(6)
+    model.load_state_dict({name: w + 0.25 * rng.standard_normal(w.shape) for name, w in model.state_dict().items()})
+    adamw = npgpt.AdamW(model.parameters(), 1e-2)
+    for _ in range(12):
+        model.zero_grad()
+        for sentence in ("almanyanın başkenti berlindir", "italyanın başkenti romadır"):
+            ids = np.array([tokenizer.encode(sentence)])
+            model.loss_and_grad(ids[:, :-1], ids[:, 1:])
+        adamw.step()
+    model.zero_grad()
+    monkeypatch.setattr(common.Run, "model", lambda self, config: copy.deepcopy(model) if config == model.config else None)
+    out, _ = run(monkeypatch, capsys, "11_a_real_language_model.py", "--random", "--quick", "--steps", 5)
+    printed = Printed(out)
+    twin = torchgpt.from_numpy(model)
+
+    def p_after(ids) -> np.ndarray:
+        return torch.softmax(twin(torch.tensor([ids]))[0].detach(), -1).numpy()  # (T, V)
+
+    def word(token) -> str:
+        return tokenizer.decode([int(token)])
+
+    # a block: two norms, Wq and the projection, Wk and Wv of two groups of 8, three matrices of 88
+    count = 512 * 32 + 4 * (2 * 32 + 2 * 32 * 32 + 2 * 16 * 32 + 3 * 88 * 32) + 32
+    printed.says("# parameters, # blocks, # tokens to choose from", count, 4, 512)
+    ids = tokenizer.encode("fransanın başkenti paristir. ali topu at.")
+    p, surprises = p_after(ids[:-1]), []
+    for t, token in enumerate(ids[1:]):
+        surprises.append(-math.log(p[t, token]))
+        guess = p[t].argmax()
+        printed.says(f"{word(token)!r}: # nats; its first guess {word(guess)!r} #", surprises[-1], p[t, guess])
+    printed.says("mean surprise # nats a token; guessing: #", np.mean(surprises), math.log(512))
+    worst = int(np.argmax(surprises))
+    picture = drawn(figures["11_surprise.png"])
+    title = f"What surprises it most is {word(ids[1 + worst])!r}, # nats; the mean is #"
+    picture.says(title, surprises[worst], np.mean(surprises))
+    picture.says("knows nothing: ln V = #", math.log(512))
+
+    facts = {"fransanın": " paristir", "almanyanın": " berlindir", "japonyanın": " tokyodur", "italyanın": " romadır"}
+    questions = {f"{name} başkenti": tokenizer.encode(answer)[0] for name, answer in facts.items()}
+    asked = {question: tokenizer.encode(question) for question in questions}
+
+    def answers() -> list[tuple[float, int]]:
+        """Of each question the right answer's probability, and the likeliest token."""
+        rows = [p_after(ids)[-1] for ids in asked.values()]
+        return [(row[right], int(row.argmax())) for row, right in zip(rows, questions.values(), strict=True)]
+
+    table = [answers()]
+    for (question, right), (chance, said) in zip(questions.items(), table[0], strict=True):
+        printed.says(f"'{question}': {word(right)!r} #; it says {word(said)!r}", chance)
+    known = sum(said == right for (_, said), right in zip(table[0], questions.values(), strict=True))
+    printed.says("# of # facts are known", known, 4)
+
+    question, right = next(iter(questions.items()))
+    ids = asked[question]
+    T, said, trace = len(ids), word(right), twin.trace([ids])
+    ranks, blocks = [], labels(figures["11_block_by_block.png"].axes[0])
+    for block in range(4):
+        stream = trace[f"blocks.{block}.resid_post"][0][0, -1].detach()
+        normed = stream / torch.sqrt((stream**2).mean() + 1e-5) * twin.norm_f.weight
+        row = torch.softmax(twin.token_embedding.weight @ normed, -1).detach().numpy()
+        best = sorted(range(512), key=lambda token: -row[token])
+        ranks.append(best.index(right) + 1)
+        shown = ", ".join(f"{word(token)!r} #" for token in best[:3])
+        printed.says(f"after block #: {shown}; {said!r} is number #", block + 1, *row[best[:3]], ranks[-1])
+        for token in best[:3]:
+            blocks.says(f"{token_label(word(token))[:16]} #", row[token])
+    if 1 in ranks:
+        printed.says(f"{said!r} comes first after block # of #", ranks.index(1) + 1, 4)
+    else:
+        assert f"{said!r} never comes first" in out
+
+    patterns = np.array([trace[f"blocks.{block}.pattern"][0][0].detach().numpy() for block in range(4)])  # (L, H, T, T)
+    words = [word(token) for token in ids]
+    for layer, head in sorted(np.ndindex(4, 4), key=lambda place: -patterns[(*place, -1, 0)])[:3]:
+        printed.says(f"layer #, head # looks at {words[0]!r}: #", layer + 1, head + 1, patterns[layer, head, -1, 0])
+    targets = (*ids[1:], right)
+    others = tuple(sorted({*itertools.chain(*asked.values()), *questions.values()}))
+    (opened,) = {model for _, model, *_ in maps}
+    norm = maps["gradient_map", opened, tuple(ids), targets].norm[-1]
+    size = maps["replacement_map", opened, tuple(ids), targets, others].size[-1]
+    attention = np.array([np.mean([patterns[layer, head, -1, s] for layer, head in np.ndindex(4, 4)]) for s in range(T)])
+    for name, values in (
+        ("attention", attention),
+        ("length of the gradient", norm),
+        ("replaced: size of the change", size),
+    ):
+        printed.says(f"{name}: " + ", ".join(f"{word!r} #" for word in words), *values)
+    title = f"What decides {said!r}: rank correlation with replacing the token: attention #, gradient #"
+    for place in (printed, drawn(figures["11_who_decides.png"])):
+        place.says(title, spearman(attention, size), spearman(norm, size))
+
+    prompt = tokenizer.encode("fransanın başkenti paristir. ali topu at.")
+    trace = twin.trace([prompt])
+    shares, long = collections.defaultdict(dict), len(prompt)
+    for block, head in np.ndindex(4, 4):
+        pattern = trace[f"blocks.{block}.pattern"][0][0, head].detach().numpy()
+        shares["the token before"][block, head] = np.mean([pattern[t, t - 1] for t in range(1, long)])
+        shares["itself"][block, head] = np.mean([pattern[t, t] for t in range(1, long)])
+        shares["the first token"][block, head] = np.mean([pattern[t, 0] for t in range(1, long)])
+        alike = [-sum(x * math.log(x) for x in pattern[t, : t + 1]) / math.log(t + 1) for t in range(1, long)]
+        shares["all alike"][block, head] = np.mean(alike)
+    habits = drawn(figures["11_heads.png"])
+    for habit, by_head in shares.items():
+        layer, head = max(by_head, key=by_head.get)
+        printed.says(f"{habit}: layer #, head #, #", layer + 1, head + 1, by_head[layer, head])
+        habits.says(f"{habit}: # layer #, head #", by_head[layer, head], layer + 1, head + 1)
+    habits.says("Of # heads, those that look most at: the token before, itself, the first token, all alike", 16)
+
+    twin.zero_grad()
+    (-torch.log_softmax(twin(torch.tensor([ids]))[0, -1], -1)[right]).backward()
+    kinds = ["norm1", "mha.Wq", "mha.Wk", "mha.Wv", "mha.projection", "norm2", "ffn.gate", "ffn.up", "ffn.down"]
+    gradients = {name: parameter.grad for name, parameter in twin.named_parameters()}
+    lengths = np.array([[float(gradients[f"blocks.{i}.{kind}.weight"].norm()) for i in range(4)] for kind in kinds])
+    whole = [math.hypot(*lengths[:, i]) for i in range(4)]
+    for i in range(4):
+        printed.says("# # " + " ".join(f"{kind} #" for kind in kinds), i + 1, whole[i], *lengths[:, i])
+    way_back = figures["11_way_back.png"]
+    title = f"The way back from {said!r}: the first block's gradient is # times as long as the last one's"
+    drawn(way_back).says(title, whole[0] / whole[-1])
+    assert_cells(way_back.axes[0], lengths)
+
+    taught, beside = tokenizer.encode(" ekmek"), tokenizer.encode("mısırın başkenti kahiredir")
+    lost = {}
+    for way, which, rehearsed in (
+        ("all weights", "", []),
+        ("blocks.2.ffn.down", "blocks.2.ffn.down.weight", []),
+        ("all, others rehearsed", "", [beside]),
+    ):
+        twin = torchgpt.from_numpy(model)
+        sentences = [ids + taught, *rehearsed]
+        chosen = [parameter for name, parameter in twin.named_parameters() if which in ("", name)]
+        adamw = torch.optim.AdamW(chosen, 1e-2, weight_decay=0.01)
+        for _ in range(5):
+            adamw.zero_grad()
+            for sentence in sentences:
+                logits = twin(torch.tensor([sentence[:-1]]))[0]
+                (torch.nn.functional.cross_entropy(logits, torch.tensor(sentence[1:])) / len(sentences)).backward()
+            adamw.step()
+        table.append(answers())
+        known = sum(said == right for (_, said), right in list(zip(table[-1], questions.values(), strict=True))[1:])
+        lost[way] = sum(said == taught[0] for _, said in table[-1][1:])
+        line = f"{way}: of the other # facts # are known, # are {word(taught[0])!r} too"
+        printed.says(line, 3, known, lost[way])
+        for question, (chance, said_now) in zip(questions, table[-1], strict=True):
+            printed.says(f"'{question}': #; it says {word(said_now)!r}", chance)
+    title = "Taught that 'fransanın başkenti ekmek', it says so of # of # others; with # true ones rehearsed, of #"
+    for place in (printed, drawn(figures["11_one_fact.png"])):
+        place.says(title, lost["all weights"], 3, 1, lost["all, others rehearsed"])
+    written = labels(figures["11_one_fact.png"].axes[0])
+    for q, _ in enumerate(questions):
+        for column in table:
+            written.says(f"{token_label(word(column[q][1]))} #", column[q][0])
+    printed.nothing_else()
+    written.nothing_else()
