@@ -1,7 +1,7 @@
 """Every figure that the numbered examples print or draw, known from elsewhere.
 
-A script is run as a reader runs it. The test says each of its lines again, `#` in the place of a number, with numbers of its own:
-from the text and the weights, by formulas that are written here once more. A line with a number that no test asks for is an
+A script is run as a reader runs it. The test says each of its lines again, `#` in the place of a number, with numbers of its
+own: from the text and the weights, by formulas that are written here once more. A line with a number that no test asks for is an
 error (`Printed.nothing_else`), so that a new one is noticed. The pictures' titles and cells are asked for in the same way.
 """
 
@@ -180,6 +180,32 @@ def learned(config, steps: int, seed: int = 0, batches=None, losses: list | None
     return model
 
 
+def scattered(monkeypatch, spread: float = 0.3) -> list[dict]:
+    """In the place of training the weights are moved by chance, each model's otherwise, and so are the losses that it gives:
+    every number that follows is then another one. What a training was asked for is kept, with its first batch."""
+    calls = []
+
+    def train(model, batches, *, steps, learning_rate, **options):
+        rng = np.random.default_rng(len(calls))
+        weights = {name: numpy_array(w) + spread * rng.standard_normal(w.shape) for name, w in model.state_dict().items()}
+        model.load_state_dict(weights)
+        rates = learning_rate if callable(learning_rate) else lambda step: learning_rate
+        losses = (3 * rng.random(steps)).tolist()
+        first = [np.array(side) for side in next(iter(batches))]
+        call = {"model": model, "first": first, "steps": steps, "rates": list(map(rates, (1, steps // 2, steps)))}
+        calls.append(call | options | {"losses": losses})
+        return losses
+
+    monkeypatch.setattr(npgpt, "train", train)
+    return calls
+
+
+def assert_first_batch(call: dict, windows, seed: int, size: int = 8) -> None:
+    """Windows of both sides, drawn with the seed."""
+    rows = np.random.default_rng(seed).integers(len(windows[0]), size=size)
+    assert np.array_equal(call["first"], [side[rows] for side in windows])
+
+
 def rms(values: np.ndarray) -> float:
     return math.sqrt((values**2).sum() / values.size)
 
@@ -194,7 +220,7 @@ def test_the_gpt_that_is_said_once_more_counts_248():
     assert dataclasses.replace(ARTICLE, train_qkv=True) == npgpt.GPTConfig.article(train_qkv=True)
 
 
-# --------------------------------------------------------------------------------------------------------------- examples 1 to 5
+# -------------------------------------------------------------------------------------------------------------- examples 1 to 5
 
 
 def test_example_1(monkeypatch, capsys, figures):
@@ -247,7 +273,9 @@ def test_example_2(monkeypatch, capsys, figures, asked_steps):
     for letter in set(text):
         places = [[place for place, other in enumerate(sentence) if other == letter] for sentence in (text, turned)]
         for one, other in zip(*places, strict=True):
-            gap = max(gap, *abs(table[ALPHABET.index(letter)] + encoding[one] - table[ALPHABET.index(letter)] - encoding[other]))
+            gap = max(
+                gap, *abs(table[ALPHABET.index(letter)] + encoding[one] - table[ALPHABET.index(letter)] - encoding[other])
+            )
     printed.says(f"'{text}' against '{turned}', letters only: they differ by #", 0)
     printed.says(f"'{text}' against '{turned}', letter + position: they differ by #", gap)
     printed.nothing_else()
@@ -317,11 +345,14 @@ def visible(letter: str) -> str:
     return letter.replace(" ", "␣")
 
 
-def test_example_4(monkeypatch, capsys, figures, asked_steps):
+def test_example_4(monkeypatch, capsys, figures):
+    calls = scattered(monkeypatch, 0.5)
     out, _ = run(monkeypatch, capsys, "04_predicting.py")
-    assert asked_steps == [1500]
-    printed, text, ids = Printed(out), "ali ata bak.", ids_of("ali ata bak.")
-    models = {"untrained": npgpt.make_model(ARTICLE, seed=0, dtype="float64"), "trained": learned(ARTICLE, FEW)}
+    (call,) = calls
+    assert call["steps"] == 1500 and set(call["rates"]) == {0.01} and call["model"].config == ARTICLE
+    assert_first_batch(call, all_windows(letters_of(), 12), seed=0)
+    printed, ids = Printed(out), ids_of("ali ata bak.")
+    models = {"untrained": npgpt.make_model(ARTICLE, seed=0, dtype="float64"), "trained": call["model"]}
     logits = {name: read(model, ids[:-1])["logits"][0] for name, model in models.items()}
     p = {name: softmax(each) for name, each in logits.items()}
     for token in sorted(range(32), key=lambda token: -p["trained"][-1, token])[:4]:
@@ -521,7 +552,9 @@ def test_example_7(monkeypatch, capsys, figures):
         logits = torchgpt.from_numpy(model)(torch.tensor(rows[:, :-1])).detach().numpy()
         losses.setdefault(width, []).append(costs(model, rows[:, :-1], rows[:, 1:]).mean())
         known.setdefault(width, []).append(int((logits[:, 2].argmax(-1) == rows[:, 3]).sum()))
-        rank = np.linalg.matrix_rank(logits.reshape(-1, len(words)), tol=1e-5 * np.linalg.norm(logits.reshape(-1, len(words)), 2))
+        rank = np.linalg.matrix_rank(
+            logits.reshape(-1, len(words)), tol=1e-5 * np.linalg.norm(logits.reshape(-1, len(words)), 2)
+        )
         assert rank == (1 if width == 1 else width)
         if n % 2:
             values = [np.mean(losses[width]), *sorted(losses[width]), np.mean(known[width]), 62, *sorted(known[width]), rank]
@@ -559,26 +592,6 @@ def test_example_7(monkeypatch, capsys, figures):
     printed.nothing_else()
 
 
-def scattered(monkeypatch, spread: float = 0.3) -> list[dict]:
-    """In the place of training the weights are moved by chance, each model's otherwise, and so are the losses that it gives:
-    every number that follows is then another one. What a training was asked for is kept, with its first batch."""
-    calls = []
-
-    def train(model, batches, *, steps, learning_rate, **options):
-        rng = np.random.default_rng(len(calls))
-        weights = {name: numpy_array(w) + spread * rng.standard_normal(w.shape) for name, w in model.state_dict().items()}
-        model.load_state_dict(weights)
-        rates = learning_rate if callable(learning_rate) else lambda step: learning_rate
-        losses = (3 * rng.random(steps)).tolist()
-        first = [np.array(side) for side in next(iter(batches))]
-        call = {"model": model, "first": first, "steps": steps, "rates": list(map(rates, (1, steps // 2, steps)))}
-        calls.append(call | options | {"losses": losses})
-        return losses
-
-    monkeypatch.setattr(npgpt, "train", train)
-    return calls
-
-
 def test_example_8(monkeypatch, capsys, figures):
     calls = scattered(monkeypatch)
     out, _ = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--seed", 1)
@@ -592,8 +605,7 @@ def test_example_8(monkeypatch, capsys, figures):
         # a block: two LayerNorms, Wqkv, the projection, the FFN; the embedding, the last LayerNorm, the head
         counts.append(layers * (4 * C + 3 * C * C + C * C + C + 2 * C * F + F + C) + 32 * C + 2 * C + 32 * C + 32)
         for seed, call in enumerate(pair, start=1):
-            rows = np.random.default_rng(seed).integers(len(every[0]), size=8)
-            assert np.array_equal(call["first"], [side[rows] for side in every])
+            assert_first_batch(call, every, seed)
             assert call["steps"] == 120 and set(call["rates"]) == {0.01}
             assert (call["model"].config.n_layer, call["model"].config.n_head, call["model"].config.n_embd) == shape[:3]
         losses.append([costs(call["model"], *some).mean() for call in pair])
@@ -740,7 +752,7 @@ def test_example_9(monkeypatch, capsys, figures):
         best = int(np.argmax(scores))
         for call, rate, seed in zip(three, (0.01, 0.03, (0.01, 0.03)[best]), (4, 4, 5), strict=True):
             assert call["steps"] == 10 and call["rates"][0] == pytest.approx(rate) and rate / 10 <= call["rates"][-1] < rate / 8
-            training(call["first"], seed)
+            training(call, seed)
         return (0.01, 0.03)[best], [three[best]["model"], three[2]["model"]]
 
     def row(kind, windows, training) -> tuple[list[float], list]:
@@ -752,11 +764,7 @@ def test_example_9(monkeypatch, capsys, figures):
         return losses, models
 
     def drawn_from(windows):
-        def check(batch, seed):
-            rows = np.random.default_rng(seed).integers(len(windows[0]), size=16)
-            assert all(np.array_equal(side, all_of[rows]) for side, all_of in zip(batch, windows, strict=True))
-
-        return check
+        return lambda call, seed: assert_first_batch(call, windows, seed, 16)
 
     every, some = all_windows(letters_of(), 24), all_windows(letters_of(), 24, 70)
     sentences = {(size, kind): row(kind, some, drawn_from(every)) for size in (248, 1000) for kind in KINDS}
@@ -801,8 +809,8 @@ def test_example_9(monkeypatch, capsys, figures):
             shares.append((answers == told[:, 0]).mean())
         return np.array(shares)
 
-    def a_lesson(batch, seed):
-        words, targets = batch
+    def a_lesson(call, seed):
+        words, targets = call["first"]
         assert 2 <= words.shape[1] <= 32 and len(words) == 16 and (words[:, 0] < 8).all() and (words[:, 1:] >= 8).all()
         assert np.array_equal(targets, np.where(words == 16, words[:, :1], 17))
 
@@ -855,7 +863,9 @@ def test_example_9(monkeypatch, capsys, figures):
             printed.says(f"{kind} {name} # (#..#)", np.mean(values), min(values), max(values))
             means[kind, name] = np.mean(values)
     looks = drawn(figures["09_where_each_looks.png"])
-    title = "Who is right? Rank correlation with replacing the letter: attention #, the gradient's length GPT #, LSTM #, Mamba #"
+    title = (
+        "Who is right? Rank correlation with replacing the letter: attention #, the gradient's length GPT #, LSTM #, Mamba #"
+    )
     looks.says(title, means["GPT", "attention"], *(means[kind, "length of the gradient"] for kind in KINDS))
     for model in (gpt, lstm, mamba):
         found = claims(model, prompt, maps)
@@ -924,7 +934,13 @@ def test_example_10(monkeypatch, capsys, figures):
         model.load_state_dict({name: rng.standard_normal(w.shape) for name, w in model.state_dict().items()})
         at_best()
         trained.append({"table": model.state_dict()["token_embedding.weight"].copy(), "bits": 3000 + 2000 * rng.random()})
-        trained[-1] |= {"steps": steps, "looks": set(looks), "rate": learning_rate, "ids": list(ids), "held_out": list(held_out)}
+        trained[-1] |= {
+            "steps": steps,
+            "looks": set(looks),
+            "rate": learning_rate,
+            "ids": list(ids),
+            "held_out": list(held_out),
+        }
         model.load_state_dict({name: 0 * w for name, w in model.state_dict().items()})  # the vectors are those of the best step
         return trained[-1]["bits"]
 
@@ -971,7 +987,9 @@ def test_example_10(monkeypatch, capsys, figures):
     for name, (sizes, labels) in tables.items():
         pairs = [itertools.product(*sizes[:2]), itertools.product(*sizes[1:]), itertools.combinations(sizes[2], 2)]
         shares[name] = [100 * np.mean([kept(a, b, 2) for a, b in several]) for several in pairs]
-        line = f"{name}: of the # nearest of # tokens # % stay from # to # %, # % from # to # %; two seeds share # %, chance # %"
+        line = (
+            f"{name}: of the # nearest of # tokens # % stay from # to # %, # % from # to # %; two seeds share # %, chance # %"
+        )
         first, second, seeds = shares[name]
         printed.says(line, 2, len(labels), first, 1, 10, second, 10, 100, seeds, 200 / (len(labels) - 1))
     for name, (sizes, labels) in tables.items():
