@@ -1,8 +1,8 @@
 """Every figure that the numbered examples print or draw, known from elsewhere.
 
 A script is run as a reader runs it. The test says each of its lines again, `#` in the place of a number, with numbers of its
-own: from the text and the weights, by formulas that are written here once more. A line with a number that no test asks for is an
-error (`Printed.nothing_else`), so that a new one is noticed. The pictures' titles and cells are asked for in the same way.
+own: from the text and the weights, by formulas that are written here once more. A line with a number that no test asks for is
+an error (`Printed.nothing_else`), so that a new one is noticed. The pictures' titles and cells are asked for in the same way.
 """
 
 import collections
@@ -478,6 +478,7 @@ def test_example_6(monkeypatch, capsys, figures, asked_steps):
     for name, floor in zip(("letters alone", "bigrams", "trigrams"), floors, strict=True):
         drawn(curve).says(f"{name} = #", floor)
     drawn(curve).says("knows nothing: ln V = #", math.log(32))
+    drawn(curve).says("mean of the last #", 2)  # of a hundred
 
     some = all_windows(letters_of(), 12, (len(letters_of()) - 12) // 16)
     sizes = []  # of the gradients on the same windows, after the first step and after the last
