@@ -23,7 +23,7 @@ from npgpt.pictures.statistics import numpy_array
 from npgpt.pictures.tokens import token_label
 from npgpt.text.harmony import START, automaton, harmony_text
 
-from .test_printed import SENTENCES, all_windows, conditional_entropy, costs, digits, letters_of, run
+from .test_printed import SENTENCES, all_windows, costs, digits, letters_of, pieces_of, run
 
 ALPHABET = "abcçdefgğhıijklmnoöprsştuüvyz .,"
 NUMBER = re.compile(r"(?<![\w.'])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
@@ -204,6 +204,17 @@ def assert_first_batch(call: dict, windows, seed: int, size: int = 8) -> None:
     """Windows of both sides, drawn with the seed."""
     rows = np.random.default_rng(seed).integers(len(windows[0]), size=size)
     assert np.array_equal(call["first"], [side[rows] for side in windows])
+
+
+def conditional_entropy(ids: list[int], n: int) -> float:
+    """H(n letters) - H(n - 1 letters), of the same places: the chain rule."""
+
+    def entropy(counts) -> float:
+        total = sum(counts.values())
+        return -sum(count / total * math.log(count / total) for count in counts.values())
+
+    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+    return entropy(collections.Counter(grams)) - entropy(collections.Counter(gram[:-1] for gram in grams))
 
 
 def rms(values: np.ndarray) -> float:
@@ -515,11 +526,16 @@ def test_example_6(monkeypatch, capsys, figures, asked_steps):
 
 
 def all_made(monkeypatch) -> list:
-    """Every model that a script makes from here on, in their order."""
+    """Every model that a script makes from here on, in their order, each with its seed."""
     import common
 
     made, plain = [], common.Run.model
-    monkeypatch.setattr(common.Run, "model", lambda *arguments: made.append(plain(*arguments)) or made[-1])
+
+    def model_of(self, config, seed=None):
+        made.append((seed, plain(self, config, seed)))
+        return made[-1][1]
+
+    monkeypatch.setattr(common.Run, "model", model_of)
     return made
 
 
@@ -547,8 +563,9 @@ def test_example_7(monkeypatch, capsys, figures):
     printed.says("# facts, # words; the lowest loss that any model can reach: #", 62, len(words), floor)
 
     losses, known, models = {}, {}, {}
-    for n, model in enumerate(made):
+    for n, (seed, model) in enumerate(made):
         width = (1, 3, 4, 12)[n // 2]
+        assert seed == 3 + n % 2
         models[width] = model
         logits = torchgpt.from_numpy(model)(torch.tensor(rows[:, :-1])).detach().numpy()
         losses.setdefault(width, []).append(costs(model, rows[:, :-1], rows[:, 1:]).mean())
@@ -742,7 +759,7 @@ KINDS = ("GPT", "LSTM", "Mamba")
 def test_example_9(monkeypatch, capsys, figures):
     calls, maps = scattered(monkeypatch, 0.5), remembered_maps(monkeypatch)
     options = ["--sizes", 248, 1000, "--seeds", 2, "--seed", 4, "--learning-rates", 0.01, 0.03, "--recall-size", 1000]
-    out, _ = run(monkeypatch, capsys, "09_other_architectures.py", "--quick", *options)
+    out, variables = run(monkeypatch, capsys, "09_other_architectures.py", "--quick", *options)
     printed, trained = Printed(out), iter(calls)
 
     def tried(score, training) -> tuple[float, list]:
@@ -820,6 +837,14 @@ def test_example_9(monkeypatch, capsys, figures):
         shares.append(np.mean([right(model) for model in models], axis=0))
         count = sum(w.numel() for w in torchgpt.from_numpy(models[0]).parameters() if w.requires_grad)
         printed.says(f"{kind} #" + " #" * 14 + " #", count, *shares[-1], rate_found)
+
+    def forgetful(asked):
+        """Knows the name up to eight words later, and then answers with the last word."""
+        logits = np.zeros((*asked.shape, 18))
+        logits[np.arange(200), -1, asked[:, 0] if asked.shape[1] <= 9 else asked[:, -2]] = 1
+        return logits
+
+    assert variables["right_answers"](forgetful).tolist() == [1.0] * 6 + [0.0] * 8  # 1, 2, 3, 4, 6, 8; then 12 to 63
     recall = drawn(figures["09_recall.png"])
     title = "Right answers within the training's distances: GPT #, LSTM #, Mamba #; further: GPT #, LSTM #, Mamba #"
     recall.says(title, *(share[:10].mean() for share in shares), *(share[10:].mean() for share in shares))
@@ -876,6 +901,14 @@ def test_example_9(monkeypatch, capsys, figures):
     printed.nothing_else()
 
 
+def test_the_first_seed_alone_chooses_the_rate():
+    from equal_budget import best_of_rates
+
+    scores = {0.1: {0: [1, 1], 1: [9, 9]}, 0.2: {0: [2, 1], 1: [0, 0]}}  # rate -> seed -> several scores
+    rate, models, found = best_of_rates([0.1, 0.2], [0, 1], lambda rate, seed: (rate, seed), lambda m: scores[m[0]][m[1]])
+    assert (rate, models, found) == (0.2, [(0.2, 0), (0.2, 1)], [[2, 1], [0, 0]])
+
+
 def ahead(results: dict) -> tuple[str, float]:
     """The best kind of 1,000 parameters, and how far the next is above it."""
     means = {kind: np.mean(losses) for (size, kind), (losses, _) in results.items() if size == 1000}
@@ -899,10 +932,6 @@ def claims(model, text: list[int], maps: dict) -> dict[str, tuple[np.ndarray, np
     if model.config.kind == "gpt":
         found["attention"] = (np.mean(all_patterns(read(model, ids)), axis=0), replaced.size)
     return found
-
-
-def pieces_of(text: str) -> list[str]:
-    return re.findall(r" ?\w+| ?[^\w\s]+|\s", text)
 
 
 def neighbours(table: np.ndarray, k: int) -> list[set[int]]:
@@ -968,6 +997,7 @@ def test_example_10(monkeypatch, capsys, figures):
         extra = spelling if name == "words" else 0
         for size, (share, part) in enumerate(zip((1, 10, 100), parts, strict=True)):
             runs = [next(models) for _ in range(2)]
+            assert [seed for _, (seed, _) in runs] == [2 + size, 2 + 3 + size]
             for call, _ in runs:
                 assert (call["steps"], call["rate"], call["looks"]) == (90, 5e-3, {1, 2, 5, 11, 22, 45, 90})
                 assert (len(call["ids"]), len(call["held_out"])) == (len(pieces(part)), len(pieces(held_out)))

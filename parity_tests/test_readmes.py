@@ -90,8 +90,18 @@ def test_the_articles_parameters():
         275,
     )
     assert sum(parts) == 248 == npgpt.make_model(ARTICLE).num_parameters()
-    for place, words in ((ENGLISH, "Train the #-parameter GPT"), (TURKISH, "# parametreli GPT'yi Türkçe cümlelerle")):
+    for place, words in (
+        (ENGLISH, "opens the black box of a GPT of # parameters"),
+        (TURKISH, "Proje, # parametreli bir GPT'nin kara kutusunu"),
+        (ENGLISH, "Train the #-parameter GPT"),
+        (TURKISH, "# parametreli GPT'yi Türkçe cümlelerle"),
+    ):
         says(place, words, 248)
+    says(ENGLISH, "why # parameters and not #,", 248, 275)
+    says(TURKISH, "neden # değil de # parametre", 275, 248)
+    for place, words in ((ENGLISH, "In this one the # letters' vectors"), (TURKISH, "Bu resimde # harfin eğitimden önceki")):
+        says(place, words, len(ALPHABET))
+    says(GALLERY, "Before training the # letters are a cloud without order.", len(ALPHABET))
     says(ENGLISH, "the ln # = # nats", 32, math.log(32))
     says(TURKISH, "ln # = # natından", 32, math.log(32))
 
@@ -181,8 +191,12 @@ def test_the_speeds_are_the_same_in_both_languages():
         assert [numbers(cell) for cell in one] == [numbers(cell, turkish=True) for cell in other]
         (ratio,), (low, high), peaks = map(numbers, one[1:])
         assert low <= ratio <= high and len(peaks) == 2
-    says(ENGLISH, "PyTorch #.0, fused AdamW", 2.13)
-    says(TURKISH, "3 ila 5 turun ortancası (PyTorch 2.13.#)", 0)
+    told = [
+        re.findall(r"([\d.]+) (?:to|ila) ([\d.]+) (?:rounds|turun).*?\(PyTorch ([\d.]+\d)", text) for text in (ENGLISH, TURKISH)
+    ]
+    assert told[0] == told[1] == [("3", "5", "2.13.0")]
+    steps = re.findall(r"(\d+) training steps; and equal to", ENGLISH), re.findall(r"(\d+) eğitim adımında eşittir", TURKISH)
+    assert steps[0] == steps[1] == ["200"]  # test_training.py's
 
 
 def test_each_gain_of_section_12_is_what_its_losses_say():
@@ -332,3 +346,43 @@ def test_the_preset_is_as_the_gallery_says():
     told = "betas # and #, weight decay # on matrices only, gradients clipped to norm #,"
     says(GALLERY, told, *(preset[name] for name in ("beta1", "beta2", "weight_decay", "grad_clip")))
     says(GALLERY, "its linear layers start with a spread of #. nanoGPT's", preset["init_std"])
+
+
+def test_the_runs_of_the_gallery_are_those_of_the_commands_beside_them():
+    """What the prose says of a long run's sizes is what its command asks for."""
+    from equal_budget import BATCH, CONFIGS
+    from equal_budget import T as LETTERS
+    from train_text import PRESETS
+
+    commands = {text.split("_")[0]: text for text in re.findall(r"`python examples/(\d\d_[^`]*)`", GALLERY) if "--" in text}
+
+    def asked(script: str, option: str) -> list[float]:
+        (values,) = re.findall(rf"--{option}((?: \d[\d.e-]*)+)", commands[script])
+        return list(map(float, values.split()))
+
+    widths = asked("07", "widths")
+    assert widths == list(range(1, 17)) and asked("07", "seeds") == [5]
+    says(GALLERY, "the article's shape of model, # widths, five seeds each.", len(widths))
+    assert asked("08", "steps") == [3000] and "and 3,000 steps one layer with five heads is best" in GALLERY
+    sizes = asked("09", "sizes")
+    assert sizes == list(CONFIGS) and asked("09", "seeds") == [3]
+    told = "GPT, LSTM and Mamba with #, #, # and # parameters, each trained for # steps of # windows of # letters;"
+    says(GALLERY, told, *sizes, *asked("09", "steps"), BATCH, LETTERS)
+    says(
+        GALLERY,
+        "the best of three learning rates (#, #, #, chosen on the first seed), three seeds.",
+        *asked("09", "learning-rates"),
+    )
+    says(GALLERY, "After # steps it is", *asked("09", "recall-steps"))
+    says(GALLERY, "(about # minutes on one core; the recall's picture: `--recall-steps 1500`", 40)
+    assert "The picture is after 1,500 steps" in GALLERY
+    says(GALLERY, "a text whose entropy is known: # letters of words with vowel harmony", *asked("10", "letters"))
+    assert asked("10", "neighbours") == [5] and "each token's five nearest neighbours" in GALLERY
+    preset = PRESETS["nanogpt-cpu"]["gpt"]
+    told = "# layers, # heads, # wide, context #, # steps of # windows, three seeds;"
+    sizes = [preset[name] for name in ("n_layer", "n_head", "n_embd", "seq_len")]
+    says(GALLERY, told, *sizes, *asked("12", "steps"), preset["batch_size"])
+    assert asked("12", "seeds") == [3]
+    says(GALLERY, "the spread of the initial weights (#), and, seed by seed", preset["init_std"])
+    says(GALLERY, "by `train_text.py --model KIND --preset nanogpt-cpu`: # steps of # windows of # characters",
+         preset["max_iters"], preset["batch_size"], preset["seq_len"])  # fmt: skip
