@@ -219,6 +219,9 @@ def test_each_gain_of_section_12_is_what_its_losses_say():
     assert rows[0][2][2] - rows[-1][2][2] - 6e-4 <= slow <= rows[0][2][2] - rows[-1][2][1] + 6e-4
     assert abs(shrunk - (fast[2] - fast[3])) <= 6e-4 and rows[3][3][1] - 6e-4 <= part <= rows[3][3][2] + 6e-4
     says(GALLERY, "for each row (seed 0) sees RoPE bring #", fast[1] - fast[2])
+    (swiglu,) = re.findall(r"bring 0\.087 and SwiGLU ([\d.]+\d)", GALLERY)  # whose better rate is the slow one
+    assert rows[3][2][1] - 6e-4 <= fast[2] - float(swiglu) <= min(rows[3][2][2], fast[3]) + 6e-4
+    says(GALLERY, "that they pay for, bring # of it back", rows[5][3][0])
     says(GALLERY, "smaller steps (# lost without biases, # won by the groups)", fast[4] - fast[3], fast[4] - fast[5])
 
 
@@ -346,6 +349,22 @@ def test_the_preset_is_as_the_gallery_says():
     told = "betas # and #, weight decay # on matrices only, gradients clipped to norm #,"
     says(GALLERY, told, *(preset[name] for name in ("beta1", "beta2", "weight_decay", "grad_clip")))
     says(GALLERY, "its linear layers start with a spread of #. nanoGPT's", preset["init_std"])
+
+
+def test_the_four_of_tiny_shakespeare_are_the_presets():
+    from train_text import PRESETS
+
+    rows = rows_of("examples/README.md", "| model | parameters | learning rate | nats a character |")
+    for kind, row in zip(("gpt", "lstm", "mamba", "llama"), rows, strict=True):
+        preset = PRESETS["nanogpt-cpu"][kind]
+        sizes = [preset[name] for name in ("n_layer", "n_embd", "n_kv_head") if name in preset]
+        assert numbers(row[0]) == sizes and float(row[2].split(" ")[0]) == preset["learning_rate"], kind
+    from train_text import FINE_TUNING, FINE_TUNING_LENGTH
+
+    (rate,) = re.findall(r"defaults of its own: a learning rate of (\S+),", GALLERY)
+    assert float(rate) == FINE_TUNING["learning_rate"]
+    says(GALLERY, ", # steps of # windows. To give the result back", FINE_TUNING["max_iters"], FINE_TUNING["batch_size"])
+    says(GALLERY, "`--seq-len` (# unless asked otherwise)", FINE_TUNING_LENGTH)
 
 
 def test_the_runs_of_the_gallery_are_those_of_the_commands_beside_them():
