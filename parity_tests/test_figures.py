@@ -1042,12 +1042,15 @@ def test_example_10(monkeypatch, capsys, figures):
         lot = np.mean([apart(rng.permutation(spaces[2]), *members) for _ in range(20)])
         counted = collections.Counter(cut[name][1](parts[2]))
         some = sorted(range(len(labels)), key=lambda n, labels=labels, counted=counted: -counted[labels[n]])
-        share = share_of_three(np.stack([space[some if name == "letters" else some[:20]] for space in spaces]))
+        some = some if name == "letters" else some[:20]
+        share = share_of_three(np.stack([space[some] for space in spaces]))
         one, other = kinds
         title = f"{name.capitalize()}: {one} and {other} lie #, #, # radii apart with #, #, # % (by lot #)"
         values = [*gaps, 1, 10, 100, lot, 3, share]
         printed.says(title + "; first # principal components: # % of the variance", *values)
-        picture = drawn(figures[f"10_{name.replace(' ', '_')}.png"])
+        figure = figures[f"10_{name.replace(' ', '_')}.png"]
+        assert sum(len(line.get_data_3d()[0]) == 1 for line in figure.axes[0].lines) == len(some)  # a dot a token
+        picture = drawn(figure)
         picture.says(title + " first # principal components: # % of the variance", *values)
         for percent in (1, 10, 100):
             picture.says("# % of the text", percent)
