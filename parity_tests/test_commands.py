@@ -14,6 +14,7 @@ import torch
 import npgpt
 import torchgpt
 
+from . import report
 from .bugs import CATALOGUE
 from .report import PRESETS, main
 from .strategies import random_weights
@@ -86,6 +87,16 @@ def test_the_report_prints_every_tensors_errors_in_eps(capsys, dtype):
             pytest.approx(values[4], rel=1e-9) if ratios else None
         )
     assert f"{len(rows)} tensors of one forward and backward pass, {wrong} wrong" in out and wrong > 3
+
+
+def test_the_reports_verdict_turns_at_its_bound():
+    """16 (E + 8) eps: 128 where torch's own float32 makes no error, 160 where it makes one of 2 eps."""
+    right, eps64, eps32 = {"x": np.ones(3)}, 2.0**-52, 2.0**-23
+    for E, bound in ((0, 128), (2, 160)):
+        for error in (bound - 1, bound + 1):
+            ours, own = {"x": np.ones(3) + error * eps64}, {"x": np.ones(3) + E * eps32}
+            pairs, verdicts = report.errors(ours, right, own, "float64")
+            assert pairs["x"] == (error, E) and verdicts["x"] == (error < bound)
 
 
 def test_the_grader_prints_what_is_and_what_should_be(capsys, tmp_path):
