@@ -326,8 +326,9 @@ def test_the_same_run_makes_the_same_bytes(tmp_path):
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     for name in (".a.x1.tmp", ".a.x2.tmp", ".b.x.tmp", "a", "a.tmp"):
         (tmp_path / name).write_bytes(b"")
+    (tmp_path / ".a.x3.tmp").mkdir()  # which cannot be deleted as a file can, and is no reason to fail
     npgpt.runs.files.remove_leftovers(tmp_path / "a")
-    assert sorted(os.listdir(tmp_path)) == [".b.x.tmp", "a", "a.tmp"]
+    assert sorted(os.listdir(tmp_path)) == [".a.x3.tmp", ".b.x.tmp", "a", "a.tmp"]
 
 
 @pytest.fixture
