@@ -292,17 +292,35 @@ def test_the_noise_of_a_cache_counts_where_no_nudge_of_the_inputs_shows_it():
     assert 1e-11 < noise <= 2.5e6 * EPS * 2
 
 
-def test_a_cache_that_must_be_exact_leaves_the_noise_of_the_inputs():
-    """Catches: a backward that asserts something of its cache, for which one failed nudge ends the measuring."""
+def test_the_inputs_move_three_times_and_the_cache_three_times():
+    """By a backward that takes no cache but the exact one: the rounds in which it moves say nothing, and the others go on.
+
+    Catches: a cache that moves in every round, inputs that move in every round, one failed round that ends the measuring; and
+    a nudge of an eps that is not that of the forward, by which a right backward in float32 would be called wrong."""
+    seen = []
+
+    def forward(x):
+        seen.append(float(x[0]))
+        return x, (x, [0.1] * 50)
 
     def backward(dy, cache):
         x, exact = cache
-        assert exact == 0.1
-        return dy * (x - 1)
+        assert exact == [0.1] * 50
+        return dy.round() * (x - 1)
 
-    pair = pair_of(lambda x: (x, (x, 0.1)), backward, np.array([1.0]))
-    (noise,) = backward_noise(pair, np.ones(1), [np.zeros(1)], EPS, np.random.default_rng(0))
-    assert 0.1 * EPS < noise <= 2.5 * EPS
+    for eps in (EPS, 1e-6):
+        seen.clear()
+        pair = pair_of(forward, backward, np.array([1.0]))
+        (noise,) = backward_noise(pair, np.ones(1), [np.zeros(1)], eps, np.random.default_rng(0))
+        assert 0.1 * eps < noise <= 2.5 * eps
+        assert len(seen) == 6 and seen[1::2] == [1.0] * 3 and sum(each != 1 for each in seen) >= 2
+
+
+def test_dy_and_the_cache_move_by_the_forwards_eps_too():
+    for backward in (lambda dy, kept: 1 * dy, lambda dy, kept: dy.round() * kept):
+        pair = pair_of(lambda x: (x, np.ones(9)), backward, np.ones(9))
+        (noise,) = backward_noise(pair, np.ones(9), [np.ones(9)], 1e-6, np.random.default_rng(0))
+        assert 1e-6 < noise <= 2e-6
 
 
 def test_a_trial_is_in_float64_on_a_random_cotangent():
@@ -346,6 +364,10 @@ def test_an_element_is_wrong_beyond_rounding_noise_and_eight_error_estimates():
         assert found.wrong.tolist() == wrong
     single = compared(trial_with(true, eps=SINGLE), 0, known(true))
     assert single.bound == 64 * SINGLE * 2
+    trial = trial_with(true)
+    trial.gradients[0] = trial.gradients[0].astype(np.float32)  # a backward that works in float32
+    single = compared(trial, 0, known(true))
+    assert single.bound == 64 * SINGLE * 2 and single.graded.dtype == np.float64
 
 
 def test_a_nan_is_wrong_and_what_cannot_be_measured_is_neither():
@@ -362,6 +384,8 @@ def test_a_nan_is_wrong_and_what_cannot_be_measured_is_neither():
     ]
     found = compared(trial_with([np.nan, 9, 9, 9, 9], eps=SINGLE), 0, known(true, np.array([0, 0, 0, 0.99e-2, 1.01e-2]) / 8))
     assert found.clear.tolist() == [True] * 4 + [False]
+    found = compared(trial_with([100.0, 9, 9]), 0, known([100.0, 1, 1], np.array([0, 0.99e-1, 1.01e-1]) / 8))
+    assert found.clear.tolist() == [True, True, False]  # of a natural size of 100
 
 
 def test_a_gradient_of_rounding_alone_is_all_but_zero():
@@ -398,6 +422,7 @@ def test_where_the_natural_size_is_0_an_error_is_what_it_is():
     sampled = known([0.0, 0], elements=[0, 2], direction=np.ones(3))
     check, _ = derivative_check(trial, Truth("finite differences", "", [sampled, known([0, 0])]))
     assert check.worst == ("db[1]", 3.0) and "Right: da." in check.message
+    assert "Note: da is all but zero at these inputs" in check.message
 
 
 def test_a_right_gradient_is_said_with_its_size_and_by_what_it_was_judged():
@@ -526,6 +551,19 @@ def test_true_gradients_are_those_of_the_closed_form_by_either_method():
             )
             exact = method == "the complex step"
             assert (each.errors == 0).all() == exact and (0 < each.noise < 20 * EPS if exact else each.noise == 0)
+
+
+def test_a_forward_in_float32_is_measured_with_its_own_rounding():
+    """By finite differences, whose error estimate is at least an eps of float32 of y over the largest step. Catches: an
+    estimate in float64's eps, by which a right backward of a forward in float32 is called wrong."""
+    x, dy = np.linspace(0.5, 2, 9), np.linspace(1, 2, 9)
+    pair = pair_of(lambda x: np.sin(x.astype(np.float32)).astype(float), None, x)
+    trial = Trial(pair, np.sin(x), dy, [dy * np.cos(x)], [0.0], SINGLE)
+    truth = measured(trial, np.random.default_rng(0))
+    (found,) = truth.of
+    assert truth == ("finite differences", "the forward computes in float32", truth.of)
+    assert (found.errors >= SINGLE * dy * np.abs(np.sin(x)) / 0.25).all()
+    assert (np.abs(found.values - dy * np.cos(x)) <= found.errors).all() and found.errors.max() < 1e-3
 
 
 def test_of_a_large_input_a_sample_is_measured_and_a_direction():

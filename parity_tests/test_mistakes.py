@@ -181,11 +181,8 @@ def test_a_row_may_lack_a_multiple_of_what_normalises_it():
     output[0, 0] = 0
     assert said(RIGHT + multiples * output, in_rows={"the output": output}) == found
     wrong, short, three = RIGHT + multiples * output, np.s_[..., :2], np.s_[..., :3]
-    assert said((RIGHT + multiples * output)[..., short], RIGHT[..., short], in_rows={"the output": output[..., short]}) is None
-    three = slice(0, 3)
-    assert (
-        said((RIGHT + multiples * output)[..., three], RIGHT[..., three], in_rows={"the output": output[..., three]}) == found
-    )
+    assert said(wrong[short], RIGHT[short], in_rows={"the output": output[short]}) is None
+    assert said(wrong[three], RIGHT[three], in_rows={"the output": output[three]}) == found
     assert said(np.array(2.5), np.array(1.0), in_rows={"the output": np.array(1.0)}) is None
 
 

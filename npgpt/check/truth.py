@@ -40,8 +40,8 @@ class Truth(NamedTuple):
 def measured(trial: Trial, rng: np.random.Generator) -> Truth:
     """The gradient of every floating input of the trial."""
     pair, dy = trial.pair, trial.dy
-    y_error = forward_noise(pair, trial.y, trial.eps, rng) + (trial.eps > EPS) * trial.eps * np.abs(trial.y)
     short = trial.eps > EPS  # its complex numbers would be short too
+    y_error = forward_noise(pair, trial.y, trial.eps, rng) + (trial.eps * np.abs(trial.y) if short else 0.0)
     reason = "the forward computes in float32" if short else complex_problem(trial, y_error, rng)
 
     def by_complex_step(values: list, place: int, directions: Iterable[Array]) -> Differences:
