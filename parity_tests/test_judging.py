@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from npgpt import check_backward
 from npgpt.check.calling import Pair
 from npgpt.check.derivative import compared, derivative_check
 from npgpt.check.grader import quietly
@@ -392,6 +393,29 @@ def test_a_gradient_of_rounding_alone_is_all_but_zero():
     assert compared(trial_with([0.0, 0]), 0, known([0, 63 * EPS])).all_but_zero
     assert not compared(trial_with([0.0, 0]), 0, known([0, 65 * EPS])).all_but_zero
     assert compared(trial_with([0.0, 0]), 0, known([0, 1], kinks=[False, True])).all_but_zero  # the 1 is not known
+
+
+@pytest.mark.parametrize("forward", [lambda x: 1e3 + 1e-6 * x, lambda x: 1e3 + 1e-6 * x.real])
+def test_a_gradient_that_rounding_hides_is_not_called_right_without_a_word(forward):
+    """y is 1000 and moves by a billionth, of which its rounding hides the hundredth part: no measuring can tell it.
+
+    Catches: a gradient that is a hundredth off, or 0, called right like any other."""
+    x = np.array([1e-3, -2e-3, 5e-4])
+    for factor in (1, 1.01):
+        verdict = check_backward(forward, lambda dy, x, factor=factor: factor * 1e-6 * dy, x)
+        assert "Note: dx is so small beside y that rounding hides all but its first digits" in str(verdict) or not verdict
+    assert "Note" not in str(check_backward(lambda x: 1e-3 + forward(x) - 1e3, lambda dy, x: 1e-6 * dy, x))
+
+
+def test_the_digits_that_were_judged_are_those_of_the_gradient_itself():
+    """A thousandth of the largest element is what bound and 8 estimates may come to; a hundredth in float32."""
+    for eps, digits in ((EPS, 1e-3), (SINGLE, 1e-2)):
+        trial = replace(trial_with([1.0, 0.5], eps=eps), y=np.full(1, 10.0))
+        bound = 64 * eps * 10
+        for part, vague in ((0.99, False), (1.01, True)):
+            found = compared(trial, 0, known([1, 0.5], np.array([0, (part * digits - bound) / 8])))
+            assert found.clear.all() and found.vague is vague and not found.all_but_zero and found.natural == 10
+        assert not compared(trial, 0, known([1, 0.5], [0, 1], kinks=[False, True])).vague  # what is left out is not judged
 
 
 def verdict_on(*pairs, method="finite differences", reason=""):
