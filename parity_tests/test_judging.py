@@ -648,3 +648,39 @@ def test_why_the_complex_step_cannot_judge_a_forward(forward, says):
         trial = trial_of(pair_of(forward, lambda dy, *_: (x, w), x, w), np.random.default_rng(0))
         reason = complex_problem(trial, np.zeros(3), np.random.default_rng(1))
     assert says in reason and bool(says) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("forward", "x"),
+    [
+        (np.sin, np.zeros(3)),  # x, y and with them every size are 0
+        (lambda x: 0 * x, np.ones(3)),
+        (lambda x: 1e-12 * np.sin(x), np.ones(3)),
+        (lambda x: 1e6 * np.sin(x), np.ones(3)),
+        (lambda x: x[:1] * 1, np.ones(100)),  # all but one element move nothing
+        (lambda x: np.sin(3000 * x), np.linspace(1, 2, 100)),  # steep: the differences have five digits, of a large derivative
+        (lambda x: 1e3 * x + 1e-7 * (x.dtype.kind == "c"), np.ones(3)),  # rounding, of a y of 1000
+    ],
+)
+def test_the_complex_step_is_trusted_at_any_size(forward, x):
+    """Catches: a bound that is not in proportion to the derivative, for which a smooth forward is judged by finite
+    differences, which are a million times less precise."""
+    trial = trial_of(pair_of(forward, lambda dy, x: np.zeros(x.shape), x), np.random.default_rng(0))
+    assert complex_problem(trial, np.zeros(trial.y.shape), np.random.default_rng(1)) == ""
+
+
+def test_the_complex_step_is_not_trusted_where_nothing_can_confirm_it():
+    """y may be off by a hundredth, as far as anybody knows: so may the differences, and by far more."""
+    trial = trial_of(pair_of(np.sin, lambda dy, x: dy * np.cos(x), np.ones(3)), np.random.default_rng(0))
+    assert "disagrees" in complex_problem(trial, np.full(3, 1e-2), np.random.default_rng(1))
+
+
+def test_what_is_lost_is_found_though_it_cancels_where_all_elements_move_alike():
+    """x - mean(x) does not move along (1, 1, 1). Catches: a direction that is one number."""
+
+    def forward(x):
+        return x * x + (x - x.mean()).real
+
+    x = np.array([0.5, -2.0, 1.0])
+    trial = trial_of(pair_of(forward, lambda dy, x: 2 * x * dy + dy - dy.mean(), x), np.random.default_rng(0))
+    assert "disagrees" in complex_problem(trial, np.zeros(3), np.random.default_rng(1))
