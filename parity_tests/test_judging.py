@@ -197,6 +197,7 @@ def test_the_natural_size_is_the_largest_element_or_what_the_sizes_lead_one_to_e
     trial = Trial(pair, np.array([1.0, -6.0]), np.array([-3.0, 2.0]), [], [], EPS)
     assert trial.natural_size(0) == 3 * 6 / 4 and trial.natural_size(1) == 3 * 6
     assert trial.natural_size(0, 5.0) == 5 and trial.natural_size(0, 4.0) == 4.5
+    assert Trial(pair, np.full(2, 2.0**-9), np.ones(2), [], [], EPS).natural_size(0) == 2.0**-11
 
 
 def test_precision_is_that_of_the_shortest_on_the_way():
@@ -397,13 +398,13 @@ def test_a_gradient_of_rounding_alone_is_all_but_zero():
 
 @pytest.mark.parametrize("forward", [lambda x: 1e3 + 1e-6 * x, lambda x: 1e3 + 1e-6 * x.real])
 def test_a_gradient_that_rounding_hides_is_not_called_right_without_a_word(forward):
-    """y is 1000 and moves by a billionth, of which its rounding hides the hundredth part: no measuring can tell it.
+    """y is 1000 and moves by a billionth, of which its rounding hides the thousandth part: no measuring can tell it.
 
-    Catches: a gradient that is a hundredth off, or 0, called right like any other."""
+    Catches: a gradient that is a thousandth off called right like any other."""
     x = np.array([1e-3, -2e-3, 5e-4])
-    for factor in (1, 1.01):
+    for factor in (1, 1.001):
         verdict = check_backward(forward, lambda dy, x, factor=factor: factor * 1e-6 * dy, x)
-        assert "Note: dx is so small beside y that rounding hides all but its first digits" in str(verdict) or not verdict
+        assert verdict and "Note: dx is so small beside y that rounding hides all but its first digits" in str(verdict)
     assert "Note" not in str(check_backward(lambda x: 1e-3 + forward(x) - 1e3, lambda dy, x: 1e-6 * dy, x))
 
 
@@ -638,6 +639,8 @@ def fill_real(x, w):
         (lambda x, w: x.real * w, "the complex step disagrees"),
         (lambda x, w: x * w.real, "the complex step disagrees"),  # of the second input alone
         (lambda x, w: np.abs(x) * w, "the complex step disagrees"),
+        (lambda x, w: 1e6 + 1e-8 * np.abs(x) * w.real, "the complex step disagrees"),  # beside a y that hides what is lost
+        (lambda x, w: x * 1, ""),  # w takes no part
         (lambda x, w: x * w + 1e-4 * x.real, "the complex step disagrees"),  # one part in ten thousand is lost
     ],
 )
@@ -670,9 +673,9 @@ def test_the_complex_step_is_trusted_at_any_size(forward, x):
 
 
 def test_the_complex_step_is_not_trusted_where_nothing_can_confirm_it():
-    """y may be off by a hundredth, as far as anybody knows: so may the differences, and by far more."""
+    """y may be off by a thousandth, as far as anybody knows: the differences then by a hundredth and more."""
     trial = trial_of(pair_of(np.sin, lambda dy, x: dy * np.cos(x), np.ones(3)), np.random.default_rng(0))
-    assert "disagrees" in complex_problem(trial, np.full(3, 1e-2), np.random.default_rng(1))
+    assert "disagrees" in complex_problem(trial, np.full(3, 1e-3), np.random.default_rng(1))
 
 
 def test_what_is_lost_is_found_though_it_cancels_where_all_elements_move_alike():
