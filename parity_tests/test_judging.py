@@ -3,6 +3,7 @@
 Every expected number is worked out here: a closed form, a polynomial whose series ends, a power of two.
 """
 
+import math
 from collections import namedtuple
 from dataclasses import replace
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from npgpt.check.numerical import (
     ladder,
     ladder_steps,
     moved,
+    on_a_kink,
     one_hot,
     summed,
 )
@@ -171,6 +173,41 @@ def test_kinks_are_told_from_curves():
     assert not any(kink(*each) for each in ((np.square, 0.0), (lambda x: np.exp(20 * x), 0.5), (np.abs, 1.0), (np.sin, 1.0)))
     assert not kink(lambda x: x + 1e-7 * np.abs(x), 0.0)
     assert not kink(lambda x: 3 * x, 1.0) and not kink(lambda x: 0 * x + 1, 1.0)
+
+
+def test_a_kink_is_a_jump_that_does_not_fall_with_the_step():
+    """By hand, of rows that pass or fail one condition each. A smooth f's jump falls by 4 from step to step."""
+    nan = np.nan
+    rows = [  # jumps, the rounding of the last, the slope, whether it is a kink
+        ([2.0, -2, 2, -2], 0.0, 0.0, True),
+        ([8.0, 4, 2, 2], 0.0, 0.0, False),  # a quarter
+        ([7.9, 9, 9, -2], 0.0, 0.0, True),
+        ([-64.0, 16, 4, 1], 0.0, 0.0, False),
+        ([1.0, 1, 1, 0], 0.0, 0.0, False),
+        ([1.0, 9, 9, 1], 1 / 16, 0.0, False),  # 16 rounding errors
+        ([1.0, 1, 1, 1], 1 / 16.1, 0.0, True),
+        ([1.0, 1, 1, 1], 0.0, -1e6, False),  # a millionth
+        ([1.0, 1, 1, 1], 0.0, -0.99e6, True),
+        ([nan, nan, 2, 2], 0.0, 0.0, True),
+        ([nan, 64, 16, 4], 0.0, 0.0, False),
+        ([nan, nan, nan, nan], 0.0, 0.0, False),
+    ]
+    jumps, rounding, slopes, expected = (np.array(column) for column in zip(*rows, strict=True))
+    assert on_a_kink(jumps, rounding, slopes).tolist() == expected.tolist()
+
+
+def test_a_kink_is_found_though_the_largest_steps_leave_the_domain():
+    """sqrt(x + 0.01) + max(x, 0) at 0, where a step of a quarter to the left has no root.
+
+    Catches: a kink taken for smooth, with which the derivative of either side, right as it is, is called wrong."""
+
+    def forward(x):
+        return np.array([math.sqrt(each + 0.01) + max(each, 0) for each in x])
+
+    x = np.array([0.0, 1.0, 2.0])
+    for at_0 in (0.0, 1.0):
+        verdict = check_backward(forward, lambda dy, x, at_0=at_0: dy * (0.5 / np.sqrt(x + 0.01) + np.array([at_0, 1, 1])), x)
+        assert verdict and "Note: 1 elements of dx lie on a kink and were left out, the first is dx[0]" in str(verdict)
 
 
 def test_the_forwards_own_error_is_in_the_estimate():
