@@ -116,12 +116,12 @@ def test_of_a_ladder_follow_the_slope_the_jump_and_the_rounding():
 
     The slope is 2 * 3; the jump is that of -|x|: -2 at every step. Rounding: eps (|right| + |left|) |dy| / h of what moves,
     and of the constant, which does not, as at the largest step: it is exact, and its bound does not grow as h falls."""
-    steps, dy = np.array([1.0, 0.25]), np.array([2.0, -1.0, 4.0])
-    right = np.array([[3.0, 1.0, 5.0], [0.75, 0.25, 5.0]])
-    left = np.array([[-3.0, 1.0, 5.0], [-0.75, 0.25, 5.0]])
+    steps, dy = np.array([2.0, 0.5]), np.array([2.0, -1.0, 4.0])
+    right = np.array([[6.0, 2.0, 5.0], [1.5, 0.5, 5.0]])
+    left = np.array([[-6.0, 2.0, 5.0], [-1.5, 0.5, 5.0]])
     slopes, bends, rounding = summed(right, left, np.array([0.0, 0.0, 5.0]), steps, dy, 0.0)
     assert np.array_equal(slopes, [6, 6]) and np.array_equal(bends, [-2, -2])
-    assert np.allclose(rounding, EPS * (2 * 6 + 1 * 2 + 4 * 10), rtol=1e-12, atol=0)
+    assert np.allclose(rounding, EPS * (2 * 6 + 1 * 2 + 4 * 10 / 2), rtol=1e-12, atol=0)
     _, _, rounding = summed(right, left, np.array([0.0, 0.0, 5.0]), steps, dy, np.array([0.5, 0.25, 100.0]))
     assert np.allclose(rounding, (2 * 0.5 + 0.25) / steps, rtol=1e-12)  # y_error counts, and of what moves alone
 
@@ -149,6 +149,30 @@ def test_extrapolation_ends_the_series_of_the_step():
     assert errors.max() < 1e-10
 
 
+def test_a_combination_is_the_polynomial_through_its_steps_at_0():
+    """An independent formula: the combination of order m from step k on is the value at 0 of the polynomial in h^2 through the
+    m + 1 slopes there (Lagrange), its error the distance to the two of order m - 1, and the smallest of all up to m = 4 wins.
+
+    Catches: a wrong weight (16^m, the ratio of h^2), a row that takes another's, an order too many or too few."""
+    squares = 16.0 ** -np.arange(STEPS)  # of the steps
+    slopes = np.random.default_rng(0).standard_normal((200, STEPS))
+
+    def at_0(row, k, m):
+        weights = [math.prod(x / (x - h) for x in squares[k : k + m + 1] if x != h) for h in squares[k : k + m + 1]]
+        return float(np.dot(weights, row[k : k + m + 1]))
+
+    values, errors = extrapolate(slopes, np.zeros((200, STEPS)))
+    for row, value, error in zip(slopes, values, errors, strict=True):
+        combined = {(k, m): at_0(row, k, m) for m in range(5) for k in range(STEPS - m)}
+        estimates = {
+            (k, m): max(abs(each - combined[k + 1, m - 1]), abs(each - combined[k, m - 1]))
+            for (k, m), each in combined.items()
+            if m
+        }
+        best = min(estimates, key=estimates.get)
+        assert error == pytest.approx(estimates[best], rel=1e-9) and value == pytest.approx(combined[best], rel=1e-9, abs=1e-12)
+
+
 def test_extrapolation_takes_no_step_whose_rounding_is_larger_than_what_it_gains():
     """Catches: an estimate below the rounding error, a nan that spoils the steps beside it, a row that takes another's."""
     h = 4.0 ** -np.arange(STEPS)
@@ -160,6 +184,8 @@ def test_extrapolation_takes_no_step_whose_rounding_is_larger_than_what_it_gains
     values, errors = extrapolate(slopes, 1e-9 / np.array([h, h]))
     assert values[0] == pytest.approx(1, abs=errors[0]) and errors[0] < 1e-5
     assert np.isnan(values[1]) and errors[1] == np.inf
+    values, errors = extrapolate(np.ones((1, STEPS)), np.full((1, STEPS), np.inf))
+    assert np.isnan(values[0]) and errors[0] == np.inf
 
 
 def test_kinks_are_told_from_curves():
