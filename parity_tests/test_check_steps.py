@@ -33,7 +33,8 @@ from npgpt.check.verdict import Stopped
 
 SINGLE = float(np.finfo(np.float32).eps)
 X, H, C = np.array([1.0, -2.0, 3.0]), np.array([[0.5]]), np.array([4.0, 5.0])
-MIXED = (H, "y")
+IDS = np.arange(2)
+MIXED, IDS_AND_H, NUMBERS = (H, "y"), (IDS, H), [0.5, 1.5]
 
 
 def pair_of(forward, backward, *inputs) -> Pair:
@@ -72,6 +73,10 @@ def rng(seed=0):
         (((H, C + 1j), "cache"), ["d", "cache"], 1, ([H, C + 1j], ["cache"], True)),  # while the complex step measures
         ((MIXED, "cache"), ["d", "cache"], 1, ([MIXED], ["cache"], False)),
         (((), "cache"), ["d", "cache"], 1, ([()], ["cache"], False)),
+        (((np.float64(0.5), H), "cache"), ["d", "cache"], 1, ([np.float64(0.5), H], ["cache"], True)),
+        (((0.5, H), "cache"), ["dloss", "dh", "cache"], 2, ([0.5, H], ["cache"], False)),
+        ((IDS_AND_H, "cache"), ["d", "cache"], 1, ([IDS_AND_H], ["cache"], False)),
+        ((NUMBERS, "cache"), ["d", "cache"], 1, ([NUMBERS], ["cache"], False)),  # one y, and a list is none
     ],
 )
 def test_outputs_are_told_from_a_cache_by_what_the_backward_takes(returned, takes, arguments, expected):
@@ -103,6 +108,20 @@ def test_a_function_of_one_input_may_have_two_outputs_and_a_cache():
     assert check_backward(forward, lambda dh, dc, x: backward(dh, 0 * dc, x), X).first_failure == "derivative"
 
 
+def test_a_loss_beside_an_array_is_an_output_too():
+    """((loss, h), cache), where a mean makes the loss a number of NumPy: it was no array, and the pair was not graded."""
+
+    def forward(x):
+        return ((x * x).mean(), 2 * x), x
+
+    def backward(dloss, dh, x):
+        return dloss * 2 * x / x.size + 2 * dh
+
+    for both in (backward, lambda d, x: backward(*d, x)):
+        assert check_backward(forward, both, X)
+        assert check_backward(forward, lambda d, x: backward(2 * d[0], d[1], x), X).first_failure == "derivative"
+
+
 def test_outputs_are_packed_into_one_array_and_unpacked_in_their_order():
     outputs = [np.array(1.0), np.arange(6.0).reshape(2, 3), np.array([7.0])]
     together = packed(outputs)
@@ -128,8 +147,6 @@ def test_an_output_is_a_new_array_of_floats():
 
 
 # -------------------------------------------------------------------------------------------------- what a backward returned
-
-IDS = np.arange(2)
 
 
 def stopped(function, *arguments) -> tuple[str, str]:
@@ -436,6 +453,7 @@ def test_a_clip_is_told_from_what_is_used_twice():
         lambda dy, x: np.where(np.abs(dy) > 1000, 0, dy),  # 0 beyond a limit: no clip
         lambda dy, x: np.where(np.abs(dy) > 1000, np.inf, dy),
         lambda dy, x: 0.9 * dy + np.clip(dy, -5, 5),  # goes on growing
+        lambda dy, x: 0.1 * dy + 0.9 * np.clip(dy, -5, 5),
     ):
         assert clip_of(linear_or_worse, X) is None
     single = clip_of(lambda dy, x: np.clip(dy, -5, 5), np.array([1.0]))

@@ -51,12 +51,13 @@ def taken_apart(returned: Theirs, takes: list[str] | None, arguments: int) -> Re
 
 
 def are_outputs(x: Theirs) -> bool:
-    """(h, c) or [h, c]: several arrays in the place of y."""
-    return isinstance(x, tuple | list) and len(x) > 0 and all(is_floating(each) or is_complex(each) for each in x)
+    """(h, c), [h, c] or (loss, h): several outputs in the place of y, at least one of them an array."""
+    return isinstance(x, tuple | list) and all(map(is_output, x)) and any(isinstance(each, np.ndarray) for each in x)
 
 
-def is_complex(x: Theirs) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "c"
+def is_output(x: Theirs) -> bool:
+    """An array or a number of floats; of complex numbers, while the complex step measures."""
+    return isinstance(x, float) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc")
 
 
 def first_of(result: Theirs) -> Theirs:
