@@ -102,10 +102,10 @@ def outputs_of(returned: Theirs, layer: Theirs, before: Mapping, calls: Calls) -
     A forward that returns nothing leaves its output in an attribute; before: the layer's attributes before the forward.
     """
     if returned is None:
-        stored = [x for x in (vars(layer)[name] for name in attributes(layer, STORED_OUTPUTS)) if is_output(x) or is_tensor(x)]
+        stored = [x for x in (vars(layer)[name] for name in attributes(layer, STORED_OUTPUTS)) if may_be_output(x)]
         new = [x for x in stored if not any(x is old for old in before.values())]
         return tuple((new or stored)[:1]), NOTHING
-    if isinstance(returned, list) and returned and all(is_output(x) for x in returned):
+    if isinstance(returned, list) and returned and all(may_be_output(x) for x in returned):
         return tuple(returned), NOTHING
     if not isinstance(returned, tuple):
         return (returned,), NOTHING
@@ -114,6 +114,11 @@ def outputs_of(returned: Theirs, layer: Theirs, before: Mapping, calls: Calls) -
     rest = returned[:-1] if calls.takes("cache") else returned
     outputs = rest[: max(1, calls.dys)]  # (h, c), or y and what has no cotangent
     return outputs, returned[-1] if len(outputs) < len(returned) else NOTHING
+
+
+def may_be_output(x: Theirs) -> bool:
+    """What may be an output of a layer: a tensor of a reader's own autograd too."""
+    return is_output(x) or is_tensor(x)
 
 
 def attributes(layer: Theirs, names: Sequence[str]) -> list[str]:
