@@ -222,6 +222,13 @@ def test_a_kink_is_a_jump_that_does_not_fall_with_the_step():
     assert on_a_kink(jumps, rounding, slopes).tolist() == expected.tolist()
 
 
+def test_a_jump_within_the_rounding_at_the_last_step_is_no_kink():
+    """|x| at 0 jumps by 2; an error of y by 0.25 h may make 16 times a quarter of it, at the last step, h = 4^-9."""
+    for error, kink in ((0.25, False), (0.1, True)):
+        found = finite_differences(np.abs, [np.zeros(1)], 0, [np.ones(1)], np.ones(1), error * 4.0**-9)
+        assert found.kinks.tolist() == [kink]
+
+
 def test_a_kink_is_found_though_the_largest_steps_leave_the_domain():
     """sqrt(x + 0.01) + max(x, 0) at 0, where a step of a quarter to the left has no root.
 
@@ -510,7 +517,7 @@ def test_where_the_natural_size_is_0_an_error_is_what_it_is():
     sampled = known([0.0, 0], elements=[0, 2], direction=np.ones(3))
     check, _ = derivative_check(trial, Truth("finite differences", "", [sampled, known([0, 0])]))
     assert check.worst == ("db[1]", 3.0) and "Right: da." in check.message
-    assert "Note: da is all but zero at these inputs" in check.message
+    assert "Note: da is all but zero at these inputs" in check.message and not compared(trial, 0, sampled).vague
 
 
 def test_a_right_gradient_is_said_with_its_size_and_by_what_it_was_judged():
@@ -645,13 +652,26 @@ def test_a_forward_in_float32_is_measured_with_its_own_rounding():
     """By finite differences, whose error estimate is at least an eps of float32 of y over the largest step. Catches: an
     estimate in float64's eps, by which a right backward of a forward in float32 is called wrong."""
     x, dy = np.linspace(0.5, 2, 9), np.linspace(1, 2, 9)
-    pair = pair_of(lambda x: np.sin(x.astype(np.float32)).astype(float), None, x)
-    trial = Trial(pair, np.sin(x), dy, [dy * np.cos(x)], [0.0], SINGLE)
+    pair = pair_of(lambda x: (100 * np.sin(x.astype(np.float32))).astype(float), None, x)
+    trial = Trial(pair, 100 * np.sin(x), dy, [100 * dy * np.cos(x)], [0.0], SINGLE)
     truth = measured(trial, np.random.default_rng(0))
     (found,) = truth.of
     assert truth == ("finite differences", "the forward computes in float32", truth.of)
-    assert (found.errors >= SINGLE * dy * np.abs(np.sin(x)) / 0.25).all()
-    assert (np.abs(found.values - dy * np.cos(x)) <= found.errors).all() and found.errors.max() < 1e-3
+    assert (found.errors >= SINGLE * dy * np.abs(100 * np.sin(x)) / 0.25).all()
+    assert (np.abs(found.values - 100 * dy * np.cos(x)) <= found.errors).all() and found.errors.max() < 0.1
+
+
+def test_a_forward_in_float64_adds_no_eps_of_its_own_to_what_its_nudges_show():
+    """Of floor(x 2^20) / 2^20 in the middle of a step no nudge shows, and every difference is exact. By hand: the estimate is
+    the rounding at the second step, h = 1/16, eps (1 + 1) / h."""
+
+    def forward(x):
+        return np.floor(x * 2.0**20) / 2.0**20
+
+    x = np.array([1 + 2.0**-21])
+    trial = Trial(pair_of(forward, None, x), forward(x), np.ones(1), [np.ones(1)], [0.0], EPS)
+    (found,) = measured(trial, np.random.default_rng(0)).of
+    assert found.values == 1 and found.errors == pytest.approx(32 * EPS, rel=0.01)
 
 
 def test_of_a_large_input_a_sample_is_measured_and_a_direction():
