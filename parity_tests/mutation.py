@@ -34,6 +34,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 TESTS = "parity_tests/test_"
 
+# npgpt/check: what judges a backward, and what names the mistake in a wrong one.
+JUDGE = ("derivative", "truth", "numerical", "rounding", "reference", "linearity", "returned", "contract", "grader")
+MISTAKES = ("diagnose", "hypotheses", "rows", "gates", "evidence", "columns", "recognise")
+
 # Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
 # mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
 PARTS = {
@@ -100,6 +104,34 @@ PARTS = {
             TESTS + "training.py::test_groups_are_those_of_torch",
             TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
             TESTS + "training.py::test_moments_that_do_not_fit_are_refused",
+        ],
+    ),
+    "check": (
+        [f"npgpt/check/{name}.py" for name in JUDGE],
+        [
+            *(TESTS + name for name in ("judging.py", "check_steps.py", "grader.py")),
+            f"--deselect={TESTS}grader.py::test_the_grader_needs_no_torch",
+            f"--deselect={TESTS}grader.py::test_an_exercise",
+            f"--deselect={TESTS}grader.py::test_every_exercise_is_tested",
+            f"--deselect={TESTS}grader.py::test_the_example_shows_two_right_and_two_wrong_ones",
+            "-k not every_operation or peaked",
+            TESTS + "check_layer.py::test_a_clip_is_named_and_the_rest_is_graded_without_it",
+            TESTS + "check_layer.py::test_a_forward_in_float32_is_said_so_and_graded_whole",
+            TESTS + "check_layer.py::test_gradients_that_add_up_are_not_called_work_in_place",
+            TESTS + "check_layer.py::test_several_outputs_are_told_from_a_cache",
+            TESTS + "check_layer.py::test_a_dict_of_parameters_is_graded_in_its_leaves",
+            TESTS + "check_layer.py::test_a_number_without_a_gradient_does_not_widen_the_result",
+            TESTS + "check_layer.py::test_a_target_of_floats_is_told",
+        ],
+    ),
+    "check_mistakes": (
+        [f"npgpt/check/{name}.py" for name in MISTAKES],
+        [
+            TESTS + "mistakes.py",
+            TESTS + "check_layer.py::test_nothing_is_named_in_what_is_right",
+            TESTS + "check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
+            TESTS + "check_layer.py::test_the_place_is_said_where_the_mistake_is_not_known",
+            TESTS + "grader.py::test_a_wrong_backward_fails_on_the_right_check_and_the_message_helps",
         ],
     ),
 }
