@@ -59,6 +59,27 @@ def test_a_compiled_model_computes_the_same(device):
         compiled([[32]])
 
 
+def test_what_is_compiled_computes_logits_and_losses_alone(monkeypatch):
+    """With a stand-in for torch.compile, which a C++ compiler is needed for. Would catch a model that is compiled and not
+    asked; whoever looks, and whoever generates, does not meet a compiled pass, whose shapes would be new every time."""
+    asked = []
+
+    def stand_in(function, **options):
+        assert options == {"mode": "max-autotune"}
+        return lambda *arguments: (asked.append("compiled"), function(*arguments))[1]
+
+    monkeypatch.setattr(torch, "compile", stand_in)
+    plain, compiled = (torchgpt.GPTModel(SMALL, seed=1) for _ in range(2))
+    compiled.compile(mode="max-autotune")
+    ids, targets = next(batches(8))
+    assert torch.equal(plain(ids), compiled(ids)) and asked == ["compiled"]
+    assert plain.loss(ids, targets) == compiled.loss(ids, targets)
+    assert plain.loss_and_grad(ids, targets) == compiled.loss_and_grad(ids, targets) and asked == 3 * ["compiled"]
+    compiled.trace(ids, targets)
+    compiled.next_logits(ids, compiled.remember(len(ids)))
+    assert len(asked) == 3
+
+
 def test_a_compiled_model_has_no_dropout():
     with pytest.raises(ValueError, match=r"a compiled model needs dropout 0, got 0\.1"):
         torchgpt.GPTModel(GPTConfig(32, 1, 1, 4, 4, dropout=0.1)).compile()

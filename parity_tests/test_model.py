@@ -165,6 +165,27 @@ def test_a_trace_leaves_the_model_as_it_was_and_matches_the_plain_pass(config, s
     assert np.array_equal(trace["logits"][0].shape, (*ids.shape, config.vocab_size))
 
 
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_trace_of_some_positions_has_the_gradient_of_their_mean_loss(backend):
+    """By the formula of softmax and cross-entropy. Would catch a mean over all positions, and a mask that is not asked."""
+    model, rng = backend.make_model(EXAMPLES["gpt"], seed=1, dtype="float64"), np.random.default_rng(0)
+    ids, targets = rng.integers(23, size=(2, 3, 5))
+    where = rng.random((3, 5)) < 0.4
+    logits, dlogits = map(as_numpy, model.trace(ids, targets, where)["logits"])
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = where[..., None] * (probabilities - np.eye(23)[targets]) / where.sum()
+    assert 1 < where.sum() < 15 and np.abs(dlogits - expected).max() <= 8 * eps("float64")
+    everywhere = as_numpy(model.trace(ids, targets, np.ones((3, 5), bool))["logits"][1])
+    assert np.abs(everywhere - as_numpy(model.trace(ids, targets)["logits"][1])).max() <= 8 * eps("float64")
+    for arguments, error, message in [
+        ((targets, where.astype(int)), TypeError, "^where must hold booleans, got int"),
+        ((targets, where[:1]), ValueError, r"^where has the shape \(1, 5\), the targets \(3, 5\)$"),
+        ((targets[:, :4], where[:, :4]), ValueError, r"^targets have the shape \(3, 4\)"),
+    ]:
+        with pytest.raises(error, match=message):
+            model.trace(ids, *arguments)
+
+
 IN_A_BLOCK = {  # what a trace shows of one: design, "Seeing inside"
     "gpt": "resid_pre ln1 q k v scores pattern z attn_out resid_mid ln2 ffn_pre ffn_post ffn_out resid_post",
     "lstm": "i f g o c h",
@@ -494,8 +515,10 @@ def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_head_shows_its_whole_pattern_however_long_the_sequence(backend):
-    model = backend.GPTModel(GPTConfig(5, 1, 2, 8, 150), seed=1, dtype="float64")  # longer than a block of queries
-    ids = np.random.default_rng(0).integers(5, size=(2, 150))
+    config = GPTConfig(5, 1, 2, 8, 150, qkv_bias=True)  # longer than a block of queries
+    model, rng = backend.GPTModel(config, dtype="float64"), np.random.default_rng(0)
+    model.load_state_dict(random_weights(rng, config, 0.3))  # so that no bias is 0
+    ids = rng.integers(5, size=(2, 150))
     trace = model.trace(ids)
     for head in range(2):
         z, pattern = model.blocks[0].mha.attn_heads[head](trace["blocks.0.ln1"][0])
@@ -671,6 +694,17 @@ def test_a_state_dict_that_does_not_fit_is_refused_whole(backend, config):
         assert all(np.array_equal(before[name], as_numpy(value)) for name, value in model.state_dict().items())
     model.load_state_dict(good)
     assert all(np.array_equal(good[name], as_numpy(value)) for name, value in model.state_dict().items())
+
+
+def test_inside_another_module_a_state_dict_is_that_modules(config=EXAMPLES["gpt"]):
+    """As torch builds it: every name with the module's own before it. Would catch a tied head that stays in it, and tensors
+    that are cut off from the parameters where they should not be."""
+    model = torchgpt.make_model(config)
+    outer = torch.nn.ModuleDict({"language": model})
+    assert config.tie_weights and list(outer.state_dict()) == [f"language.{name}" for name in weight_shapes(config)]
+    assert not any(value.requires_grad for value in model.state_dict().values())
+    kept = outer.state_dict(keep_vars=True)
+    assert all(kept[f"language.{name}"] is parameter for name, parameter in model.named_parameters())
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

@@ -120,11 +120,12 @@ def our_configs(draw) -> LlamaConfig:
 @some
 @given(config=our_configs(), seed=seeds)
 def test_transformers_loads_what_either_backend_writes_and_so_do_we(transformers, config, seed, tmp_path_factory):
-    folder, rng = tmp_path_factory.mktemp("ours"), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     model = npgpt.make_model(config)
     model.load_state_dict(random_weights(rng, config, 0.3))
     ids = rng.integers(config.vocab_size, size=(2, 37))
     for each in (model, torchgpt.from_numpy(model)):
+        folder = tmp_path_factory.mktemp(each.backend)
         npgpt.backend("numpy" if each is model else "torch").save_pretrained(each, folder)
         theirs, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
         assert not any(loaded.values()), loaded

@@ -138,10 +138,10 @@ class LanguageModel(nn.Module):
         logits = self.logits(ids, note, masks, past)
         return logits if targets is None else self._loss(logits, targets)
 
-    @torch.no_grad()
     def last_logits(self, ids: Tensor, past: list[Any]) -> Tensor:
         """What every kind's `next_logits` ends with: checked ids (B, R) and a past -> logits (B, V) in the model's dtype."""
-        return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
+        with torch.no_grad():
+            return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
 
     def compile(self, **options: Any) -> None:
         """From now on torch.compile's version of the model computes. The first batch of each shape takes long.
@@ -255,11 +255,11 @@ class LanguageModel(nn.Module):
             for name, p in self.named_parameters()
         }
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:  # as torch's own, whose type depends on the arguments
-        """torch's own; a tied head appears once, as the token embedding."""
-        state_dict = super().state_dict(*args, **kwargs)
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """torch's own (whose type is that of the destination); a tied head appears once, as the token embedding."""
+        state_dict = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
         if self.config.tie_weights:
-            state_dict.pop(kwargs.get("prefix", "") + "head.weight", None)
+            del state_dict[prefix + "head.weight"]
         return state_dict
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False) -> Any:
