@@ -44,6 +44,22 @@ def test_bfloat16_is_float32_within_its_eight_bits(device):
     assert abs(np.mean(runs[0][-20:]) - np.mean(runs[1][-20:])) < 0.05
 
 
+def test_bfloat16_does_not_depend_on_torchs_own_choice_and_the_loss_is_float32():
+    """On a GPU torch's own choice is float16, in which gradients need a scale. A mean over the vocabulary in bfloat16 would
+    have two digits."""
+    model, (ids, targets) = torchgpt.GPTModel(SMALL, dtype="bfloat16"), next(batches(8))
+    choice = torch.get_autocast_dtype("cpu")
+    torch.set_autocast_dtype("cpu", torch.float16)
+    try:
+        assert model(ids).dtype == torch.bfloat16
+        assert model(ids, targets=targets).dtype == torch.float32
+    finally:
+        torch.set_autocast_dtype("cpu", choice)
+    logits = model(ids).detach().double()
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten())
+    assert model.loss(ids, targets) == pytest.approx(expected.item(), rel=1e-6)
+
+
 def test_a_compiled_model_computes_the_same(device):
     config = GPTConfig(32, 2, 2, 16, 8, position="learned", tie_weights=True, train_qkv=False)
     plain, compiled = (torchgpt.GPTModel(config, device, seed=1) for _ in range(2))

@@ -123,6 +123,9 @@ def test_an_absent_or_unknown_device_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=r"sees 2 CUDA device\(s\), from 0"):
         torchgpt.pick_device("cuda:2")
+    assert torchgpt.pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"device 'cpu:1' is not available here: torch sees 1 CPU device\(s\), from 0"):
+        torchgpt.pick_device("cpu:1")
     with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy, got 'cuda'; torchgpt"):
         npgpt.GPTModel(GPTConfig.article(), "cuda")
 

@@ -128,6 +128,9 @@ def test_what_generation_remembers(model):
     seen = tensors_in(past)
     assert len(seen) == len(empty) >= model.config.n_layer
     assert {tensor.device.type for tensor in empty + seen} == {"meta"}
+    with torch.no_grad():
+        last = model.logits(model.checked(letters(model, 3)), past=model.remember(2))
+    assert last.shape == (2, 1, model.config.vocab_size)  # of the last letter alone: a head over a whole prompt is dear
 
 
 def test_generation_past_the_context(model):

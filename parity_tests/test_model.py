@@ -707,6 +707,43 @@ def test_inside_another_module_a_state_dict_is_that_modules(config=EXAMPLES["gpt
     assert all(kept[f"language.{name}"] is parameter for name, parameter in model.named_parameters())
 
 
+def test_in_torch_a_part_may_be_loaded_and_tensors_taken_over(config=EXAMPLES["gpt"]):
+    """As torch's own load_state_dict does it. Would catch a tied head that has to be there, or that stays as it was."""
+    model = torchgpt.make_model(config)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for part in ("ln_f.bias", "token_embedding.weight"):
+        missing, unexpected = model.load_state_dict({part: before[part] + 1}, strict=False)
+        assert part not in missing and set(before) - set(missing) == {part} and not unexpected
+        assert all(torch.equal(tensor, before[name] + (name == part)) for name, tensor in model.state_dict().items())
+        model.load_state_dict(before)
+    new = {name: torch.nn.Parameter(tensor.clone()) for name, tensor in before.items()}
+    model.load_state_dict(new, assign=True)
+    assert all(parameter is new[name] for name, parameter in model.named_parameters())
+    assert model.head.weight is model.token_embedding.weight
+
+
+def test_in_torch_ids_of_any_integers_become_int64_and_stay_where_they_are(config=EXAMPLES["gpt"]):
+    model, (ids, targets) = torchgpt.make_model(config), np.random.default_rng(0).integers(23, size=(2, 3, 5))
+    for integers in (np.uint8, np.int32):
+        assert model.loss(ids.astype(integers), targets.astype(integers)) == model.loss(ids, targets)
+        narrow = (torch.from_numpy(each.astype(integers)) for each in (ids, targets))
+        assert model.loss(*narrow) == model.loss(ids, targets)
+    there = torch.from_numpy(ids)
+    assert model.checked(there) is there  # no copy, and on a GPU no way to the CPU and back
+    ids.setflags(write=False)
+    assert model.checked(ids).dtype == torch.int64  # from a text that is mapped into memory, without torch's warning
+
+
+def test_on_a_gpu_ids_come_from_pinned_memory_and_nobody_waits(monkeypatch):
+    """With stand-ins for the GPU's memory."""
+    model, carried = torchgpt.GPTModel(GPTConfig.article()), []
+    model.device = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: (carried.append("pinned"), tensor)[1])
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *where, **how: (carried.append((where, how)), tensor)[1])
+    assert model.checked([[1, 2]]).tolist() == [[1, 2]]
+    assert carried == ["pinned", ((model.device,), {"non_blocking": True})]
+
+
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_unknown_dtypes_are_refused(backend):
     with pytest.raises(ValueError, match=r"dtype must be one of float32, float64.*; got 'float16'"):

@@ -155,8 +155,8 @@ class LanguageModel(nn.Module):
     def checked(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
         """ids as a tensor (B, T) on the model's device. Raises TypeError or ValueError saying what is wrong with them."""
         on_cpu = ids.detach().cpu() if isinstance(ids, Tensor) else ids
-        checked = checked_ids(np.asarray(on_cpu), self.config.vocab_size, self.context, name)
-        return self._to_device(ids if isinstance(ids, Tensor) else checked)
+        checked_ids(np.asarray(on_cpu), self.config.vocab_size, self.context, name)
+        return self._to_device(ids)
 
     def _to_device(self, ids: Tensor | Array) -> Tensor:
         if isinstance(ids, Tensor):
@@ -192,7 +192,7 @@ class LanguageModel(nn.Module):
         """
         forward = self if self.wrapper is None else self.wrapper
         loss = forward(ids, masks=self.dropout_masks(), targets=targets)
-        (loss if scale == 1 else loss * scale).backward()
+        (loss * scale).backward()
         return loss.item()
 
     def no_sync(self) -> AbstractContextManager:
@@ -263,11 +263,12 @@ class LanguageModel(nn.Module):
         return state_dict
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False) -> Any:
-        """torch's own, with every name and shape checked first: ValueError, with nothing loaded, where one is off."""
+        """torch's own; where strict, with every name and shape checked first: ValueError, with nothing loaded, where one is
+        off."""
         if strict:
             check_state_dict(state_dict, self.layout)
         state_dict = {name: torch.as_tensor(value) for name, value in state_dict.items()}
-        if self.config.tie_weights:
+        if self.config.tie_weights and "token_embedding.weight" in state_dict:
             state_dict["head.weight"] = state_dict["token_embedding.weight"]
         return super().load_state_dict(state_dict, strict, assign)
 
