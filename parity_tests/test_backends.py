@@ -10,7 +10,7 @@ import torch
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 
 ONLY_NUMPY = {"BPETokenizer", "CharTokenizer", "LetterTokenizer", "Tokenizer", "WordTokenizer"}
 ONLY_NUMPY |= {"check_backward", "check_layer", "check_pairs"}
@@ -90,9 +90,17 @@ def test_everything_lands_on_the_device_asked_for(device):
     assert torchgpt.GPTModel(GPTConfig.article(train_qkv=True), device).num_parameters() == 275
 
 
-def test_float32_results_on_a_device_are_those_of_numpy(device):
-    config = GPTConfig(32, 2, 2, 16, 12, position="learned", tie_weights=True)
-    ours = npgpt.GPTModel(config, seed=1)
+ON_A_DEVICE = {
+    "gpt": GPTConfig(32, 2, 2, 16, 12, position="learned", tie_weights=True),
+    "lstm": LSTMConfig(32, 2, 16, 16, 12),
+    "mamba": MambaConfig(32, 2, 16, 12, d_state=4),
+    "llama": LlamaConfig(32, 2, 4, 16, 12, n_kv_head=2),
+}
+
+
+@pytest.mark.parametrize("kind", ON_A_DEVICE)
+def test_float32_results_on_a_device_are_those_of_numpy(device, kind):
+    ours = npgpt.make_model(ON_A_DEVICE[kind], seed=1)
     theirs = torchgpt.from_numpy(ours, device)
     ids, targets = np.random.default_rng(0).integers(32, size=(2, 3, 12))
     assert ours.loss_and_grad(ids, targets) == pytest.approx(theirs.loss_and_grad(ids, targets), rel=1e-5)

@@ -43,7 +43,8 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """x (B, T, I) -> y (B, T, H), and the state after it."""
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
+        options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "bidirectional": False}
+        options["train"] = torch.is_grad_enabled()  # nothing is dropped; but cuDNN refuses the backward of a pass that was none
         # On a CPU torch asks oneDNN, which has an LSTM in bfloat16 for some CPUs alone: there it stays in float32.
         on_cpu = x.device.type == "cpu"
         with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
