@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_a_sharded_model_needs_several_processes(monkeypatch):
 
 def test_without_torchrun_there_is_one_process():
     ranks, device = torchgpt.join_ranks("cpu")
-    assert ranks == (0, 1, 0) and device.type == "cpu"
+    assert ranks == (0, 1, 0) and device.type == "cpu" and torchgpt.join_ranks() == (ranks, torchgpt.pick_device())
     model = torchgpt.GPTModel(torchgpt.GPTConfig.article())
     torchgpt.distribute(model, ranks)
     assert model.wrapper is None and model.mean_over_ranks(1.5) == 1.5
@@ -204,7 +205,7 @@ IDS, TARGETS = np.random.default_rng(0).integers(23, size=(2, 4, 7))
 def two_models(ranks: Ranks, shard: bool) -> list[torchgpt.GPTModel]:
     """The same model twice: as it is in a run of one process, and as a rank has it."""
     plain, model = (torchgpt.GPTModel(CONFIG, seed=1, dtype="float64") for _ in range(2))
-    torchgpt.distribute(model, ranks, shard=shard)
+    torchgpt.distribute(model, ranks, **({"shard": True} if shard else {}))
     assert model.sharded is shard and not plain.sharded and model.ranks == ranks
     return [plain, model]
 
@@ -238,11 +239,54 @@ def test_alone_in_its_group_a_process_makes_the_plain_steps(group_of_one, shard)
         moments = [o.get_moments(each.named_parameters()) for o, each in zip(optimizers, (plain, model), strict=True)]
         for each, optimizer in zip((plain, model), optimizers, strict=True):
             optimizer.set_moments(each.named_parameters(), moments[0], optimizer.steps)
+            if shard and each is model:  # cut as the weights are
+                assert all(optimizer.state[p]["exp_avg_sq"].placements == p.placements for p in model.parameters())
             optimizer.step()
     assert optimizers[1].steps == 2
     for place in (0, 1):
         assert_same(*({name: pair[place] for name, pair in each.items()} for each in moments))
     assert plain.loss(IDS, TARGETS) == pytest.approx(model.loss(IDS, TARGETS), rel=1e-14)
+
+
+def test_a_blocks_weights_are_put_together_when_its_turn_comes(group_of_one, monkeypatch):
+    """Each block is a unit of its own, and what is left another, on the model's device, over the one group. Would catch a model
+    that is put together whole; and a CPU's model on a machine with GPUs, whose default is theirs."""
+    sharded = []
+    monkeypatch.setattr("torch.distributed.fsdp.fully_shard", lambda module, mesh: sharded.append((module, mesh)))
+    model = torchgpt.GPTModel(CONFIG)
+    torchgpt.distribute(model, FIRST, shard=True)
+    assert [module for module, _ in sharded] == [*model.blocks, model]
+    assert {(mesh.device_type, mesh.get_group()) for _, mesh in sharded} == {("cpu", torch.distributed.group.WORLD)}
+    del model.blocks, sharded[:]
+    torchgpt.distribute(model, FIRST, shard=True)  # a kind without blocks
+    assert [module for module, _ in sharded] == [model]
+
+
+@pytest.mark.parametrize("backend", ["gloo", "nccl"])
+def test_the_last_operation_with_gloo_is_a_barrier_that_is_kept(monkeypatch, backend):
+    """See `leave_ranks`. With stand-ins for the group and its barrier."""
+
+    class Barrier:
+        waited = False
+
+        def wait(self):
+            self.waited = True
+
+    done = []
+
+    def barrier(async_op):
+        assert async_op
+        done.append(weakref.ref(made := Barrier()))
+        return made
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: backend)
+    monkeypatch.setattr(torch.distributed, "barrier", barrier)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: done.append("the end"))
+    torchgpt.leave_ranks()
+    assert done[-1] == "the end"
+    kept = [each() for each in done[:-1]]
+    assert len(kept) == (1 if backend == "gloo" else 0) and all(each.waited for each in kept)
 
 
 def test_a_gradient_is_what_the_ranks_agree_on(group_of_one):
@@ -269,9 +313,19 @@ def test_a_gradient_is_what_the_ranks_agree_on(group_of_one):
     assert_same(model.gradients(), plain.gradients())
 
 
-def test_a_mean_over_ranks_is_not_rounded_to_float32(group_of_one):
-    _, model = two_models(FIRST, shard=False)
-    assert model.mean_over_ranks(0.1) == 0.1
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", "float64"), ("cuda", "float64"), ("mps", "float32")])
+def test_a_mean_over_ranks_is_the_sum_over_their_number(monkeypatch, device, dtype):
+    """In float64 where the device has it. With stand-ins for it and for the sum, here three times one's own."""
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.mul_(3))
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 4)
+    made, tensor = [], torch.tensor
+    monkeypatch.setattr(
+        torch, "tensor", lambda value, dtype, device: (made.append((dtype, device)), tensor(value, dtype=dtype))[1]
+    )
+    model = torchgpt.GPTModel(CONFIG)
+    model.ranks, model.device = Ranks(1, 4, 1), torch.device(device)
+    assert model.mean_over_ranks(0.1) == pytest.approx(0.075, rel=eps(dtype))
+    assert made == [(getattr(torch, dtype), torch.device(device))]
 
 
 def test_a_rank_takes_its_own_rows_of_the_whole_batchs_masks():
