@@ -58,6 +58,9 @@ def test_bfloat16_does_not_depend_on_torchs_own_choice_and_the_loss_is_float32()
     logits = model(ids).detach().double()
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten())
     assert model.loss(ids, targets) == pytest.approx(expected.item(), rel=1e-6)
+    seen, dlogits = (tensor.double() for tensor in model.trace(ids, targets)["logits"])
+    probabilities = seen.softmax(-1) - torch.nn.functional.one_hot(torch.from_numpy(targets), seen.shape[-1])
+    assert torch.allclose(dlogits, probabilities / targets.size, rtol=2**-8, atol=0)  # rounded once, at its end
 
 
 def test_a_compiled_model_computes_the_same(device):

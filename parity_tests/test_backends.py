@@ -115,7 +115,7 @@ def test_auto_prefers_cuda_then_mps_then_the_cpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
         monkeypatch.setattr(torch.cuda, "device_count", lambda cuda=cuda: int(cuda))
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
-        assert torchgpt.pick_device("auto").type == expected
+        assert torchgpt.pick_device("auto").type == torchgpt.pick_device().type == expected
         assert torchgpt.pick_device(torch.device("cpu")).type == "cpu"
 
 
@@ -123,7 +123,9 @@ def test_an_absent_or_unknown_device_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for name in ("cuda", "cuda:0", "mps"):
-        with pytest.raises(ValueError, match=f"device '{name}' is not available here"):
+        with pytest.raises(
+            ValueError, match=f"device '{name}' is not available here: .* sees no {name.partition(':')[0].upper()} device"
+        ):
             torchgpt.GPTModel(GPTConfig.article(), name)
     for name in ("gpu", "xpu", "cuda:x", ""):
         with pytest.raises(ValueError, match="device must be 'auto', 'cpu', 'cuda'"):

@@ -464,9 +464,10 @@ def test_a_llama_starts_as_a_gpt():
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_the_seed_is_0_and_the_dtype_float32_where_none_is_given(backend):
     config = GPTConfig.article()
-    plain, zero = backend.GPTModel(config).state_dict(), backend.GPTModel(config, seed=0, dtype="float32").state_dict()
-    assert all(np.array_equal(as_numpy(plain[name]), as_numpy(zero[name])) for name in zero)
-    assert all(as_numpy(value).dtype == np.float32 for value in plain.values())
+    zero = backend.GPTModel(config, seed=0, dtype="float32").state_dict()
+    for plain in (backend.GPTModel(config).state_dict(), backend.make_model(config).state_dict()):
+        assert all(np.array_equal(as_numpy(plain[name]), as_numpy(zero[name])) for name in zero)
+        assert all(as_numpy(value).dtype == np.float32 for value in plain.values())
     assert as_numpy(backend.get_position_encoding(3, 4)).dtype == np.float32
 
 
@@ -662,7 +663,7 @@ def test_a_gpt_and_a_llama_have_a_longest_sequence(backend, config):
         ([[1, 32]], ValueError, "targets.*got 32"),
         ([[1, -1]], ValueError, "targets.*got -1"),
         ([[1.0, 2.0]], TypeError, "targets must be integers"),
-        ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\)"),
+        ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\), .* \(1, 2\)$"),
     ],
 )
 @articles
