@@ -8,7 +8,7 @@ import torch
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig
 
 from .test_training import SMALL, batches
 
@@ -61,6 +61,19 @@ def test_bfloat16_does_not_depend_on_torchs_own_choice_and_the_loss_is_float32()
     seen, dlogits = (tensor.double() for tensor in model.trace(ids, targets)["logits"])
     probabilities = seen.softmax(-1) - torch.nn.functional.one_hot(torch.from_numpy(targets), seen.shape[-1])
     assert torch.allclose(dlogits, probabilities / targets.size, rtol=2**-8, atol=0)  # rounded once, at its end
+
+
+def test_on_a_cpu_an_lstm_computes_in_float32_whatever_the_rest_does():
+    """Not every CPU has one in bfloat16."""
+    config = LSTMConfig(23, 1, 6, 5, 7)
+    wide, narrow = (torchgpt.LSTMModel(config, seed=1, dtype=dtype).blocks[0].lstm for dtype in ("float32", "bfloat16"))
+    x = torch.randn((2, 4, 6), generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected, state = wide(x.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        for given in (None, tuple(each.bfloat16() for each in narrow.zeros(2))):
+            y, after = narrow(x, given)
+            assert {y.dtype, *(each.dtype for each in after)} == {torch.float32}
+            assert torch.equal(y, expected) and all(map(torch.equal, after, state))
 
 
 def test_a_compiled_model_computes_the_same(device):

@@ -59,7 +59,7 @@ class LSTM(nn.Module):
         steps = []
         for x_t in x.unbind(dim=1):  # (B, I)
             a = x_t @ self.weight_ih.T + self.bias_ih + h @ self.weight_hh.T + self.bias_hh  # (B, 4H)
-            a_i, a_f, a_g, a_o = a.chunk(4, dim=-1)  # each (B, H)
+            a_i, a_f, a_g, a_o = a.chunk(4, dim=1)  # each (B, H)
             i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
             c = f * c + i * g
             h = o * c.tanh()
