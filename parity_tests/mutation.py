@@ -11,8 +11,8 @@ equivalent: it computes the same. The equivalent ones are listed in equivalent_m
 counted (IN_VAIN). The exit status is 1 where a survivor is not listed, and where an entry of the list is stale: no such mutant
 is made any more, or it is killed.
 
-Not mutated, by mutmut's rules: module constants (A and K of GELU, TILE), decorated functions (`future`), annotations. Needs
-Linux or macOS.
+Not mutated, by mutmut's rules: module constants (A and K of GELU, TILE) and tables (NAMES of pretrained/), decorated functions
+(`future`, properties, context managers), annotations. Needs Linux or macOS.
 """
 
 import argparse

@@ -63,8 +63,8 @@ def test_bfloat16_does_not_depend_on_torchs_own_choice_and_the_loss_is_float32()
     assert torch.allclose(dlogits, probabilities / targets.size, rtol=2**-8, atol=0)  # rounded once, at its end
 
 
-def test_on_a_cpu_an_lstm_computes_in_float32_whatever_the_rest_does():
-    """Not every CPU has one in bfloat16."""
+def test_on_a_cpu_an_lstm_computes_in_float32_whatever_the_rest_does(monkeypatch):
+    """Not every CPU has one in bfloat16; other devices do."""
     config = LSTMConfig(23, 1, 6, 5, 7)
     wide, narrow = (torchgpt.LSTMModel(config, seed=1, dtype=dtype).blocks[0].lstm for dtype in ("float32", "bfloat16"))
     x = torch.randn((2, 4, 6), generator=torch.Generator().manual_seed(0)).bfloat16()
@@ -74,6 +74,10 @@ def test_on_a_cpu_an_lstm_computes_in_float32_whatever_the_rest_does():
             y, after = narrow(x, given)
             assert {y.dtype, *(each.dtype for each in after)} == {torch.float32}
             assert torch.equal(y, expected) and all(map(torch.equal, after, state))
+    dtypes = []
+    monkeypatch.setattr(torch, "lstm", lambda x, past, *_, **__: (dtypes.append({t.dtype for t in (x, *past)}), x, *past)[1:])
+    narrow.to("meta")(x.to("meta"))
+    assert dtypes == [{torch.bfloat16}]
 
 
 def test_a_compiled_model_computes_the_same(device):

@@ -6,7 +6,6 @@ Each layer is torch's own kernel, that of torch.nn.LSTM, whose weights these are
 step by step instead. The backward pass is torch's autograd.
 """
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -46,10 +45,9 @@ class LSTM(nn.Module):
         options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "bidirectional": False}
         options["train"] = torch.is_grad_enabled()  # nothing is dropped; but cuDNN refuses the backward of a pass that was none
         # On a CPU torch asks oneDNN, which has an LSTM in bfloat16 for some CPUs alone: there it stays in float32.
-        on_cpu = x.device.type == "cpu"
-        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
-            x = x.to(self.weight_ih.dtype) if on_cpu else x
-            h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+        x = x.to(self.weight_ih.dtype) if x.device.type == "cpu" else x
+        h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+        with torch.autocast("cpu", enabled=False):
             y, h, c = torch.lstm(x, (h0, c0), weights, **options, batch_first=True)
         return y, (h[0], c[0])
 
