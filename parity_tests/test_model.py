@@ -57,7 +57,9 @@ def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
 
 LONG = {
     "gpt": lambda p: GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=p),
-    "llama": lambda p: LlamaConfig(23, 2, 4, 12, 150, n_kv_head=2, head_size=6, rope_theta=100.0, dropout=p),
+    "llama": lambda p: LlamaConfig(
+        23, 2, 4, 12, 150, n_kv_head=2, head_size=6, rope_theta=100.0, rope_scaling=(8.0, 1.0, 4.0, 16), dropout=p
+    ),
 }
 
 
