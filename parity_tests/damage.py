@@ -39,7 +39,7 @@ from npgpt.inspector.recording import Recording, read_recording
 from npgpt.models import layout_of
 from npgpt.pretrained import gguf as our_gguf
 from npgpt.pretrained import gpt2, llama, there
-from npgpt.runs.metrics import MetricsFile
+from npgpt.runs.metrics import MetricsFile, read_metrics
 
 from .gguf_files import SMALL, write_gguf
 
@@ -292,13 +292,13 @@ def make_metrics(folder: Path) -> Path:
     return folder / "metrics.jsonl"
 
 
-def read_metrics(folder: Path) -> object:
+def go_on_after_the_metrics(folder: Path) -> object:
     """As a run does that goes on after the last step, and draws its picture at the end."""
     from npgpt.runs.run import losses_picture
 
     shutil.copy(folder / "metrics.jsonl", folder / "copy.jsonl")
-    with MetricsFile(folder / "metrics.jsonl", after=10**40) as metrics:
-        records = metrics.records
+    with MetricsFile(folder / "metrics.jsonl", after=10**40):
+        records = read_metrics(folder / "metrics.jsonl")
     shutil.copy(folder / "copy.jsonl", folder / "metrics.jsonl")
     if records:
         losses_picture(records, 32)
@@ -455,7 +455,7 @@ KINDS = {
     "tokenizer: characters": tokenizer_file("characters"),
     "tokenizer: words": tokenizer_file("words"),
     "tokenizer: byte pairs": tokenizer_file("byte pairs"),
-    "metrics": Kind(make_metrics, read_metrics, lying_json, metrics_say),
+    "metrics": Kind(make_metrics, go_on_after_the_metrics, lying_json, metrics_say),
     "gpt2: config.json": pretrained_folder("gpt2", "config.json", lying_json),
     "llama: config.json": pretrained_folder("llama", "config.json", lying_json),
     "gpt2: model.safetensors": pretrained_folder("gpt2", "model.safetensors", lying_safetensors),

@@ -21,6 +21,7 @@ import torch
 
 import npgpt
 import torchgpt
+from npgpt.runs.metrics import read_metrics
 
 from .test_examples import EXAMPLES
 from .test_runs import TRAINING, new_run
@@ -190,7 +191,7 @@ def test_tokens_a_second_are_those_of_training_alone(backend, tmp_path, monkeypa
     monkeypatch.setattr("npgpt.runs.run.time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setattr(training, "evaluate", evaluate)
     training.train(steps=7, **TRAINING, on_gradient=step)  # evaluated after 4 and 7
-    assert [record["tokens_per_second"] for record in training.records] == [2 * 4 * 8 / 0.5] * 7
+    assert [record["tokens_per_second"] for record in read_metrics(training.metrics_path)] == [2 * 4 * 8 / 0.5] * 7
 
 
 # ----------------------------------------------------------------------------------------------------- bits of a whole text

@@ -63,7 +63,10 @@ TRAINING = {"learning_rate": lambda step: 0.05 / step, "evaluate_every": 4, "eva
 
 def numbers(run: TrainingRun) -> list[dict]:
     """What is written down, without the speed, which no two runs share."""
-    return [{name: value for name, value in record.items() if name != "tokens_per_second"} for record in run.records]
+    return [
+        {name: value for name, value in record.items() if name != "tokens_per_second"}
+        for record in read_metrics(run.metrics_path)
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,7 +99,7 @@ def test_a_run_that_is_still_there_goes_on_too(backend, tmp_path):
 def test_on_gradient_is_passed_on(backend, tmp_path):
     run, seen = new_run(backend, tmp_path), []
     run.train(steps=3, **TRAINING, on_gradient=lambda step, loss, norm: seen.append((step, loss, norm, run.step)))
-    expected = [(r["step"], r["loss"], r["grad_norm"], r["step"] - 1) for r in run.records]
+    expected = [(r["step"], r["loss"], r["grad_norm"], r["step"] - 1) for r in read_metrics(run.metrics_path)]
     assert seen == expected
 
 
@@ -104,7 +107,7 @@ def test_the_metrics_and_the_best_checkpoint_say_the_same(backend, tmp_path):
     run = new_run(backend, tmp_path, options={"what": "for the one who goes on"})
     run.train(steps=10, **TRAINING | {"learning_rate": 0.3, "evaluate_every": 2}, save_every=100)
     records = read_metrics(run.metrics_path)
-    assert records == run.records and [record["step"] for record in records] == list(range(1, 11))
+    assert [record["step"] for record in records] == list(range(1, 11))
     assert all({"loss", "grad_norm", "lr", "tokens_per_second"} < record.keys() for record in records)
     evaluated = {record["step"]: record["val_loss"] for record in records if "val_loss" in record}
     assert list(evaluated) == [2, 4, 6, 8, 10]

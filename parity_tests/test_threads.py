@@ -221,6 +221,89 @@ assert os.waitpid(child, 0)[1] == 0
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
+# Runs in a process of its own: what a step holds while other threads come, go, change the number or fork.
+HELD = """
+import os, threading
+import npgpt, npgpt.machine.threads as t
+from threadpoolctl import threadpool_info
+
+def blas():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+class InAStep:
+    def __init__(self, tasks):
+        self.inside, self.leave = threading.Event(), threading.Event()
+        tasks = [self.work] * tasks
+        self.thread = threading.Thread(target=lambda: t.run_together(tasks) if len(tasks) > 1 else self.generate())
+    def work(self):
+        self.inside.set()
+        assert self.leave.wait(30)
+    def generate(self):
+        with t.blas_for(1, 1):
+            self.work()
+    def __enter__(self):
+        self.thread.start()
+        assert self.inside.wait(30)
+        return self
+    def __exit__(self, *exception):
+        self.leave.set()
+        self.thread.join(30)
+
+npgpt.set_num_threads(2)
+if not blas():
+    os._exit(77)  # no BLAS that can be asked
+"""
+OVERLAPPING = """
+first, second = InAStep(2), InAStep(1)
+first.__enter__()
+second.__enter__()
+first.__exit__()
+assert blas() == {1}, f"let go while another one holds it: {blas()}"
+second.__exit__()
+assert blas() == {2}, f"not let go: {blas()}"
+"""
+CHANGED = """
+with InAStep(2):
+    npgpt.set_num_threads(3)
+    assert npgpt.get_num_threads() == 3 and blas() == {1}, "in the middle of a step"
+assert blas() == {3}, f"not changed after the step: {blas()}"
+npgpt.set_num_threads(1)
+assert blas() == {1}
+"""
+FORKED = """
+import sys
+with InAStep(%d):
+    child = os.fork()
+    if child == 0:
+        done = t.run_together([lambda: 3, lambda: 4]) == [3, 4]
+        os._exit(0 if done and blas() == {2} else 1)
+    waiting = threading.Timer(30, os.kill, (child, 9))  # a child that waits for a lock that nobody holds
+    waiting.start()
+    status = os.waitpid(child, 0)[1]
+    waiting.cancel()
+assert status == 0 and blas() == {2}, (status, blas())
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        OVERLAPPING,
+        CHANGED,
+        pytest.param(FORKED % 2, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")),
+        pytest.param(FORKED % 1, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")),
+    ],
+    ids=["several at once", "the number changes", "forked in a step", "forked in a generation"],
+)
+def test_while_a_step_runs_other_threads_may_come_change_the_number_and_fork(code):
+    """A child forked in the middle of another thread's step waited for ever for its lock; of two threads that held BLAS to one
+    thread, the second one out left it so; and a number set in the middle of a step was undone at its end."""
+    status = subprocess.run([sys.executable, "-W", "ignore", "-c", HELD + code], timeout=120).returncode
+    if status == 77:
+        pytest.skip("no BLAS that can be asked")
+    assert status == 0
+
+
 def test_work_is_cut_into_equal_slices_that_cover_it():
     npgpt.set_num_threads(3)
     assert threads.slices(10, 1) == [slice(0, 3), slice(3, 6), slice(6, 10)]

@@ -10,8 +10,8 @@ Where work is shared out here, BLAS is held to one thread for as long, so that t
 import contextvars
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +43,12 @@ def _at_first() -> int:
 
 
 _num_threads = _at_first()
-_one_at_a_time = threading.Lock()  # BLAS has one thread count for the whole process
+_one_at_a_time = threading.Lock()  # of those who share out work: together they would want more threads than there are cores
+
+# BLAS has one thread count for the whole process. How many hold it to one thread at the moment, and what it had before: a list
+# of (library, its threads). The lock is held while either changes.
+_holders, _before = 0, []
+_changing = threading.Lock()
 
 
 def get_num_threads() -> int:
@@ -56,10 +61,15 @@ def set_num_threads(threads: int) -> None:
 
     The same number of threads gives the same bits again; another one sums in another order, which is equal up to rounding.
     """
-    global _num_threads
-    _num_threads = checked_threads(threads)
-    for library in _blas().lib_controllers:
-        library.set_num_threads(threads)
+    global _num_threads, _before
+    checked_threads(threads)
+    with _changing:
+        _num_threads = threads
+        wanted = [(library, threads) for library in _blas().lib_controllers]
+        if _holders:  # a step is running in another thread: from its end on
+            _before = wanted
+        else:
+            _set_blas(wanted)
 
 
 def checked_threads(threads: int) -> int:
@@ -96,7 +106,7 @@ def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """
     if len(tasks) == 1:
         return [tasks[0]()]
-    with _one_at_a_time, _blas().limit(limits=1):
+    with _one_at_a_time, _one_thread_of_blas():
         # A copied context carries np.errstate along; this thread takes the first task itself.
         others = [_pool(os.getpid()).submit(contextvars.copy_context().run, task) for task in tasks[1:]]
         try:
@@ -114,7 +124,50 @@ def too_little_for_blas(positions: int, parameters: int) -> bool:
 
 def blas_for(positions: int, parameters: int) -> AbstractContextManager:
     """A context in which BLAS has one thread if the forward pass is too little for more; otherwise one that changes nothing."""
-    return _blas().limit(limits=1) if too_little_for_blas(positions, parameters) else nullcontext()
+    return _one_thread_of_blas() if too_little_for_blas(positions, parameters) else nullcontext()
+
+
+@contextmanager
+def _one_thread_of_blas() -> Iterator[None]:
+    """A context in which BLAS has one thread. Several threads may be in it at once: the last one out gives BLAS back what it
+    had before the first one came."""
+    global _holders, _before
+    with _changing:
+        _holders += 1
+        if _holders == 1:
+            _before = [(library, library.num_threads) for library in _blas().lib_controllers]
+            _set_blas([(library, 1) for library, _ in _before])
+    try:
+        yield
+    finally:
+        with _changing:
+            _holders -= 1
+            if not _holders:
+                _set_blas(_before)
+
+
+def _set_blas(counts: list[tuple[Any, int]]) -> None:
+    """Gives each library so many threads, whichever thread asks. (threadpoolctl 3.8 listens to one thread alone, the first that
+    sets a number, until it is told otherwise; here a lock makes the order.)"""
+    for library, threads in counts:
+        free = getattr(library, "clear_controlling_thread", lambda force=False: None)
+        free(force=True)
+        library.set_num_threads(threads)
+        free()
+
+
+def _in_a_forked_process() -> None:
+    """The process holds a copy of everything but of the other threads: what they were about to unlock or to give back stays as
+    it is for ever, unless it is done here."""
+    global _one_at_a_time, _changing, _holders
+    _one_at_a_time, _changing = threading.Lock(), threading.Lock()
+    if _holders:
+        _holders = 0
+        _set_blas(_before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_forked_process)
 
 
 @cache

@@ -1,32 +1,38 @@
 """What a run writes down: one JSON object a line (JSONL), a line a step. Readable with any tool, and while the run goes on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 
 from .files import naming, write_atomically
 
 
 def read_metrics(path: str | PathLike) -> list[dict]:
-    """The records of a file, in order. A last line without an end, as a killed process leaves it, is left out.
+    """The records of a file, in order. Raises as `records_of` does."""
+    return list(records_of(path))
+
+
+def records_of(path: str | PathLike) -> Iterator[dict]:
+    """The records of a file one by one: those of a long run need more memory than its model. A last line without an end, as a
+    killed process leaves it, is left out.
 
     Raises OSError where the file cannot be read; ValueError naming it where another line is no record, or one of a step that is
     not above that of the line before.
     """
-    records: list[dict] = []
+    before = 0  # the step of the line before
     with open(path, "rb") as file, naming(path):
         for number, line in enumerate(file, start=1):
             try:
                 record = json.loads(line)
-                fault = fault_of(record, records[-1]["step"] if records else 0)
+                fault = fault_of(record, before)
             except (ValueError, RecursionError):  # no UTF-8 is a ValueError too
                 fault = "is no JSON object"
             if not line.endswith(b"\n"):
                 break
             if fault:
                 raise ValueError(f"{path}, line {number} {fault}: {line.decode(errors='replace')!r:.60}")
-            records.append(record)
-    return records
+            before = record["step"]
+            yield record
 
 
 def fault_of(record: object, before: int) -> str | None:
@@ -44,6 +50,10 @@ def fault_of(record: object, before: int) -> str | None:
     return None
 
 
+def line_of(record: Mapping) -> str:
+    return json.dumps(record) + "\n"
+
+
 class MetricsFile:
     """A JSONL file that grows by a line a step: a record of numbers, `step` and `loss` among them.
 
@@ -53,16 +63,15 @@ class MetricsFile:
     """
 
     def __init__(self, path: str | PathLike, after: int = 0):
-        kept = [record for record in read_metrics(path) if record["step"] <= after] if after else []
-        write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
-        self.path, self.records = path, kept
+        kept = (line_of(record) for record in records_of(path) if record["step"] <= after) if after else ()
+        write_atomically(path, "".join(kept).encode())
+        self.path = path
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
     def write(self, record: Mapping) -> None:
         """Adds a line, at once for every reader of the file."""
-        self.records.append(dict(record))
         with naming(self.path):
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(line_of(record))
             self._file.flush()
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ from ..text.data import RandomWindows, set_generator_state
 from ..types import Model, Optimizer
 from .checkpoint import Checkpoint
 from .files import only_writer, remove_leftovers, write_picture
-from .metrics import MetricsFile
+from .metrics import MetricsFile, records_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,6 @@ class TrainingRun:
         self.metrics_path, self.picture_path = folder / "metrics.jsonl", folder / "loss.png"
         self.step: int = 0
         self.best: float | None = None
-        self.records: list[dict] = []
 
     @property
     def paths(self) -> list[Path]:
@@ -185,7 +184,6 @@ class TrainingRun:
                 for path in self.paths:
                     remove_leftovers(path)
                 metrics = until_the_end.enter_context(MetricsFile(self.metrics_path, after=self.step))
-                self.records = metrics.records
             # Silent without a terminal, and in all processes but the first.
             bar = tqdm(total=steps, initial=self.step, unit="step", leave=False, disable=True if self.rank else None)
             clock, since = time.perf_counter(), self.step
@@ -203,7 +201,7 @@ class TrainingRun:
                     on_step=after_step,
                 )
             if metrics:
-                write_picture(self.picture_path, losses_picture(self.records, self.model.config.vocab_size))
+                write_picture(self.picture_path, losses_picture(records_of(self.metrics_path), self.model.config.vocab_size))
         return self.step == steps
 
 
@@ -229,13 +227,17 @@ class StopAfterStep:
         print("\nfinishing the step (Ctrl-C again stops at once, without saving)", file=sys.stderr)
 
 
-def losses_picture(records: list[dict], vocab_size: int) -> "Figure":
+def losses_picture(records: Iterable[Mapping], vocab_size: int) -> "Figure":
     """The picture of the training losses, with the validation losses in it."""
     from ..pictures import loss_curve
 
-    figure = loss_curve([record["loss"] for record in records], math.log(vocab_size))
-    evaluated = [record for record in records if "val_loss" in record]
+    losses, evaluated = [], []
+    for record in records:
+        losses.append(record["loss"])
+        if "val_loss" in record:
+            evaluated.append((record["step"], record["val_loss"]))
+    figure = loss_curve(losses, math.log(vocab_size))
     (axes,) = figure.axes
-    axes.plot([r["step"] for r in evaluated], [r["val_loss"] for r in evaluated], "o-", color="#1f4e9c", label="validation")
+    axes.plot([step for step, _ in evaluated], [loss for _, loss in evaluated], "o-", color="#1f4e9c", label="validation")
     axes.legend(frameon=False)
     return figure
