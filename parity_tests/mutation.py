@@ -165,7 +165,7 @@ IN_VAIN = (
     (r'"[^"]* [^"]*"', lambda found: found[0].replace("XX", "").lower()),
 )
 
-KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time
+KILLED = (1, 3, -11, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest or the process broke down, or time ran out
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ def check(part: str, only_file: str | None, children: int) -> tuple[int, int, in
         print(f"STALE in {LIST.name} ({'now killed' if mutant in made else 'no such mutant'}): {mutant}")
     total, killed = len(outcome), len(outcome) - survivors.total()
     proven = (survivors & equivalent).total()
-    timeouts = sum(status in KILLED[2:] for _, status in outcome)
+    timeouts = sum(status in KILLED[3:] for _, status in outcome)
     print(f"{part}: {score(total, killed, proven)}, {timeouts} by running out of time, {time.monotonic() - start:.0f} s")
     return total, killed, proven, not unexplained and not stale
 

@@ -155,7 +155,7 @@ def test_each_token_is_shown_at_once_and_may_end_the_text(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article())
     seen = []
     tokens = backend.generate(model, [[1, 2], [3, 4]], 9, temperature=1.0, seed=0, on_token=lambda new: seen.append(new.copy()))
-    assert tokens[:, 2:].T.tolist() == [column.tolist() for column in seen]
+    assert tokens.shape == (2, 11) and tokens[:, 2:].T.tolist() == [column.tolist() for column in seen]
     seen.clear()
 
     def stop_after_three(new):
