@@ -141,6 +141,27 @@ PARTS = {
         ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
         [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
     ),
+    "text": (
+        ["npgpt/text/*.py"],
+        [
+            *(TESTS + name for name in ("text.py", "data.py", "tokenizers.py", "harmony.py")),
+            f"--deselect={TESTS}data.py::test_memory_stays_small_however_long_the_text",
+        ],
+    ),
+    "runs": (
+        ["npgpt/runs/*.py"],
+        [
+            *(TESTS + name for name in ("runs.py", "checkpoint.py", "processes.py")),
+            f"--deselect={TESTS}processes.py::test_eight_processes_encode_one_text_at_once_and_each_has_its_own_ids",
+            *(  # a run is the same for every kind of model
+                f"--deselect={TESTS}runs.py::test_stopped_anywhere_and_resumed_it_is_the_run_that_was_not[{backend}-{kind}]"
+                for backend in ("numpy", "torch")
+                for kind in ("lstm", "mamba", "llama")
+            ),
+            TESTS + "train_text.py::test_metrics_go_on_where_the_checkpoint_is",
+            TESTS + "train_text.py::test_a_damaged_line_of_the_metrics_is_named",
+        ],
+    ),
     "optim": (
         ["npgpt/optim.py"],
         [

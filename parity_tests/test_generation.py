@@ -1,5 +1,6 @@
 """Greedy generation: prompts shorter than, equal to and longer than the context, on both sides."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -106,6 +107,17 @@ def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend, config):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize("config", [npgpt.LSTMConfig.article(), npgpt.MambaConfig(32, 1, 4, 3)], ids=lambda config: config.kind)
+def test_where_the_context_has_no_end_any_slide_of_at_least_one_changes_nothing(backend, config):
+    model = backend.make_model(config, seed=4)
+    prompt = [1, 2, 3]
+    expected = backend.generate(model, prompt, 20).tolist()
+    assert backend.generate(model, prompt, 20, slide=99).tolist() == expected
+    with pytest.raises(ValueError, match=r"^slide must be at least 1, got 0$"):
+        backend.generate(model, prompt, 1, slide=0)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_prompts_in_every_form(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article(), seed=3)
     expected = backend.generate(model, [0, 14, 11], 4).tolist()
@@ -116,6 +128,21 @@ def test_prompts_in_every_form(backend):
     if backend is torchgpt:
         assert backend.generate(model, torch.tensor([[0, 14, 11]]), 4).tolist() == [expected]
         assert backend.generate(model, torch.tensor([0, 14, 11]), 4).tolist() == expected
+
+
+def test_threads_are_given_by_the_tokens_of_each_call(monkeypatch):
+    """A long prompt is worth more of them than the tokens after it; a model for which none is worth it is asked once."""
+    asked = []
+    monkeypatch.setattr("npgpt.generation.blas_for", lambda *sizes: asked.append(sizes) or contextlib.nullcontext())
+    model = npgpt.GPTModel(npgpt.GPTConfig.article())
+    whole, parameters = 2 * 12, model.num_parameters()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes != (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters), (10, parameters), (2, parameters), (2, parameters)]
+    asked.clear()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes == (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters)]
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -131,6 +158,8 @@ def test_of_equal_logits_the_lowest_id_wins(backend):
     [
         ([], 1, ValueError, "at least one token"),
         ([[]], 1, ValueError, "at least one token"),
+        (3, 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(\)$"),
+        ([[[1]]], 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(1, 1, 1\)$"),
         ([1, 32], 1, ValueError, "prompt's ids.*got 32"),
         ([32] + [0] * 20, 1, ValueError, "prompt's ids.*got 32"),  # also where the model would never see it
         ([1.5], 1, TypeError, "must be integers"),
