@@ -6,11 +6,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
+from npgpt import GPTConfig
 
 from .strategies import configs, llama_configs, random_weights, seeds, weight_shapes
 from .tolerances import as_numpy, assert_model_parity
@@ -43,6 +44,7 @@ def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
 
 
 @given(with_a_context, seeds)
+@example(GPTConfig(11, 2, 3, 3, 6), 4)  # heads of one feature
 def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
     """Whatever the number of tokens that each call brings."""
     rng = np.random.default_rng(seed)
