@@ -3,17 +3,20 @@
 Arrays are made here so that what each check must say follows by hand.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+import npgpt.check.reference as reference_module
 from npgpt import check_backward
 from npgpt.check.calling import Pair
 from npgpt.check.contract import changed, contract_checks, doubled, dtypes_check, number_check, output_check, unchanged_check
 from npgpt.check.grader import verdict_on
 from npgpt.check.inputs import checked_inputs
 from npgpt.check.linearity import clipped, linearity_check
-from npgpt.check.reference import Comparison, problem_of, run_reference
+from npgpt.check.reference import Comparison, problem_of, reference_check, run_reference
 from npgpt.check.reference import compared as compared_to_reference
 from npgpt.check.returned import (
     Result,
@@ -473,6 +476,7 @@ def test_beside_a_reference_an_element_may_be_off_by_the_bound_alone():
         assert (problem_of(Comparison("dx", right + off, right, 0.0, 9.0)) == "") is fine
         short = np.array([0, part * 64 * SINGLE * 4])
         assert (problem_of(Comparison("dx", right + short, right.astype("f4"), 0.0, 0.0)) == "") is fine
+        assert (problem_of(Comparison("dx", (right + short).astype("f4"), right, 0.0, 0.0)) == "") is fine
     assert problem_of(Comparison("dx", right * [1, 2], right, 0.0, 0.0)) == (
         "dx[1] is 2 and should be 1 by the reference (1 of 2 elements are wrong)"
     )
@@ -507,6 +511,44 @@ def test_a_reference_runs_on_what_it_takes():
         run_reference(lambda x, w, b: np.arange(3), inputs, dy)
     with pytest.raises(ZeroDivisionError):
         run_reference(lambda x, w, b: 1 / 0, inputs, dy)
+
+
+def test_a_reference_gets_numbers_as_they_are_and_may_be_shorter_than_float64():
+    """A count that became a tensor is no count for range(); a reference in float32 takes no cotangent in float64."""
+    y, (dx,) = run_reference(lambda x, n: sum(x for _ in range(n)) if type(n) is int else None, inputs_of(X, 3), np.ones(3))
+    assert np.array_equal(y, 3 * X) and np.array_equal(dx, 3 * np.ones(3))
+    y, (dx,) = run_reference(lambda x: 2 * x.float(), inputs_of(X), np.ones(3))
+    assert y.dtype == np.float32 and np.array_equal(dx, 2 * np.ones(3))
+
+
+def test_where_nothing_has_imported_torch_a_reference_is_tried_on_arrays_first(monkeypatch):
+    """Catches: seconds of an import for a reference that needs none."""
+    monkeypatch.setattr(reference_module, "sys", SimpleNamespace(modules={}))
+    seen = []
+    run_reference(lambda x: (seen.append(type(x)), 2 * x)[1], inputs_of(X), np.ones(3))
+    assert seen == [np.ndarray]
+    y, (dx,) = run_reference(lambda x: torch.mul(x, 2), inputs_of(X), np.ones(3))
+    assert np.array_equal(y, 2 * X) and np.array_equal(dx, 2 * np.ones(3))
+    with pytest.raises(TypeError, match="must return an array or a tensor of floats, got dtype int64"):
+        run_reference(lambda x: np.arange(3), inputs_of(X), np.ones(3))
+
+
+def test_what_a_reference_does_is_a_check_of_its_own():
+    trial = trial_of(pair_of(lambda x: 2 * x, lambda dy, x: 2 * dy, X), rng())
+
+    def said(reference):
+        check = reference_check(trial, reference, rng())
+        assert check.name == "reference" and check.passed in (True, False) and check.passed is bool(check.passed)
+        return check.passed, check.message
+
+    assert said(lambda x: x + x) == (True, "y, dx equal the reference's")
+    assert said(lambda x, dy: (2 * x, 2 * dy)) == (True, "y, dx equal the reference's")
+    passed, message = said(lambda x: 3 * x)
+    assert passed is False and message.startswith("y[0] is 2 and should be 3 by the reference (3 of 3 elements are wrong)")
+    passed, message = said(lambda x, dy: (2 * x, (dy, dy)))
+    assert passed is False and message.startswith("of the reference: the backward returned 2, expected 1 (dx)")
+    passed, message = said(lambda x, dy: np.linalg.cholesky(x))  # raises inside of NumPy: told is the line that calls it
+    assert passed is False and f" of {__file__}: " in message and "(the reference gets float64 inputs)" in message
 
 
 def test_the_readers_inputs_and_dy_are_not_handed_to_a_reference_itself():
