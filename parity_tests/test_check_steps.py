@@ -3,6 +3,7 @@
 Arrays are made here so that what each check must say follows by hand.
 """
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from npgpt.check.calling import Pair
 from npgpt.check.contract import changed, contract_checks, doubled, dtypes_check, number_check, output_check, unchanged_check
 from npgpt.check.grader import verdict_on
 from npgpt.check.inputs import checked_inputs
-from npgpt.check.linearity import clipped, linearity_check
+from npgpt.check.linearity import clipped, linearity_check, of_a_multiple
 from npgpt.check.reference import Comparison, problem_of, reference_check, run_reference
 from npgpt.check.reference import compared as compared_to_reference
 from npgpt.check.returned import (
@@ -411,6 +412,24 @@ def test_each_law_of_linearity_is_checked_and_told():
         assert check.message.startswith("the backward is not linear in dy: dx[")
 
 
+@pytest.mark.parametrize(("law", "size"), [(1, 1), (2, 1024), (3, 1)])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_a_law_may_be_missed_by_twice_the_bound_of_a_gradient(law, size, dtype):
+    """By hand, of the backward 2 dy on the calls for another cotangent, 0 dy, 1024 dy and their sum, the last of which is off:
+    2 (64 eps of the largest gradient and 16 noises), and 1024 times as much for 1024 dy."""
+    other, small = rng(1).standard_normal(3), np.array([0.0078125, -0.00390625, 0.015625])
+    for dy, noise, close in ((small, 0.0, 0.03), (512 * small, 0.0, 0.03), (512 * small, 1e-9, 1e-4)):
+        largest = 2 * max(np.abs(dy).max(), np.abs(other).max())
+        allowed = size * 2 * (64 * float(np.finfo(dtype).eps) * largest + 16 * noise)
+        for part, passed in ((1 - close, True), (1 + close, False)):
+            calls = itertools.count()
+            off = np.array([0, part * allowed, 0])
+            pair = pair_of(lambda x: x * 1, lambda d, x, off=off, calls=calls: 2 * d + off * (next(calls) == law), X)
+            pair.shapes = [(3,)]
+            check, mistake = linearity_check(Trial(pair, X / 8, dy, [(2 * dy).astype(dtype)], [noise], EPS), rng(1))
+            assert check.passed is passed and mistake is None
+
+
 def test_the_second_gradient_is_as_linear_as_the_first():
     check, _ = linearity_of(lambda dy, x, w: (dy, np.abs(dy) * x), X, X)
     assert not check.passed and "not linear in dy: dw[" in check.message
@@ -461,6 +480,47 @@ def test_a_clip_is_told_from_what_is_used_twice():
         assert clip_of(linear_or_worse, X) is None
     single = clip_of(lambda dy, x: np.clip(dy, -5, 5), np.array([1.0]))
     assert "dx stop growing" in single.text  # of one number nothing tells a limit of elements from one of the norm
+
+
+def test_a_clip_is_found_at_any_size_and_no_other_curve_is_called_one():
+    dy = float(np.abs(trial_of(pair_of(lambda x: x * 1, lambda dy, x: dy, np.ones(1)), rng()).dy).max())
+    one = np.ones(1)
+
+    def bounded(part):  # at that part of what it is at 2^20 dy
+        limit = part * 2.0**20 * 100 * dy
+        return lambda dy, x: np.clip(100 * dy, -limit, limit)
+
+    assert clip_of(bounded(0.5), one).kind == "clip"
+    assert clip_of(bounded(1.1), one) is None  # not yet clipped at 2^20 dy
+    assert clip_of(lambda dy, x: np.where(np.abs(dy) < 1, dy, np.sign(dy) * np.abs(dy) ** 0.7), X) is None  # goes on growing
+    assert clip_of(lambda dy, x: 1e-18 * dy / (1e-30 + np.abs(dy).max()), X) is None  # never linear, however small
+    beyond = 1.5 * 2.0**20 * dy
+    assert clip_of(lambda dy, x: np.where(np.abs(dy) > beyond, 0, np.clip(dy, -5, 5)), one) is None  # 0 beyond a limit
+
+
+def test_a_limit_of_elements_is_told_where_most_of_them_stand_at_it():
+    assert "no element of dx exceeds 5." in clip_of(lambda dy, x: np.clip(dy, -5, 5), X[:2]).text
+    limits = np.array([5.0, 5, 3, 3])
+    assert "dx stop growing" in clip_of(lambda dy, x: np.clip(dy, -limits, limits), np.ones(4)).text
+    assert "dx stop growing" in clip_of(lambda dy, x: np.arctan(dy), X).text  # near its limit, and never at it
+    by_norm = clip_of(lambda dy, x: 1e-3 * dy / max(1, np.linalg.norm(dy)), X)  # so small that any two are near each other
+    assert "dx stop growing" in by_norm.text
+    for n, names in ((4, "dx, dw, db, dc stop growing"), (5, "dx, dw, db, dc, ... stop growing"), (6, "dc, ... stop")):
+        inputs = inputs_of(*[X] * n)
+        norm = Pair(lambda x, *rest: x * 1, lambda dy, *xs: (dy / max(1, np.linalg.norm(dy)),) * len(xs), inputs)
+        assert names in clipped(trial_of(norm, rng())).text
+
+
+def test_a_multiple_of_dy_gives_that_multiple_of_a_linear_gradient():
+    trial = trial_of(pair_of(lambda x: x * 1, lambda dy, x: 3 * dy * x, X), rng())
+    for power in (-30, 0, 20):
+        assert np.array_equal(of_a_multiple(trial, power)[0], trial.gradients[0])
+
+
+def test_what_agrees_to_six_digits_is_no_clip():
+    """Bent far above 1024 dy, where it is 10^-9 off: so much is a matter of precision."""
+    check, mistake = linearity_of(lambda dy, x: dy / (1 + (dy / 2e5) ** 4) ** 0.25, X)
+    assert not check.passed and "precision" in check.message and mistake is None
 
 
 # ---------------------------------------------------------------------------------------------------------------- the reference
