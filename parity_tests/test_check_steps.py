@@ -13,7 +13,17 @@ import torch
 import npgpt.check.reference as reference_module
 from npgpt import check_backward
 from npgpt.check.calling import Pair
-from npgpt.check.contract import changed, contract_checks, doubled, dtypes_check, number_check, output_check, unchanged_check
+from npgpt.check.contract import (
+    changed,
+    contract_checks,
+    doubled,
+    dtypes_check,
+    number_check,
+    of_one_object,
+    output_check,
+    unchanged_check,
+    widening,
+)
 from npgpt.check.grader import verdict_on
 from npgpt.check.inputs import checked_inputs
 from npgpt.check.linearity import clipped, linearity_check, of_a_multiple
@@ -311,6 +321,7 @@ def test_a_dtype_that_is_wider_is_told_why_and_one_that_is_not_is_not():
 
     assert said("f8", "f4").startswith("y is float64, the inputs are float32\nLikely mistake: a np.float64 scalar")
     assert said("f4", "f8") == "y is float32, the inputs are float64"
+    assert widening(np.dtype(">f8"), np.dtype("<f8")) == ""  # another byte order is no wider
     x, w = X.astype("f4"), H
     check = dtypes_check(inputs_of(x, IDS, w), [x, w.astype("f4")])
     assert (check.passed, check.message) == (False, "db is float32, b is float64")
@@ -349,7 +360,28 @@ def test_doubled_is_twice_to_rounding():
     assert (
         doubled(X, 2 * X) and doubled(X, 2 * X + 0.9 * 192 * EPS) and not doubled(X, 2 * X + np.array([1.1 * 192 * EPS, 0, 0]))
     )
+    short, half = X.astype("f4"), np.array([0, 0.5 * 192 * SINGLE, 0], "f4")
+    assert doubled(short, 2 * short + half) and not doubled(short, 2 * short + 3 * half)
     assert not doubled(0 * X, 0 * X) and not doubled(X, X) and not doubled(X, 3 * X)
+
+
+def test_only_methods_of_one_object_are_a_layer():
+    class Layer:
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy, x):
+            return dy
+
+    one, other = Layer(), Layer()
+    assert of_one_object(pair_of(one.forward, one.backward, X))
+    for forward, backward in (
+        (one.forward, other.backward),
+        (one.forward, lambda dy, x: dy),
+        (lambda x: x * 1, one.backward),
+        (lambda x: x * 1, lambda dy, x: dy),
+    ):
+        assert not of_one_object(pair_of(forward, backward, X))
 
 
 def test_the_first_changed_array_is_named():
@@ -398,6 +430,7 @@ def test_each_law_of_linearity_is_checked_and_told():
     """Of one backward that breaks each law alone, and that a bound too wide would let through."""
     check, mistake = linearity_of(lambda dy, x: 3 * dy, X)
     assert check.passed and mistake is None and check.name == "linearity"
+    assert check.message == "twice the cotangent is twice the gradient, a sum's gradient the sum of the gradients"
     for backward, says in (
         (lambda dy, x: dy + 1e-9, "for 0 dy\nLikely mistake: it adds something that does not depend on dy."),
         (lambda dy, x: dy * (1 + 1e-9 * np.abs(dy)), "for 1024 dy\nLikely mistake: "),
