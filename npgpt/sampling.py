@@ -36,38 +36,39 @@ def next_token_probabilities(
     """logits (B, V) -> the probabilities (B, V) float64 from which the next token is drawn; each row sums to 1.
 
     Of equal logits the lower ids count as the likelier ones. temperature 0 gives the likeliest token the probability 1.
-    Raises ValueError where an option is out of range, or a logit is nan.
+    A token of logit -inf gets 0. Raises ValueError where an option is out of range, a logit is nan or inf, or all are -inf.
     """
     check_sampling(temperature, top_k, top_p)
     logits = np.asarray(logits, dtype=np.float64)
-    if np.isnan(logits).any():
-        raise ValueError("the logits hold nan: no token can be chosen (has the model's training diverged?)")
+    if not np.isfinite(logits.max(axis=1)).all():
+        raise ValueError(
+            "the logits hold nan or inf, or -inf alone: no token can be chosen (has the model's training diverged?)"
+        )
     if temperature == 0:
         p = np.zeros_like(logits)
-        p[np.arange(len(p)), logits.argmax(axis=-1)] = 1  # of equal ones the first
+        p[np.arange(len(p)), logits.argmax(axis=1)] = 1  # of equal ones the first
         return p
-    order = np.argsort(-logits, axis=-1, kind="stable")  # (B, V): ids from the likeliest to the least likely
-    ranked = np.take_along_axis(logits, order, axis=-1)  # (B, V), falling
-    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to -inf, and to 0
+    order = np.argsort(-logits, kind="stable")  # (B, V): ids from the likeliest to the least likely
+    ranked = np.take_along_axis(logits, order, axis=1)  # (B, V), falling
+    with np.errstate(over="ignore"):  # a tiny temperature sends all but the likeliest to -inf, and to 0
         p = np.exp((ranked - ranked[:, :1]) / temperature)
     if top_k is not None:
         p[:, int(top_k) :] = 0
-    p /= p.sum(axis=-1, keepdims=True)
+    p /= p.sum(axis=1, keepdims=True)
     if top_p is not None and top_p < 1:  # at 1 the rounding of the sums would cut the tail off
-        before = np.cumsum(p, axis=-1) - p  # what the likelier ones have together
-        before[:, 0] = 0
+        before = np.cumsum(p, axis=1) - p  # what the likelier ones have together
         p[before >= top_p] = 0
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= p.sum(axis=1, keepdims=True)
     probabilities = np.empty_like(p)
-    np.put_along_axis(probabilities, order, p, axis=-1)
+    np.put_along_axis(probabilities, order, p, axis=1)
     return probabilities
 
 
 def draw(probabilities: Array, uniform: Array) -> Array:
     """probabilities (B, V), uniform (B,) in [0, 1) -> ids (B,): where the uniform number falls when each token takes a piece of
     [0, 1) as long as its probability. A token of probability 0 is never drawn."""
-    ends = np.cumsum(probabilities, axis=-1)  # (B, V)
-    return (ends <= uniform[:, None] * ends[:, -1:]).sum(axis=-1)
+    ends = np.cumsum(probabilities, axis=1)  # (B, V)
+    return (ends <= uniform[:, None] * ends[:, -1:]).sum(axis=1)
 
 
 def make_sampler(
@@ -81,7 +82,7 @@ def make_sampler(
     def choose(logits: Array) -> Array:
         probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
         if temperature == 0:
-            return probabilities.argmax(axis=-1)
+            return probabilities.argmax(axis=1)
         return draw(probabilities, rng.random(len(probabilities)))
 
     return choose

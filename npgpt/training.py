@@ -68,8 +68,7 @@ def train(
     rate_at = learning_rate if callable(learning_rate) else lambda step: learning_rate
     parameters = list(model.parameters())
     if optimizer is None:
-        groups = parameter_groups(model, weight_decay) if weight_decay else parameters
-        optimizer = backend.AdamW(groups, lr=rate_at(start + 1), betas=betas, weight_decay=weight_decay)
+        optimizer = backend.AdamW(parameter_groups(model, weight_decay), lr=rate_at(start + 1), betas=betas)
     optimizer.zero_grad()
     losses: list[float] = []
     batches = iter(batches)
@@ -142,5 +141,5 @@ def evaluate(model: Model, batches: Iterable, count: int) -> float:
 def largest_gradient(model: Model) -> tuple[str, float]:
     """(name, max |g|) of the parameter with the largest gradient; a gradient with a nan counts as larger than any other."""
     sizes = {name: float(np.abs(gradient).max()) for name, gradient in model.gradients().items()}
-    name = max(sizes, key=lambda name: math.inf if math.isnan(sizes[name]) else sizes[name])
+    name = max(sizes, key=lambda name: (math.isnan(sizes[name]), sizes[name]))
     return name, sizes[name]

@@ -11,8 +11,8 @@ equivalent: it computes the same. The equivalent ones are listed in equivalent_m
 counted (IN_VAIN). The exit status is 1 where a survivor is not listed, and where an entry of the list is stale: no such mutant
 is made any more, or it is killed.
 
-Not mutated, by mutmut's rules: module constants (A and K of GELU, TILE), decorated functions (`future`), annotations. Needs
-Linux or macOS.
+Not mutated, by mutmut's rules: module constants (A and K of GELU, TILE) and tables (NAMES of pretrained/), decorated functions
+(`future`, properties, context managers), annotations. Needs Linux or macOS.
 """
 
 import argparse
@@ -34,6 +34,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 TESTS = "parity_tests/test_"
 
+# npgpt/check: what judges a backward, and what names the mistake in a wrong one.
+JUDGE = ("derivative", "truth", "numerical", "rounding", "reference", "linearity", "returned", "contract", "grader")
+MISTAKES = ("diagnose", "hypotheses", "rows", "gates", "evidence", "columns", "recognise")
+
 # Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
 # mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
 PARTS = {
@@ -50,9 +54,12 @@ PARTS = {
         ],
     ),
     "model": (
-        ["npgpt/layers.py", "npgpt/models/*.py", "npgpt/machine/parameters.py", "npgpt/machine/sharing.py"],
+        ["npgpt/layers.py", "npgpt/models/*.py", "npgpt/machine/*.py"],
         [
-            *(TESTS + name for name in ("model.py", "properties.py", "optim.py", "dropout.py", "config.py")),
+            *(
+                TESTS + name
+                for name in ("model.py", "properties.py", "optim.py", "dropout.py", "config.py", "recurrent_models.py")
+            ),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
             TESTS + "generation.py::test_what_is_remembered_gives_the_logits_of_the_full_forward",
             TESTS + "generation.py::test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block",
@@ -64,11 +71,100 @@ PARTS = {
             TESTS + "threads.py::test_fewer_threads_than_before_leave_some_at_rest",
             TESTS + "threads.py::test_with_dropout_the_batch_stays_whole",
             TESTS + "threads.py::test_each_thread_adds_up_its_own_part_of_the_gradients",
+            TESTS + "threads.py::test_tasks_really_run_at_the_same_time",
+            TESTS + "threads.py::test_errstate_reaches_the_threads",
+            TESTS + "threads.py::test_all_tasks_have_ended_when_an_exception_comes",
+            TESTS + "threads.py::test_blas_is_held_to_one_thread_inside_and_let_go_after",
+            TESTS + "threads.py::test_work_is_cut_into_equal_slices_that_cover_it",
+            TESTS + "threads.py::test_the_number_of_threads_is_a_setting[npgpt]",
+            TESTS + "threads.py::test_a_prompt_read_in_parts_leaves_what_one_thread_leaves",
+            TESTS + "threads.py::test_an_error_in_one_part_reaches_the_caller_and_leaves_nobody_waiting",
+            TESTS + "threads.py::test_a_token_is_worth_one_thread_of_blas_and_a_long_prompt_more",
+            TESTS + "contract.py::test_both_sides_start_from_the_same_weights_under_the_same_names",
+            TESTS + "contract.py::test_what_is_remembered_takes_any_number_of_tokens_at_any_time",
+            TESTS + "contract.py::test_ids_that_do_not_fit_are_refused_by_name_and_leave_no_trace",
+        ],
+    ),
+    "torch": (
+        ["torchgpt/*.py", "torchgpt/models/*.py", "torchgpt/runs/*.py", "torchgpt/machine/*.py"],
+        [
+            *(TESTS + name for name in ("model.py", "generation.py", "optim.py", "dropout.py", "recurrent_models.py")),
+            TESTS + "meta_device.py",
+            f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
+            TESTS + "accelerator.py",
+            f"--deselect={TESTS}accelerator.py::test_a_compiled_model_computes_the_same",
+            TESTS + "backends.py::test_everything_lands_on_the_device_asked_for",
+            TESTS + "backends.py::test_auto_prefers_cuda_then_mps_then_the_cpu",
+            TESTS + "backends.py::test_an_absent_or_unknown_device_is_a_clear_error",
+            TESTS + "backends.py::test_mps_has_no_float64",
+            TESTS + "checkpoint.py::test_either_backend_reads_what_either_wrote",
+            TESTS + "checkpoint.py::test_another_config_is_refused_with_the_difference",
+            TESTS + "checkpoint.py::test_tensors_that_do_not_fit_the_config_are_refused",
+            TESTS + "checkpoint.py::test_a_run_goes_on_from_its_file_on_either_backend_and_back",
+            TESTS + "checkpoint.py::test_the_tokenizer_travels_with_the_model",
+            TESTS + "contract.py::test_both_sides_start_from_the_same_weights_under_the_same_names",
+            TESTS + "contract.py::test_a_copy_on_the_other_side_goes_on_with_the_same_dropout_masks",
+            TESTS + "contract.py::test_both_sides_generate_the_same_tokens_beyond_seq_len",
+            TESTS + "contract.py::test_next_logits_have_the_models_dtype",
+            TESTS + "contract.py::test_ids_that_do_not_fit_are_refused_by_name_and_leave_no_trace",
+            TESTS + "distributed.py::test_without_torchrun_there_is_one_process",
+            TESTS + "distributed.py::test_a_process_goes_on_when_it_has_left_and_can_join_again",
+            TESTS + "distributed.py::test_alone_in_its_group_a_process_makes_the_plain_steps",
+            TESTS + "distributed.py::test_a_gradient_is_what_the_ranks_agree_on",
+            TESTS + "distributed.py::test_a_blocks_weights_are_put_together_when_its_turn_comes",
+            TESTS + "distributed.py::test_the_last_operation_with_gloo_is_a_barrier_that_is_kept",
+            TESTS + "distributed.py::test_a_mean_over_ranks_is_the_sum_over_their_number",
+            TESTS + "distributed.py::test_a_rank_takes_its_own_rows_of_the_whole_batchs_masks",
+            TESTS + "distributed.py::test_the_first_rank_writes_and_a_sharded_model_needs_them_all",
+            TESTS + "distributed.py::test_each_process_of_a_machine_gets_a_gpu_of_its_own",
+            TESTS + "pretrained.py::test_out_and_in_again_is_bit_for_bit_the_same",
+            TESTS + "pretrained.py::test_the_tokenizer_goes_out_with_the_model_and_comes_back",
+            TESTS + "sampling.py::test_impossible_options_are_named_before_anything_is_computed",
+            TESTS + "sampling.py::test_both_backends_draw_the_same_tokens_from_a_seed",
+            TESTS + "sampling.py::test_seeds_differ_and_no_seed_is_another_each_time",
+            TESTS + "sampling.py::test_each_token_is_shown_at_once_and_may_end_the_text",
+            TESTS + "shown.py::test_in_a_terminal_a_model_is_a_line_a_weight[article-torchgpt]",
+            TESTS + "shown.py::test_a_model_shows_every_weight[article-torchgpt]",
+            TESTS + "threads.py::test_the_number_of_threads_is_a_setting[torchgpt]",
+            TESTS + "training.py::test_groups_are_those_of_torch",
+            TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
+            TESTS + "training.py::test_moments_that_do_not_fit_are_refused",
+            TESTS + "training.py::test_accumulated_batches_are_one_large_batch",
+        ],
+    ),
+    "pretrained": (
+        ["npgpt/pretrained/*.py"],
+        [
+            TESTS + "pretrained.py",
+            f"--deselect={TESTS}pretrained.py::test_loading_holds_the_weights_once",
+            f"--deselect={TESTS}pretrained.py::test_its_generation_is_ours",
+            TESTS + "pretrained_llama.py",
         ],
     ),
     "training": (
         ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
         [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
+    ),
+    "text": (
+        ["npgpt/text/*.py"],
+        [
+            *(TESTS + name for name in ("text.py", "data.py", "tokenizers.py", "harmony.py")),
+            f"--deselect={TESTS}data.py::test_memory_stays_small_however_long_the_text",
+        ],
+    ),
+    "runs": (
+        ["npgpt/runs/*.py"],
+        [
+            *(TESTS + name for name in ("runs.py", "checkpoint.py", "processes.py")),
+            f"--deselect={TESTS}processes.py::test_eight_processes_encode_one_text_at_once_and_each_has_its_own_ids",
+            *(  # a run is the same for every kind of model
+                f"--deselect={TESTS}runs.py::test_stopped_anywhere_and_resumed_it_is_the_run_that_was_not[{backend}-{kind}]"
+                for backend in ("numpy", "torch")
+                for kind in ("lstm", "mamba", "llama")
+            ),
+            TESTS + "train_text.py::test_metrics_go_on_where_the_checkpoint_is",
+            TESTS + "train_text.py::test_a_damaged_line_of_the_metrics_is_named",
+        ],
     ),
     "optim": (
         ["npgpt/optim.py"],
@@ -79,6 +175,34 @@ PARTS = {
             TESTS + "training.py::test_groups_are_those_of_torch",
             TESTS + "training.py::test_a_run_in_two_parts_is_the_run_in_one",
             TESTS + "training.py::test_moments_that_do_not_fit_are_refused",
+        ],
+    ),
+    "check": (
+        [f"npgpt/check/{name}.py" for name in JUDGE],
+        [
+            *(TESTS + name for name in ("judging.py", "check_steps.py", "grader.py")),
+            f"--deselect={TESTS}grader.py::test_the_grader_needs_no_torch",
+            f"--deselect={TESTS}grader.py::test_an_exercise",
+            f"--deselect={TESTS}grader.py::test_every_exercise_is_tested",
+            f"--deselect={TESTS}grader.py::test_the_example_shows_two_right_and_two_wrong_ones",
+            "-k not every_operation or peaked",
+            TESTS + "check_layer.py::test_a_clip_is_named_and_the_rest_is_graded_without_it",
+            TESTS + "check_layer.py::test_a_forward_in_float32_is_said_so_and_graded_whole",
+            TESTS + "check_layer.py::test_gradients_that_add_up_are_not_called_work_in_place",
+            TESTS + "check_layer.py::test_several_outputs_are_told_from_a_cache",
+            TESTS + "check_layer.py::test_a_dict_of_parameters_is_graded_in_its_leaves",
+            TESTS + "check_layer.py::test_a_number_without_a_gradient_does_not_widen_the_result",
+            TESTS + "check_layer.py::test_a_target_of_floats_is_told",
+        ],
+    ),
+    "check_mistakes": (
+        [f"npgpt/check/{name}.py" for name in MISTAKES],
+        [
+            TESTS + "mistakes.py",
+            TESTS + "check_layer.py::test_nothing_is_named_in_what_is_right",
+            TESTS + "check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
+            TESTS + "check_layer.py::test_the_place_is_said_where_the_mistake_is_not_known",
+            TESTS + "grader.py::test_a_wrong_backward_fails_on_the_right_check_and_the_message_helps",
         ],
     ),
 }
@@ -94,7 +218,7 @@ IN_VAIN = (
     (r'"[^"]* [^"]*"', lambda found: found[0].replace("XX", "").lower()),
 )
 
-KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest broke down, or the mutant ran out of time
+KILLED = (1, 3, -11, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest or the process broke down, or time ran out
 
 
 @dataclass(frozen=True)
@@ -122,12 +246,25 @@ def listed(files: list[str]) -> list[Mutant]:
     return found
 
 
+# A change is noticed soonest by the test that takes the shortest time: mutmut has measured them by then.
+FASTEST_FIRST = """
+
+def pytest_collection_modifyitems(items):
+    for measured in (Path("mutmut-stats.json"), Path("mutants/mutmut-stats.json")):
+        if measured.is_file():
+            seconds = json.loads(measured.read_text())["duration_by_test"]
+            items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+"""
+
+
 def copy_repository(part: str, only_file: str | None, copy: Path) -> None:
     """The sources and tests, with the part's files and tests written into mutmut's configuration."""
     for folder in ("npgpt", "torchgpt", "parity_tests", "examples"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pytest_npgpt.py", "README.md"):
         shutil.copy(ROOT / file, copy / file)
+    with open(copy / "parity_tests/conftest.py", "a", encoding="utf-8") as conftest:
+        conftest.write(FASTEST_FIRST)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     files, tests = PARTS[part]
     files = [only_file] if only_file else files
@@ -204,7 +341,7 @@ def check(part: str, only_file: str | None, children: int) -> tuple[int, int, in
         print(f"STALE in {LIST.name} ({'now killed' if mutant in made else 'no such mutant'}): {mutant}")
     total, killed = len(outcome), len(outcome) - survivors.total()
     proven = (survivors & equivalent).total()
-    timeouts = sum(status in KILLED[2:] for _, status in outcome)
+    timeouts = sum(status in KILLED[3:] for _, status in outcome)
     print(f"{part}: {score(total, killed, proven)}, {timeouts} by running out of time, {time.monotonic() - start:.0f} s")
     return total, killed, proven, not unexplained and not stale
 

@@ -8,7 +8,7 @@ import torch
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LSTMConfig
 
 from .test_training import SMALL, batches
 
@@ -44,6 +44,42 @@ def test_bfloat16_is_float32_within_its_eight_bits(device):
     assert abs(np.mean(runs[0][-20:]) - np.mean(runs[1][-20:])) < 0.05
 
 
+def test_bfloat16_does_not_depend_on_torchs_own_choice_and_the_loss_is_float32():
+    """On a GPU torch's own choice is float16, in which gradients need a scale. A mean over the vocabulary in bfloat16 would
+    have two digits."""
+    model, (ids, targets) = torchgpt.GPTModel(SMALL, dtype="bfloat16"), next(batches(8))
+    choice = torch.get_autocast_dtype("cpu")
+    torch.set_autocast_dtype("cpu", torch.float16)
+    try:
+        assert model(ids).dtype == torch.bfloat16
+        assert model(ids, targets=targets).dtype == torch.float32
+    finally:
+        torch.set_autocast_dtype("cpu", choice)
+    logits = model(ids).detach().double()
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten())
+    assert model.loss(ids, targets) == pytest.approx(expected.item(), rel=1e-6)
+    seen, dlogits = (tensor.double() for tensor in model.trace(ids, targets)["logits"])
+    probabilities = seen.softmax(-1) - torch.nn.functional.one_hot(torch.from_numpy(targets), seen.shape[-1])
+    assert torch.allclose(dlogits, probabilities / targets.size, rtol=2**-8, atol=0)  # rounded once, at its end
+
+
+def test_on_a_cpu_an_lstm_computes_in_float32_whatever_the_rest_does(monkeypatch):
+    """Not every CPU has one in bfloat16; other devices do."""
+    config = LSTMConfig(23, 1, 6, 5, 7)
+    wide, narrow = (torchgpt.LSTMModel(config, seed=1, dtype=dtype).blocks[0].lstm for dtype in ("float32", "bfloat16"))
+    x = torch.randn((2, 4, 6), generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected, state = wide(x.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        for given in (None, tuple(each.bfloat16() for each in narrow.zeros(2))):
+            y, after = narrow(x, given)
+            assert {y.dtype, *(each.dtype for each in after)} == {torch.float32}
+            assert torch.equal(y, expected) and all(map(torch.equal, after, state))
+    dtypes = []
+    monkeypatch.setattr(torch, "lstm", lambda x, past, *_, **__: (dtypes.append({t.dtype for t in (x, *past)}), x, *past)[1:])
+    narrow.to("meta")(x.to("meta"))
+    assert dtypes == [{torch.bfloat16}]
+
+
 def test_a_compiled_model_computes_the_same(device):
     config = GPTConfig(32, 2, 2, 16, 8, position="learned", tie_weights=True, train_qkv=False)
     plain, compiled = (torchgpt.GPTModel(config, device, seed=1) for _ in range(2))
@@ -57,6 +93,27 @@ def test_a_compiled_model_computes_the_same(device):
     assert list(plain.state_dict()) == list(compiled.state_dict()) and list(compiled.trace(ids)) == list(plain.trace(ids))
     with pytest.raises(ValueError, match="got 32"):
         compiled([[32]])
+
+
+def test_what_is_compiled_computes_logits_and_losses_alone(monkeypatch):
+    """With a stand-in for torch.compile, which a C++ compiler is needed for. Would catch a model that is compiled and not
+    asked; whoever looks, and whoever generates, does not meet a compiled pass, whose shapes would be new every time."""
+    asked = []
+
+    def stand_in(function, **options):
+        assert options == {"mode": "max-autotune"}
+        return lambda *arguments: (asked.append("compiled"), function(*arguments))[1]
+
+    monkeypatch.setattr(torch, "compile", stand_in)
+    plain, compiled = (torchgpt.GPTModel(SMALL, seed=1) for _ in range(2))
+    compiled.compile(mode="max-autotune")
+    ids, targets = next(batches(8))
+    assert torch.equal(plain(ids), compiled(ids)) and asked == ["compiled"]
+    assert plain.loss(ids, targets) == compiled.loss(ids, targets)
+    assert plain.loss_and_grad(ids, targets) == compiled.loss_and_grad(ids, targets) and asked == 3 * ["compiled"]
+    compiled.trace(ids, targets)
+    compiled.next_logits(ids, compiled.remember(len(ids)))
+    assert len(asked) == 3
 
 
 def test_a_compiled_model_has_no_dropout():

@@ -10,7 +10,7 @@ import torch
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
 
 ONLY_NUMPY = {"BPETokenizer", "CharTokenizer", "LetterTokenizer", "Tokenizer", "WordTokenizer"}
 ONLY_NUMPY |= {"check_backward", "check_layer", "check_pairs"}
@@ -90,9 +90,17 @@ def test_everything_lands_on_the_device_asked_for(device):
     assert torchgpt.GPTModel(GPTConfig.article(train_qkv=True), device).num_parameters() == 275
 
 
-def test_float32_results_on_a_device_are_those_of_numpy(device):
-    config = GPTConfig(32, 2, 2, 16, 12, position="learned", tie_weights=True)
-    ours = npgpt.GPTModel(config, seed=1)
+ON_A_DEVICE = {
+    "gpt": GPTConfig(32, 2, 2, 16, 12, position="learned", tie_weights=True),
+    "lstm": LSTMConfig(32, 2, 16, 16, 12),
+    "mamba": MambaConfig(32, 2, 16, 12, d_state=4),
+    "llama": LlamaConfig(32, 2, 4, 16, 12, n_kv_head=2),
+}
+
+
+@pytest.mark.parametrize("kind", ON_A_DEVICE)
+def test_float32_results_on_a_device_are_those_of_numpy(device, kind):
+    ours = npgpt.make_model(ON_A_DEVICE[kind], seed=1)
     theirs = torchgpt.from_numpy(ours, device)
     ids, targets = np.random.default_rng(0).integers(32, size=(2, 3, 12))
     assert ours.loss_and_grad(ids, targets) == pytest.approx(theirs.loss_and_grad(ids, targets), rel=1e-5)
@@ -107,7 +115,7 @@ def test_auto_prefers_cuda_then_mps_then_the_cpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
         monkeypatch.setattr(torch.cuda, "device_count", lambda cuda=cuda: int(cuda))
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
-        assert torchgpt.pick_device("auto").type == expected
+        assert torchgpt.pick_device("auto").type == torchgpt.pick_device().type == expected
         assert torchgpt.pick_device(torch.device("cpu")).type == "cpu"
 
 
@@ -115,7 +123,9 @@ def test_an_absent_or_unknown_device_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for name in ("cuda", "cuda:0", "mps"):
-        with pytest.raises(ValueError, match=f"device '{name}' is not available here"):
+        with pytest.raises(
+            ValueError, match=f"device '{name}' is not available here: .* sees no {name.partition(':')[0].upper()} device"
+        ):
             torchgpt.GPTModel(GPTConfig.article(), name)
     for name in ("gpu", "xpu", "cuda:x", ""):
         with pytest.raises(ValueError, match="device must be 'auto', 'cpu', 'cuda'"):
@@ -123,6 +133,9 @@ def test_an_absent_or_unknown_device_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=r"sees 2 CUDA device\(s\), from 0"):
         torchgpt.pick_device("cuda:2")
+    assert torchgpt.pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"device 'cpu:1' is not available here: torch sees 1 CPU device\(s\), from 0"):
+        torchgpt.pick_device("cpu:1")
     with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy, got 'cuda'; torchgpt"):
         npgpt.GPTModel(GPTConfig.article(), "cuda")
 

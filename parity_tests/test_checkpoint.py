@@ -1,5 +1,6 @@
 """Weights on disk: the same file for both backends, whole or not at all, and clear about what is wrong with it."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 import npgpt
 import torchgpt
 from npgpt import GPTConfig
+from npgpt.runs.documents import digest, read_document, write_document
 
 from .strategies import configs, dtypes, seeds
 from .tolerances import as_numpy
@@ -165,6 +167,61 @@ def test_another_config_is_refused_with_the_difference(backend, checkpoint):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_of_another_config_every_difference_is_said_and_of_another_kind_that(backend, checkpoint):
+    other = GPTConfig(33, 2, 1, 3, 12, train_qkv=False)
+    with pytest.raises(ValueError, match=r"config: vocab_size is 32, not 33, n_layer is 1, not 2, ffn_hidden is 0, not None$"):
+        backend.load_checkpoint(checkpoint, config=other)
+    with pytest.raises(ValueError, match=r"of another config: kind is 'gpt', not 'lstm'$"):
+        backend.load_checkpoint(checkpoint, config=npgpt.LSTMConfig.article())
+
+
+def test_a_device_that_is_not_there_is_refused(checkpoint):
+    with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy"):
+        npgpt.load_checkpoint(checkpoint, "cuda")
+
+
+def test_a_model_is_float32_unless_it_is_asked_otherwise(tmp_path):
+    for backend in BACKENDS:
+        backend.save_checkpoint(backend.GPTModel(GPTConfig.article(), dtype="float64"), tmp_path / "a")
+        for options, dtype in (({}, "float32"), ({"dtype": "float64"}, "float64")):
+            model = backend.load_checkpoint(tmp_path / "a", **options)
+            assert {str(as_numpy(value).dtype) for value in model.state_dict().values()} == {dtype}
+
+
+def test_the_hash_of_a_document_is_that_of_its_json_and_its_arrays(tmp_path):
+    """Names, dtypes and shapes included; the order in which they come in does not count."""
+    b, a = np.arange(6, dtype="<f4").reshape(2, 3), np.array([1], dtype="<i8")
+    content = b'{"more": [1], "version": 2}' + b"a <i8 (1,) " + a.tobytes() + b"b <f4 (2, 3) " + b.tobytes()
+    expected = hashlib.sha256(content).hexdigest()
+    for document in ({"version": 2, "more": [1]}, {"more": [1], "sha256": "another", "version": 2}):
+        for tensors in ({"a": a, "b": b}, {"b": b, "a": a}):
+            assert digest(document, tensors) == expected
+    write_document(tmp_path / "a", "key", {"version": 2, "more": [1]}, {"b": b.T.copy().T, "a": a})  # not in one piece
+    document, tensors = read_document(tmp_path / "a", "key", (2,), "thing")
+    assert document == {"version": 2, "more": [1], "sha256": expected}
+    assert tensors.keys() == {"a", "b"} and np.array_equal(tensors["b"], b) and np.array_equal(tensors["a"], a)
+
+
+@pytest.mark.parametrize(
+    ("version", "readable", "message"),
+    [
+        (4, (1, 2, 5), "is of format 4, this version reads 1 to 5: it cannot be read any more$"),
+        (6, (1, 2, 5), "is of format 6, this version reads 1 to 5: it was written by a newer version of this project$"),
+        (3, (2,), "is of format 3, this version reads 2: it was written by a newer version of this project$"),
+        ("6", (2,), "is of format '6', this version reads 2: it cannot be read any more$"),
+    ],
+)
+def test_which_versions_are_read_is_said(tmp_path, version, readable, message):
+    write_document(tmp_path / "a", "key", {"version": version}, {"a": np.zeros(1)})
+    with pytest.raises(ValueError, match=message):
+        read_document(tmp_path / "a", "key", readable, "thing")
+    with pytest.raises(ValueError, match=r"is not a thing of this format: its metadata \['key'\] do not hold 'other'$"):
+        read_document(tmp_path / "a", "other", readable, "thing")
+    with pytest.raises(FileNotFoundError, match=r"^no thing at .*nothing$"):
+        read_document(tmp_path / "nothing", "key", readable, "thing")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_tensors_that_do_not_fit_the_config_are_refused(backend, checkpoint):
     rewrite(checkpoint, lambda document, tensors: tensors.pop("ln_f.weight"), seal=True)
     with pytest.raises(ValueError, match=r"missing ln_f\.weight"):
@@ -269,8 +326,9 @@ def test_the_same_run_makes_the_same_bytes(tmp_path):
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     for name in (".a.x1.tmp", ".a.x2.tmp", ".b.x.tmp", "a", "a.tmp"):
         (tmp_path / name).write_bytes(b"")
+    (tmp_path / ".a.x3.tmp").mkdir()  # which cannot be deleted as a file can, and is no reason to fail
     npgpt.runs.files.remove_leftovers(tmp_path / "a")
-    assert sorted(os.listdir(tmp_path)) == [".b.x.tmp", "a", "a.tmp"]
+    assert sorted(os.listdir(tmp_path)) == [".a.x3.tmp", ".b.x.tmp", "a", "a.tmp"]
 
 
 @pytest.fixture

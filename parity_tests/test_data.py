@@ -1,5 +1,7 @@
 """Texts of any length: read in pieces, encoded once into a mapped file, cut into random windows whose state can be saved."""
 
+import errno
+import hashlib
 import json
 import os
 
@@ -17,9 +19,11 @@ from npgpt import (
     RandomWindows,
     WordTokenizer,
     encode_file,
+    random_batches,
     read_text,
     split_tokens,
 )
+from npgpt.text.data import last_word_end
 
 from .strategies import seeds
 from .test_text import SENTENCES
@@ -87,6 +91,56 @@ def test_a_file_that_is_no_text_is_named_and_nothing_is_written(tmp_path, monkey
         with pytest.raises(ValueError, match=message) as error:
             encode_file(path, CharTokenizer("ali tbk\n\t\x7fELF"))
         assert str(path) in str(error.value) and os.listdir(tmp_path) == ["text.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("ab c", 2),
+        ("a b", 1),
+        ("ab  c", 2),  # before the first of two spaces
+        ("a b ", 3),
+        (" ab", 3),  # no visible character before the space
+        ("", 0),
+        ("a " + "b" * 65534, 1),  # the last 65,536 characters hold "a "
+        ("a " + "b" * 65535, 65537),
+    ],
+)
+def test_a_piece_ends_where_its_last_word_does(text, end):
+    assert last_word_end(text) == end
+
+
+def test_without_white_space_a_piece_is_what_was_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(npgpt.text.data, "CHUNK", 3)
+    path = tmp_path / "text.txt"
+    path.write_text("abcdef gh i")
+    assert list(read_text(path)) == ["abc", "def", " gh", " i"]
+
+
+def test_the_line_is_that_of_the_piece_in_which_the_unknown_character_stands(tmp_path, monkeypatch):
+    monkeypatch.setattr(npgpt.text.data, "CHUNK", 6)
+    path = tmp_path / "text.txt"
+    path.write_text("ab\nab\nab\naz")
+    assert list(read_text(path)) == ["ab\nab", "\nab", "\naz"]
+    with pytest.raises(ValueError, match=r"text\.txt, in the text from line 3 on: character 'z' at position 2"):
+        encode_file(path, CharTokenizer("ab\n"))
+
+
+def test_a_text_that_cannot_be_read_to_its_end_is_named(path, monkeypatch):
+    def broken_disk(file, digest):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("hashlib.file_digest", broken_disk)
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        encode_file(path, LetterTokenizer())
+    assert stop.value.filename == str(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read")
+def test_a_text_that_opens_and_cannot_be_read_is_named():
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        list(read_text("/proc/self/mem"))
+    assert stop.value.filename == "/proc/self/mem"
 
 
 def test_what_the_tokenizer_does_not_know_is_named(path):
@@ -172,10 +226,35 @@ def test_the_ids_can_stand_in_another_folder(path, tmp_path):
         encode_file(path, LetterTokenizer(), cache_dir=path / "inside a file", errors="replace")
 
 
-def test_many_tokens_take_four_bytes_each(path):
-    tokenizer = CharTokenizer("".join(map(chr, range(1, 0xD800))) + "".join(map(chr, range(0xE000, 0xE000 + 20000))))
-    ids = encode_file(path, tokenizer)
-    assert tokenizer.vocab_size > 1 << 16 and ids.dtype == np.uint32 and tokenizer.decode(ids) == TEXT
+@pytest.mark.parametrize(("tokens", "dtype"), [(1 << 16, np.uint16), ((1 << 16) + 1, np.uint32)])
+def test_more_tokens_than_two_bytes_tell_apart_take_four_each(tmp_path, tokens, dtype):
+    characters = "".join(map(chr, range(1, 0xD800))) + "".join(map(chr, range(0xE000, 0x11000)))
+    tokenizer = CharTokenizer(characters[:tokens])
+    text = "ab c" + characters[tokens - 1]  # the last token of all
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    ids = encode_file(tmp_path / "text.txt", tokenizer)
+    assert tokenizer.vocab_size == tokens and ids.dtype == dtype and ids[-1] == tokens - 1 and tokenizer.decode(ids) == text
+
+
+def test_the_file_of_ids_says_what_it_was_made_from(path):
+    tokenizer = LetterTokenizer()
+    path.write_bytes(b"Ali ata bak!")
+    ids = encode_file(path, tokenizer, errors="ignore")
+    (tokens_path,) = path.parent.glob("*.tokens")
+    fingerprint = hashlib.sha256(b'{"kind": "letters"}').hexdigest()
+    assert tokens_path.name == f"text.txt.{fingerprint[:8]}.tokens"
+    content = tokens_path.read_bytes()
+    assert content.startswith(b"{") and content[:4096].endswith(b" ")
+    assert content[4096:] == np.array([0, 14, 11, 29, 0, 23, 0, 29, 1, 0, 13], "<u2").tobytes() == ids.tobytes()
+    assert json.loads(content[:4096]) == {
+        "format": "npgpt-tokens-2",
+        "text": hashlib.sha256(b"Ali ata bak!").hexdigest(),
+        "tokenizer": fingerprint,
+        "errors": "ignore",
+        "dtype": "uint16",
+        "tokens": 11,
+        "sha256": hashlib.sha256(content[4096:]).hexdigest(),
+    }
 
 
 def test_memory_stays_small_however_long_the_text(tmp_path):
@@ -203,6 +282,19 @@ def test_the_split_is_at_one_place():
     for share in (0, 1, -0.1, float("nan")):
         with pytest.raises(ValueError, match="validation must lie between 0 and 1"):
             split_tokens(np.arange(10), share)
+
+
+def test_a_tenth_of_the_text_is_kept_and_seeds_are_0_where_nothing_is_said():
+    train, validation = split_tokens(np.arange(100))
+    assert (len(train), len(validation)) == (90, 10)
+    assert np.array_equal(next(RandomWindows(train, 4, 9))[0], next(RandomWindows(train, 4, 9, seed=0))[0])
+    windows = np.arange(20).reshape(10, 2), np.arange(1, 21).reshape(10, 2)
+    assert np.array_equal(next(random_batches(*windows, 9))[0], next(random_batches(*windows, 9, seed=0))[0])
+
+
+def test_a_text_of_one_window_and_its_target_is_enough():
+    ids, targets = next(RandomWindows(np.arange(5), 4, 2))
+    assert ids.tolist() == [[0, 1, 2, 3]] * 2 and targets.tolist() == [[1, 2, 3, 4]] * 2
 
 
 @given(seeds, st.integers(1, 5), st.integers(1, 6))
@@ -246,6 +338,7 @@ def test_windows_that_do_not_fit_are_refused():
         ({"ranks": 0}, "ranks must be at least 1"),
         ({"ranks": 4}, "must be a multiple of ranks, and rank below it; got 6, 4, 0"),
         ({"ranks": 2, "rank": 2}, "got 6, 2, 2"),
+        ({"ranks": 2, "rank": -1}, "got 6, 2, -1"),
     ]:
         with pytest.raises(ValueError, match=message):
             RandomWindows(np.arange(99), **({"seq_len": 4, "batch_size": 6} | options))

@@ -1,15 +1,17 @@
 """Greedy generation: prompts shorter than, equal to and longer than the context, on both sides."""
 
+import contextlib
 import itertools
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import npgpt
 import torchgpt
+from npgpt import GPTConfig
 
 from .strategies import configs, llama_configs, random_weights, seeds, weight_shapes
 from .tolerances import as_numpy, assert_model_parity
@@ -42,6 +44,7 @@ def test_each_token_is_the_likeliest_after_the_last_seq_len(config, seed):
 
 
 @given(with_a_context, seeds)
+@example(GPTConfig(11, 2, 3, 3, 6), 4)  # heads of one feature
 def test_what_is_remembered_gives_the_logits_of_the_full_forward(config, seed):
     """Whatever the number of tokens that each call brings."""
     rng = np.random.default_rng(seed)
@@ -104,6 +107,17 @@ def test_a_window_that_slides_by_more_sees_what_is_left_of_it(backend, config):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize("config", [npgpt.LSTMConfig.article(), npgpt.MambaConfig(32, 1, 4, 3)], ids=lambda config: config.kind)
+def test_where_the_context_has_no_end_any_slide_of_at_least_one_changes_nothing(backend, config):
+    model = backend.make_model(config, seed=4)
+    prompt = [1, 2, 3]
+    expected = backend.generate(model, prompt, 20).tolist()
+    assert backend.generate(model, prompt, 20, slide=99).tolist() == expected
+    with pytest.raises(ValueError, match=r"^slide must be at least 1, got 0$"):
+        backend.generate(model, prompt, 1, slide=0)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_prompts_in_every_form(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article(), seed=3)
     expected = backend.generate(model, [0, 14, 11], 4).tolist()
@@ -114,6 +128,21 @@ def test_prompts_in_every_form(backend):
     if backend is torchgpt:
         assert backend.generate(model, torch.tensor([[0, 14, 11]]), 4).tolist() == [expected]
         assert backend.generate(model, torch.tensor([0, 14, 11]), 4).tolist() == expected
+
+
+def test_threads_are_given_by_the_tokens_of_each_call(monkeypatch):
+    """A long prompt is worth more of them than the tokens after it; a model for which none is worth it is asked once."""
+    asked = []
+    monkeypatch.setattr("npgpt.generation.blas_for", lambda *sizes: asked.append(sizes) or contextlib.nullcontext())
+    model = npgpt.GPTModel(npgpt.GPTConfig.article())
+    whole, parameters = 2 * 12, model.num_parameters()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes != (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters), (10, parameters), (2, parameters), (2, parameters)]
+    asked.clear()
+    monkeypatch.setattr("npgpt.generation.too_little_for_blas", lambda *sizes: sizes == (whole, parameters))
+    npgpt.generate(model, [[1, 2, 3, 4, 5]] * 2, 3)
+    assert asked == [(whole, parameters)]
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -129,6 +158,8 @@ def test_of_equal_logits_the_lowest_id_wins(backend):
     [
         ([], 1, ValueError, "at least one token"),
         ([[]], 1, ValueError, "at least one token"),
+        (3, 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(\)$"),
+        ([[[1]]], 1, ValueError, r"as \(T,\) or \(B, T\); got the shape \(1, 1, 1\)$"),
         ([1, 32], 1, ValueError, "prompt's ids.*got 32"),
         ([32] + [0] * 20, 1, ValueError, "prompt's ids.*got 32"),  # also where the model would never see it
         ([1.5], 1, TypeError, "must be integers"),

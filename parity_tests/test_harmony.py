@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -54,6 +55,70 @@ def test_the_stationary_distribution_stays():
 def test_the_probabilities_of_all_texts_of_one_length_sum_to_one():
     texts = map("".join, itertools.product(npgpt.letters, repeat=3))
     assert math.fsum(math.exp(log_probabilities(text).sum()) for text in texts) == pytest.approx(1, abs=32**3 * EPS)
+
+
+def rank(k, of):
+    """The share of the k-th of `of` letters, of which each is k times as rare as the first."""
+    return Fraction(1, k) / sum(Fraction(1, i) for i in range(1, of + 1))
+
+
+CONSONANT, VOWEL = Fraction(86, 100), Fraction(14, 100)
+WORDS = {  # word -> the probabilities of its letters, by hand from the grammar and its table of percentages
+    "kaz": [CONSONANT * rank(1, 20), rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(30, 100)],
+    "jön": [CONSONANT * rank(20, 20), rank(8, 8), Fraction(4, 10) * rank(1, 4), Fraction(6, 10) * Fraction(30, 100)],
+    "ek": None,  # a cluster needs n, r or l before it
+    "er": [VOWEL * rank(2, 8), Fraction(4, 10) * rank(2, 4), Fraction(6, 10) * Fraction(30, 100)],
+    "ört": [VOWEL * rank(8, 8), Fraction(4, 10) * rank(2, 4), Fraction(4, 10) * rank(2, 3), Fraction(30, 100)],
+    # a second and a third syllable: low or high vowels, and no fourth
+    "bakez": None,
+    "bakaz": [CONSONANT * rank(2, 20), rank(1, 8), Fraction(6, 10) * rank(1, 15), Fraction(55, 100)],
+    "bakıgul": None,
+    "bakıgıl": [CONSONANT * rank(2, 20), rank(1, 8), Fraction(6, 10) * rank(1, 15), Fraction(45, 100)],
+    # what may follow a stem: -l, -ı or -ım, -a, -da
+    "azı": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(16, 100), Fraction(4, 10)],
+    "üze": [VOWEL * rank(7, 8), Fraction(4, 10) * rank(4, 4), Fraction(10, 100), 1],
+    "azda": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(14, 100), 1, Fraction(6, 10)],
+    "azdan": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(14, 100), 1, Fraction(4, 10), 1],
+    "azlık": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(30, 100), Fraction(30, 100), 1, Fraction(34, 100)],
+    "azlar": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(30, 100), Fraction(70, 100), 1, Fraction(34, 100)],
+    "azım": [VOWEL * rank(1, 8), Fraction(4, 10) * rank(4, 4), Fraction(16, 100), Fraction(6, 10), Fraction(36, 100)],
+}
+WORDS["bakaz"] += [Fraction(7, 10) * rank(4, 4), Fraction(30, 100)]
+WORDS["bakıgıl"] += [Fraction(3, 10) * rank(15, 15), Fraction(45, 100), rank(3, 4), Fraction(6, 10) * Fraction(30, 100)]
+# all of them at once: after -lık, -lar, -ım and -ız
+WORDS["özlükler"] = [VOWEL * rank(8, 8), Fraction(4, 10) * rank(4, 4), Fraction(30, 100), Fraction(30, 100), 1]
+WORDS["özlükler"] += [Fraction(20, 100), 1, 1, Fraction(34, 100)]
+WORDS["özlüklerimizden"] = [*WORDS["özlükler"][:-1], Fraction(26, 100), Fraction(6, 10), Fraction(24, 100), Fraction(6, 10)]
+WORDS["özlüklerimizden"] += [Fraction(26, 100), 1, Fraction(4, 10), 1]
+WORDS["özlüğü"] = None
+WORDS["özlükü"] = [*WORDS["özlükler"][:5], Fraction(18, 100), Fraction(4, 10)]
+WORDS["özlüke"] = [*WORDS["özlükler"][:5], Fraction(12, 100), 1]
+WORDS["özlükte"] = [*WORDS["özlükler"][:5], Fraction(16, 100), 1, Fraction(6, 10)]
+WORDS["özlere"] = [*WORDS["özlükler"][:3], Fraction(70, 100), 1, Fraction(16, 100), 1]
+WORDS["özlerde"] = [*WORDS["özlükler"][:3], Fraction(70, 100), 1, Fraction(24, 100), 1, Fraction(6, 10)]
+WORDS["özüme"] = [*WORDS["özlükler"][:2], Fraction(16, 100), Fraction(6, 10), Fraction(16, 100), 1]
+WORDS["özümde"] = [*WORDS["özlükler"][:2], Fraction(16, 100), Fraction(6, 10), Fraction(24, 100), 1, Fraction(6, 10)]
+WORDS["özümü"] = [*WORDS["özlükler"][:2], Fraction(16, 100), Fraction(6, 10), Fraction(24, 100), Fraction(4, 10)]
+WORDS["özümüz"] = [*WORDS["özümü"][:-1], Fraction(6, 10), Fraction(44, 100)]
+WORDS["özümüzü"] = [*WORDS["özümüz"][:-1], Fraction(12, 100), 1]
+WORDS["özümüze"] = [*WORDS["özümüz"][:-1], Fraction(18, 100), 1]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_probability_of_each_letter_of_a_word_by_hand(word):
+    """Whoever changes a number of the grammar, or lets one part of a word follow another, changes one of these."""
+    logs = log_probabilities(word + " ")
+    if WORDS[word] is None:
+        assert not np.isfinite(logs).all()
+    else:
+        assert np.exp(logs).tolist() == pytest.approx([float(p) for p in WORDS[word]], rel=1e-14)
+
+
+def test_the_entropies_are_those_that_the_account_of_the_text_gives():
+    assert entropy_rate() == pytest.approx(1.5984, abs=0.00005) and entropy_rate() / math.log(2) == pytest.approx(
+        2.306, abs=5e-4
+    )
+    assert [entropy_after(k) for k in range(5)] == pytest.approx([2.890, 2.203, 1.813, 1.642, 1.608], abs=0.0005)
 
 
 def test_a_long_sample_costs_the_entropy_rate(sample):

@@ -63,18 +63,28 @@ def test_its_mean_over_the_targets_is_the_gradient_of_the_loss(model):
     assert np.allclose(-gradient_map(model, IDS, TARGETS).gradient.mean(axis=0), dembed, rtol=0, atol=1e-14)
 
 
-def test_the_replacement_by_hand(model):
-    found = replacement_map(model, IDS, TARGETS)
+@pytest.mark.parametrize("others", [None, [5, 2, 2, 3]], ids=["all", "some"])
+def test_the_replacement_by_hand(model, others):
+    """Each other token counts once, however often it is named."""
+    found = replacement_map(model, IDS, TARGETS, others)
     right = log_p(model, IDS)
     for s in range(T):
         changes = []
-        for token in set(range(V)) - {IDS[s]}:
+        for token in set(others or range(V)) - {IDS[s]}:
             other = IDS.copy()
             other[s] = token
             changes.append(right - log_p(model, other))
         assert np.allclose(found.change[:, s], np.mean(changes, axis=0), rtol=0, atol=1e-13)
         assert np.allclose(found.size[:, s], np.abs(changes).mean(axis=0), rtol=0, atol=1e-13)
     assert (found.size >= np.abs(found.change)).all() and found.size.max() > 0.01
+
+
+def test_others_that_can_replace_nothing_are_refused():
+    model = npgpt.LSTMModel(CONFIGS[1])
+    with pytest.raises(ValueError, match="there is no other token than 6 to put in the place of position 2"):
+        replacement_map(model, [4, 0, 6], [0, 6, 6], [6])
+    with pytest.raises(ValueError, match=r"others must lie in 0\.\.6.*7"):
+        replacement_map(model, IDS, TARGETS, [2, 7])
 
 
 def test_nothing_comes_from_the_future(model):
@@ -99,8 +109,8 @@ def test_the_model_stays_as_it_was(model):
         ([[1, 2]], [[2, 3]], r"one shape \(T,\)"),
         ([1, 2], [2], r"got \(2,\) and \(1,\)"),
         ([], [], "T at least 1"),
-        ([1, 99], [2, 3], "99"),
-        ([1, 2], [2, 99], "99"),
+        ([1, 99], [2, 3], "^ids must .*99"),
+        ([1, 2], [2, 99], "^targets must .*99"),
     ],
 )
 def test_what_does_not_fit_is_named(what, ids, targets, message):

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import npgpt
 import torchgpt
 import torchgpt.models.mamba
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
@@ -127,6 +128,9 @@ def test_what_generation_remembers(model):
     seen = tensors_in(past)
     assert len(seen) == len(empty) >= model.config.n_layer
     assert {tensor.device.type for tensor in empty + seen} == {"meta"}
+    with torch.no_grad():
+        last = model.logits(model.checked(letters(model, 3)), past=model.remember(2))
+    assert last.shape == (2, 1, model.config.vocab_size)  # of the last letter alone: a head over a whole prompt is dear
 
 
 def test_generation_past_the_context(model):
@@ -142,6 +146,35 @@ def test_one_attention_head_on_its_own():
     output, weights = model.blocks[0].mha.attn_heads[1](torch.empty(2, 5, 6, device="meta"))
     assert output.shape == (2, 5, 3) and weights.shape == (2, 5, 5)
     assert output.device.type == weights.device.type == model.position_encoding.device.type == "meta"
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_what_is_loaded_or_copied_lands_on_the_device_asked_for(kind, tmp_path):
+    """Would catch a loader that forgets the device or the dtype, and says so nowhere."""
+    ours = npgpt.make_model(EXAMPLES[kind])
+    npgpt.save_checkpoint(ours, tmp_path / "checkpoint")
+    loaders = [lambda **options: torchgpt.load_checkpoint(tmp_path / "checkpoint", **options)]
+    if kind == "llama":
+        npgpt.save_pretrained(ours, tmp_path / "folder")
+        loaders.append(lambda **options: torchgpt.load_pretrained(tmp_path / "folder", **options))
+    for load in loaders:
+        for dtype in ("float32", "float64"):
+            model = load(device="meta", dtype=dtype)
+            assert not on_another_device(model.state_dict()) and not on_another_device(dict(model.named_buffers()))
+            assert {tensor.dtype for tensor in model.state_dict().values()} == {getattr(torch, dtype)} and model.dtype == dtype
+        plain = load()
+        assert plain.device.type == "cpu" and plain.dtype == "float32"
+    assert not on_another_device(torchgpt.from_numpy(ours, "meta").state_dict())
+    assert torchgpt.from_numpy(ours).device.type == "cpu"
+
+
+def test_moments_go_to_their_parameters_device_and_dtype():
+    """Would catch a checkpoint's moments, float64 on the CPU, beside weights that are neither."""
+    optimizer = torchgpt.AdamW([torch.nn.Parameter(torch.zeros(2))])
+    w = torch.nn.Parameter(torch.zeros(2, 3, device="meta"))
+    optimizer.set_moments([("w", w)], {"w": (np.ones((2, 3)), np.ones((2, 3)))}, 5)
+    assert not on_another_device(optimizer.state[w])
+    assert {tensor.dtype for tensor in optimizer.state[w].values()} == {torch.float32}
 
 
 # ------------------------------------------------------------------------------------------------ the tests above can fail

@@ -57,7 +57,9 @@ def test_logits_loss_and_every_gradient_equal_torchs(config, seed, std, dtype):
 
 LONG = {
     "gpt": lambda p: GPTConfig(23, 2, 2, 12, 150, position="learned", qkv_bias=True, tie_weights=True, dropout=p),
-    "llama": lambda p: LlamaConfig(23, 2, 4, 12, 150, n_kv_head=2, head_size=6, rope_theta=100.0, dropout=p),
+    "llama": lambda p: LlamaConfig(
+        23, 2, 4, 12, 150, n_kv_head=2, head_size=6, rope_theta=100.0, rope_scaling=(8.0, 1.0, 4.0, 16), dropout=p
+    ),
 }
 
 
@@ -163,6 +165,27 @@ def test_a_trace_leaves_the_model_as_it_was_and_matches_the_plain_pass(config, s
         assert np.allclose(as_numpy(trace["logits"][0]), as_numpy(model(ids)), rtol=1e-12, atol=1e-14)
         assert all(gradient is None for _, gradient in model.trace(ids).values())
     assert np.array_equal(trace["logits"][0].shape, (*ids.shape, config.vocab_size))
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_trace_of_some_positions_has_the_gradient_of_their_mean_loss(backend):
+    """By the formula of softmax and cross-entropy. Would catch a mean over all positions, and a mask that is not asked."""
+    model, rng = backend.make_model(EXAMPLES["gpt"], seed=1, dtype="float64"), np.random.default_rng(0)
+    ids, targets = rng.integers(23, size=(2, 3, 5))
+    where = rng.random((3, 5)) < 0.4
+    logits, dlogits = map(as_numpy, model.trace(ids, targets, where)["logits"])
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = where[..., None] * (probabilities - np.eye(23)[targets]) / where.sum()
+    assert 1 < where.sum() < 15 and np.abs(dlogits - expected).max() <= 8 * eps("float64")
+    everywhere = as_numpy(model.trace(ids, targets, np.ones((3, 5), bool))["logits"][1])
+    assert np.abs(everywhere - as_numpy(model.trace(ids, targets)["logits"][1])).max() <= 8 * eps("float64")
+    for arguments, error, message in [
+        ((targets, where.astype(int)), TypeError, "^where must hold booleans, got int"),
+        ((targets, where[:1]), ValueError, r"^where has the shape \(1, 5\), the targets \(3, 5\)$"),
+        ((targets[:, :4], where[:, :4]), ValueError, r"^targets have the shape \(3, 4\)"),
+    ]:
+        with pytest.raises(error, match=message):
+            model.trace(ids, *arguments)
 
 
 IN_A_BLOCK = {  # what a trace shows of one: design, "Seeing inside"
@@ -443,9 +466,10 @@ def test_a_llama_starts_as_a_gpt():
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_the_seed_is_0_and_the_dtype_float32_where_none_is_given(backend):
     config = GPTConfig.article()
-    plain, zero = backend.GPTModel(config).state_dict(), backend.GPTModel(config, seed=0, dtype="float32").state_dict()
-    assert all(np.array_equal(as_numpy(plain[name]), as_numpy(zero[name])) for name in zero)
-    assert all(as_numpy(value).dtype == np.float32 for value in plain.values())
+    zero = backend.GPTModel(config, seed=0, dtype="float32").state_dict()
+    for plain in (backend.GPTModel(config).state_dict(), backend.make_model(config).state_dict()):
+        assert all(np.array_equal(as_numpy(plain[name]), as_numpy(zero[name])) for name in zero)
+        assert all(as_numpy(value).dtype == np.float32 for value in plain.values())
     assert as_numpy(backend.get_position_encoding(3, 4)).dtype == np.float32
 
 
@@ -494,8 +518,10 @@ def test_weights_survive_the_way_to_torch_and_back(config, seed, dtype):
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_head_shows_its_whole_pattern_however_long_the_sequence(backend):
-    model = backend.GPTModel(GPTConfig(5, 1, 2, 8, 150), seed=1, dtype="float64")  # longer than a block of queries
-    ids = np.random.default_rng(0).integers(5, size=(2, 150))
+    config = GPTConfig(5, 1, 2, 8, 150, qkv_bias=True)  # longer than a block of queries
+    model, rng = backend.GPTModel(config, dtype="float64"), np.random.default_rng(0)
+    model.load_state_dict(random_weights(rng, config, 0.3))  # so that no bias is 0
+    ids = rng.integers(5, size=(2, 150))
     trace = model.trace(ids)
     for head in range(2):
         z, pattern = model.blocks[0].mha.attn_heads[head](trace["blocks.0.ln1"][0])
@@ -639,7 +665,7 @@ def test_a_gpt_and_a_llama_have_a_longest_sequence(backend, config):
         ([[1, 32]], ValueError, "targets.*got 32"),
         ([[1, -1]], ValueError, "targets.*got -1"),
         ([[1.0, 2.0]], TypeError, "targets must be integers"),
-        ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\)"),
+        ([[1, 2, 3]], ValueError, r"targets have the shape \(1, 3\), .* \(1, 2\)$"),
     ],
 )
 @articles
@@ -671,6 +697,54 @@ def test_a_state_dict_that_does_not_fit_is_refused_whole(backend, config):
         assert all(np.array_equal(before[name], as_numpy(value)) for name, value in model.state_dict().items())
     model.load_state_dict(good)
     assert all(np.array_equal(good[name], as_numpy(value)) for name, value in model.state_dict().items())
+
+
+def test_inside_another_module_a_state_dict_is_that_modules(config=EXAMPLES["gpt"]):
+    """As torch builds it: every name with the module's own before it. Would catch a tied head that stays in it, and tensors
+    that are cut off from the parameters where they should not be."""
+    model = torchgpt.make_model(config)
+    outer = torch.nn.ModuleDict({"language": model})
+    assert config.tie_weights and list(outer.state_dict()) == [f"language.{name}" for name in weight_shapes(config)]
+    assert not any(value.requires_grad for value in model.state_dict().values())
+    kept = outer.state_dict(keep_vars=True)
+    assert all(kept[f"language.{name}"] is parameter for name, parameter in model.named_parameters())
+
+
+def test_in_torch_a_part_may_be_loaded_and_tensors_taken_over(config=EXAMPLES["gpt"]):
+    """As torch's own load_state_dict does it. Would catch a tied head that has to be there, or that stays as it was."""
+    model = torchgpt.make_model(config)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for part in ("ln_f.bias", "token_embedding.weight"):
+        missing, unexpected = model.load_state_dict({part: before[part] + 1}, strict=False)
+        assert part not in missing and set(before) - set(missing) == {part} and not unexpected
+        assert all(torch.equal(tensor, before[name] + (name == part)) for name, tensor in model.state_dict().items())
+        model.load_state_dict(before)
+    new = {name: torch.nn.Parameter(tensor.clone()) for name, tensor in before.items()}
+    model.load_state_dict(new, assign=True)
+    assert all(parameter is new[name] for name, parameter in model.named_parameters())
+    assert model.head.weight is model.token_embedding.weight
+
+
+def test_in_torch_ids_of_any_integers_become_int64_and_stay_where_they_are(config=EXAMPLES["gpt"]):
+    model, (ids, targets) = torchgpt.make_model(config), np.random.default_rng(0).integers(23, size=(2, 3, 5))
+    for integers in (np.uint8, np.int32):
+        assert model.loss(ids.astype(integers), targets.astype(integers)) == model.loss(ids, targets)
+        narrow = (torch.from_numpy(each.astype(integers)) for each in (ids, targets))
+        assert model.loss(*narrow) == model.loss(ids, targets)
+    there = torch.from_numpy(ids)
+    assert model.checked(there) is there  # no copy, and on a GPU no way to the CPU and back
+    ids.setflags(write=False)
+    assert model.checked(ids).dtype == torch.int64  # from a text that is mapped into memory, without torch's warning
+
+
+def test_on_a_gpu_ids_come_from_pinned_memory_and_nobody_waits(monkeypatch):
+    """With stand-ins for the GPU's memory."""
+    model, carried = torchgpt.GPTModel(GPTConfig.article()), []
+    model.device = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: (carried.append("pinned"), tensor)[1])
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *where, **how: (carried.append((where, how)), tensor)[1])
+    assert model.checked([[1, 2]]).tolist() == [[1, 2]]
+    assert carried == ["pinned", ((model.device,), {"non_blocking": True})]
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

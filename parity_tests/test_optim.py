@@ -99,6 +99,12 @@ def test_the_default_arguments_are_torchs():
         assert np.abs(ours[0].data - each[0].detach().numpy()).max() <= 10 * 8 * eps("float64") * np.abs(ours[0].data).max()
 
 
+def test_torchs_update_is_fused():
+    """One kernel for all weights. (The numbers are the same without it.)"""
+    _, theirs = twin_parameters(np.random.default_rng(0), {"a": (3,)})
+    assert torchgpt.AdamW(theirs).defaults["fused"] is True
+
+
 def test_a_small_gradient_is_not_clipped_and_a_large_one_keeps_its_direction():
     ours, _ = twin_parameters(np.random.default_rng(0), {"a": (3,), "b": (2,)})
     ours[0].grad[:], ours[1].grad[:] = [3, 0, 0], [0, 4]

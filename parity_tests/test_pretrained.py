@@ -18,11 +18,12 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch_file
 
 import npgpt
 import torchgpt
 from npgpt import GPTConfig, LSTMConfig, MambaConfig
-from npgpt.pretrained import MODEL_TYPES, read_pretrained, there
+from npgpt.pretrained import MODEL_TYPES, folders, read_pretrained, there
 
 from .strategies import random_weights, seeds
 from .test_oracles import NEAR, without_casts
@@ -236,10 +237,12 @@ def test_its_generation_is_ours(transformers, model_type, tmp_path):
 @given(configs_of_both(), seeds, st.sampled_from(["float32", "float64"]))
 def test_out_and_in_again_is_bit_for_bit_the_same(tmp_path, config, seed, dtype):
     for backend in BACKENDS:
+        folder = tmp_path / backend.__name__
+        shutil.rmtree(folder, ignore_errors=True)
         model = backend.make_model(config, seed=seed, dtype=dtype)
-        backend.save_pretrained(model, tmp_path)
+        backend.save_pretrained(model, folder)
         for reader in BACKENDS:
-            again = reader.load_pretrained(tmp_path, dtype=dtype)
+            again = reader.load_pretrained(folder, dtype=dtype)
             assert again.config == config
             for name, value in model.state_dict().items():
                 assert np.array_equal(as_numpy(value), as_numpy(again.state_dict()[name])), name
@@ -361,9 +364,41 @@ def test_a_shorter_context_takes_the_first_positions(backend, folder):
     assert cut.config == dataclasses.replace(whole.config, seq_len=3) and np.array_equal(
         as_numpy(cut(ids)), as_numpy(whole(ids))
     )
+    assert read_pretrained(folder, seq_len=8)[0] == whole.config
     for seq_len, message in ((9, "has a context of 8 tokens, which cannot become 9"), (0, "seq_len must be at least 1")):
         with pytest.raises(ValueError, match=message):
             read_pretrained(folder, seq_len=seq_len)
+
+
+def test_a_mambas_window_of_training_may_be_longer(tmp_path):
+    """It has no longest sequence."""
+    npgpt.save_pretrained(npgpt.make_model(MambaConfig(11, 1, 4, 6)), tmp_path)
+    assert read_pretrained(tmp_path, seq_len=60)[0] == MambaConfig(11, 1, 4, 60)
+
+
+@each_type
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_what_is_read_in_pieces_is_the_whole(transformers, model_type, dtype, tmp_path, monkeypatch):
+    """With pieces of one row, of some, and of all rows. Would catch a piece that is read twice, left out or put elsewhere."""
+    their_model(transformers, SMALL[model_type], dtype=getattr(torch, dtype)).save_pretrained(tmp_path)
+    expected = load_torch_file(tmp_path / "model.safetensors")
+    for piece in (1, 200, 2**22):
+        monkeypatch.setattr(folders, "PIECE", piece)
+        for ours in ("float32", "float64"):
+            for name, value in npgpt.load_pretrained(tmp_path, dtype=ours).state_dict().items():
+                their_name, transposed = there(MODEL_TYPES[model_type], name)
+                right = expected[their_name].to(getattr(torch, ours)).numpy()
+                assert np.array_equal(value, right.T if transposed else right), name
+        for name, tensor in folders.read_tensors(tmp_path).items():
+            pieces = list(tensor.pieces())
+            assert np.array_equal(np.concatenate(pieces), expected[name].double().numpy())
+            bytes_of_a_row = 8 * expected[name][0].numel()
+            assert max(len(rows) for rows in pieces) <= max(1, piece // bytes_of_a_row)
+
+
+def test_a_folder_within_folders_is_made(tmp_path):
+    npgpt.save_pretrained(npgpt.make_model(SAYABLE), tmp_path / "models" / "gpt")
+    assert npgpt.load_pretrained(tmp_path / "models" / "gpt").config == SAYABLE
 
 
 # -------------------------------------------------------------------------------------------------------------- what is refused
@@ -383,6 +418,7 @@ def test_a_shorter_context_takes_the_first_positions(backend, folder):
         ({"add_cross_attention": True}, "add_cross_attention is True"),
         ({"n_head": 4}, "n_embd must be divisible by n_head"),
         ({"n_head": "2"}, "n_head must be an integer of at least 1, got '2'"),
+        ({"n_layer": True}, "n_layer must be an integer of at least 1, got True"),
         ({"n_inner": 0}, "n_inner must be an integer of at least 1, got 0"),
         ({"n_positions": None}, "n_positions must be an integer of at least 1, got None"),
         ({"initializer_range": "wide"}, "init_std must be a number, got 'wide'"),

@@ -4,6 +4,7 @@ a .gguf file, whose weights are packed, the numbers that ggml's own package unpa
 
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ import npgpt
 import torchgpt
 from npgpt import LlamaConfig
 from npgpt.ops.rope import cosines_and_sines
+from npgpt.pretrained import check_context, read_pretrained
 from npgpt.pretrained import gguf as ours_gguf
-from npgpt.pretrained import read_pretrained
 
 from .gguf_files import SMALL, write_gguf
 from .strategies import random_weights, seeds
@@ -120,11 +121,12 @@ def our_configs(draw) -> LlamaConfig:
 @some
 @given(config=our_configs(), seed=seeds)
 def test_transformers_loads_what_either_backend_writes_and_so_do_we(transformers, config, seed, tmp_path_factory):
-    folder, rng = tmp_path_factory.mktemp("ours"), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     model = npgpt.make_model(config)
     model.load_state_dict(random_weights(rng, config, 0.3))
     ids = rng.integers(config.vocab_size, size=(2, 37))
     for each in (model, torchgpt.from_numpy(model)):
+        folder = tmp_path_factory.mktemp(each.backend)
         npgpt.backend("numpy" if each is model else "torch").save_pretrained(each, folder)
         theirs, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
         assert not any(loaded.values()), loaded
@@ -191,6 +193,19 @@ def test_older_fields_and_the_angles_among_the_weights(tmp_path):
     assert npgpt.load_pretrained(tmp_path).config.to_dict() == filled_in(model.config)
 
 
+@pytest.mark.parametrize("numbers", [100, 2**22])
+def test_angles_may_take_four_times_the_weights_or_16_mb(numbers):
+    """64 bytes a position where a head has 4 features: cosine and sine, float64, of 2 pairs, and what they are made from."""
+    longest = max(4 * 4 * numbers, 2**24) // 64
+    weights = {"w": SimpleNamespace(shape=(numbers // 4, 2)), "v": SimpleNamespace(shape=(numbers // 2,))}
+    check_context(LlamaConfig(11, 1, 2, 8, longest), weights, "folder")
+    with pytest.raises(
+        ValueError, match=rf"^folder: .* a context of {longest + 1:,} tokens, .* beside {4e-6 * numbers:,.1f} MB"
+    ):
+        check_context(LlamaConfig(11, 1, 2, 8, longest + 1), weights, "folder")
+    check_context(npgpt.GPTConfig(11, 1, 2, 8, 10**9), weights, "folder")  # whose positions are weights
+
+
 def test_dropout_has_no_field_in_a_llamas_folder(tmp_path):
     model = npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9, dropout=0.1))
     with pytest.raises(ValueError, match=r"dropout is 0\.1: a llama can be written .* with 0\.0 alone"):
@@ -218,6 +233,17 @@ def test_a_gguf_file_gives_the_numbers_that_ggml_unpacks(tmp_path, format_, opti
             assert model.config == config
             for name, value in model.state_dict().items():
                 assert np.array_equal(as_numpy(value), unpacked[name].astype(dtype)), name
+
+
+@needs_gguf
+def test_a_gguf_file_that_is_read_in_pieces_is_the_whole(tmp_path, monkeypatch):
+    """With pieces of one row, of some, and of all rows, of packed numbers and of turned ones."""
+    weights = random_weights(np.random.default_rng(0), SMALL, 0.3)
+    unpacked = write_gguf(tmp_path / "model.gguf", SMALL, weights, dict.fromkeys((row[0] for row in ours_gguf.NAMES), "Q8_0"))
+    for piece in (1, 300, 2**20):
+        monkeypatch.setattr(ours_gguf, "PIECE", piece)
+        for name, value in npgpt.load_pretrained(tmp_path / "model.gguf").state_dict().items():
+            assert np.array_equal(value, unpacked[name]), name
 
 
 @needs_gguf

@@ -2,7 +2,8 @@
 alone, by other code (mostly PyTorch's), and compared to the last printed digit.
 
 The tests of the functions behind the numbers do not see a script that calls the right function on the wrong thing: a validation
-loss of the training text, bits a character without the characters, a mean over the wrong steps.
+loss of the training text, bits a character without the characters, a mean over the wrong steps. (The numbered examples are in
+test_figures.py, train.py's and other commands' remaining figures in test_commands.py, the READMEs' in test_readmes.py.)
 """
 
 import collections
@@ -122,6 +123,9 @@ def test_train_texts_last_line_is_the_loss_of_the_validation_text_and_its_bits_a
 
     characters = len(text) - len(npgpt.read_checkpoint("out/text/last.safetensors").tokenizer().decode(ids[:cut]))
     assert abs(bits - expected / math.log(2) * len(validation) / characters) < digits(3) + 1e-4
+    C, V = 16, model.config.vocab_size  # positions, two LayerNorms and one more, Wqkv, the projection, the FFN; a tied head
+    count = V * C + 8 * C + 3 * 2 * C + 3 * C * C + C * C + C + 2 * C * 4 * C + 4 * C + C
+    assert printed(r"seed 4; ([\d,]+) parameters$", out) == [count]
     tokens, different, training, held_out = printed(
         r"own.txt, ([\d,]+) tokens \(\w+, ([\d,]+) different\)\n +([\d,]+) to train on, ([\d,]+) to validate on", out
     )
@@ -267,194 +271,6 @@ def test_compare_tokenizers_counts_a_text_in_characters_and_spells_the_unknown(m
         assert abs(row[1] - len(held_out) / tokens) < digits(2), name
         assert abs(row[3] - 5000 * math.log(2) / (tokens - 1)) < digits(3), name
         assert abs(row[4] - (5000 + spelling) / len(held_out)) < digits(3), name
-
-
-def test_larger_texts_are_counted_in_characters_too(monkeypatch, capsys):
-    """Example 10, where every model is said to have paid 4,000 bits, or 4,100 with another seed."""
-    paid = iter([4000.0, 4100.0] * 99)
-
-    def train_to_best(*arguments, at_best, **options):
-        at_best()
-        return next(paid)
-
-    monkeypatch.setattr("text_costs.train_to_best", train_to_best)
-    out, variables = run(monkeypatch, capsys, "10_larger_texts.py", "--quick", "--vocab-size", 300)
-    text, held_out = variables["text"], variables["held_out"]
-    assert len(held_out) == len(text) - len(text) * 9 // 10 and text.endswith(held_out)
-    counts = collections.Counter(pieces_of(variables["training"]))
-    known = set(sorted(counts, key=lambda word: (-counts[word], word))[:300])
-    unknown = [piece for piece in pieces_of(held_out) if piece not in known]
-    spelling = {"letters": 0, "words": sum(len(piece) + 1 for piece in unknown) * math.log2(len(set(text)) + 1)}
-    length = {"letters": len(held_out), "words": len(pieces_of(held_out))}
-    for name, bits in spelling.items():
-        rows = re.findall(
-            rf"^{name} +[\d,]+ +(\d+) % +([\d,]+) +([\d.]+) +([\d.]+) \(([\d.]+)\.\.([\d.]+)\)$", out, re.MULTILINE
-        )
-        assert [int(share) for share, *_ in rows] == [1, 10, 100]
-        for *_, nats, mean, low, high in rows:
-            expected = [(paid + bits) / len(held_out) for paid in (4050, 4000, 4100)]
-            assert np.abs(np.subtract([float(mean), float(low), float(high)], expected)).max() < digits(3), name
-            assert abs(float(nats) - 4050 * math.log(2) / length[name]) < digits(3), name
-    words = {name: (4050 + bits) / len(held_out) for name, bits in spelling.items()}
-    assert f"letters {words['letters']:.2f} → {words['letters']:.2f}, words {words['words']:.2f} → {words['words']:.2f}" in out
-
-
-# ------------------------------------------------------------------------------------------------------ the numbered examples
-
-
-def test_example_4_prints_the_surprise_the_hits_and_the_loss_of_each_model(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "04_predicting.py")
-    ids = [npgpt.letters.index(letter) for letter in "ali ata bak."]
-    inputs, targets = all_windows(letters_of(), 12, 5)
-    for name in ("untrained", "trained"):
-        model = variables[name]
-        mean = costs(model, [ids[:-1]], [ids[1:]]).mean()
-        both = printed(rf"^{name}: mean surprise ([\d.]+) nats, model.loss ([\d.]+)$", out)
-        assert np.abs(np.array(both) - mean).max() < digits(4)
-        loss, guess = printed(rf"^{name}: ([\d.]+) nats a letter over the text; guessing: ([\d.]+)$", out)
-        assert abs(loss - costs(model, inputs, targets).mean()) < digits(3) and abs(guess - math.log(32)) < digits(3)
-        guesses = torchgpt.from_numpy(model)([ids[:-1]]).argmax(-1)[0].tolist()
-        hits = sum(guess == target for guess, target in zip(guesses, ids[1:], strict=True))
-        assert re.search(rf"right first guesses of 11: .*\b{name} {hits}\b", out)
-    p = torch.softmax(torchgpt.from_numpy(variables["trained"])([ids[:-1]])[0, -1], -1)
-    likeliest = re.findall(r"^  (.)  logit +([-\d.]+)  p ([\d.]+)$", out, re.MULTILINE)
-    for (letter, _, shown), token in zip(likeliest, p.argsort(descending=True).tolist(), strict=False):
-        assert letter.replace("␣", " ") == npgpt.letters[token] and abs(float(shown) - p[token]) < digits(3)
-
-
-def conditional_entropy(ids: list[int], n: int) -> float:
-    """H(n letters) - H(n - 1 letters), of the same places: the chain rule."""
-
-    def entropy(counts) -> float:
-        total = sum(counts.values())
-        return -sum(count / total * math.log(count / total) for count in counts.values())
-
-    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    return entropy(collections.Counter(grams)) - entropy(collections.Counter(gram[:-1] for gram in grams))
-
-
-def test_example_6_prints_what_the_record_and_the_text_say(monkeypatch, capsys):
-    out, _ = run(monkeypatch, capsys, "06_training.py", "--quick", "--seed", 2)
-    records = records_of_train()
-    ids = letters_of()
-    assert len(records) == 10 and abs(printed(r"of its 10 steps: ([\d.]+)$", out)[0] - records[-1]["loss"]) < digits(3)
-    for n, words in ((1, "how often letters come"), (2, r"the last letter \(bigrams\)"), (3, r"the last two \(trigrams\)")):
-        assert abs(printed(rf"^who knows {words}: ([\d.]+)$", out)[0] - conditional_entropy(ids, n)) < digits(3)
-    watched = [record["watch"] for record in records if "watch" in record]
-    for name in watched[0]["gradient_rms"]:
-        first, last, ratio = printed(rf"^  {re.escape(name)} +([\d.e+-]+)  ([\d.e+-]+)  ([\d.e+-]+)$", out)
-        assert first == pytest.approx(watched[0]["gradient_rms"][name], rel=6e-3)
-        assert last == pytest.approx(watched[-1]["gradient_rms"][name], rel=6e-3)
-        assert ratio == pytest.approx(watched[-1]["update_ratio"][name], rel=6e-2)
-    kinds = [[npgpt.letters.index(letter) for letter in group] for group in ("aeıioöuü", "bcçdfgğhjklmnprsştvyz")]
-    for when, table in (("before", watched[0]["embedding_before"]), ("after", watched[-1]["embedding"])):
-        groups = [np.array(table)[rows] for rows in kinds]
-        centres = [group.sum(axis=0) / len(group) for group in groups]
-        radii = [np.sqrt(((group - centre) ** 2).sum(axis=1)).mean() for group, centre in zip(groups, centres, strict=True)]
-        expected = np.sqrt(((centres[0] - centres[1]) ** 2).sum()) / (sum(radii) / 2)
-        assert abs(printed(rf"^{when} training: the two kinds' centres lie ([\d.]+) times", out)[0] - expected) < digits(2)
-
-
-def test_example_7_prints_each_widths_loss_and_the_facts_that_it_knows(monkeypatch, capsys):
-    options = ["--widths", 4, 12, "--seeds", 1, "--steps", 150, "--seed", 1]
-    out, variables = run(monkeypatch, capsys, "07_knowledge_squeezed.py", *options)
-    rows, words = variables["rows"], variables["words"]
-    known_text = SENTENCES.read_text(encoding="utf-8")
-    assert all(" ".join(words[i] for i in row[1:4]) in known_text for row in rows)  # a full stop, then the sentence
-    after = collections.defaultdict(collections.Counter)
-    for row in rows:
-        for t in range(1, rows.shape[1]):
-            after[tuple(row[:t])][row[t]] += 1
-    total = sum(sum(counts.values()) for counts in after.values())
-    floor = sum(-n / total * math.log(n / sum(counts.values())) for counts in after.values() for n in counts.values())
-    facts, count, lowest = printed(r"^(\d+) facts, (\d+) words; the lowest loss that any model can reach: ([\d.]+)$", out)
-    assert (facts, count) == (len(rows), len(words)) and abs(lowest - floor) < digits(3)
-    for width in (4, 12):
-        model = variables["models"][width]
-        loss = costs(model, rows[:, :-1], rows[:, 1:]).mean()
-        answers = torchgpt.from_numpy(model)(rows[:, :3])[:, -1].argmax(-1).numpy()
-        known = int((answers == rows[:, 3]).sum())
-        row = rf"^ +{width}   ([\d.]+) \([\d.]+\.\.[\d.]+\) +([\d.]+)/{len(rows)} \(\d+\.\.\d+\)   \d+$"
-        shown = printed(row, out)
-        assert abs(shown[0] - loss) < digits(3) and shown[1] == known
-    assert f"n_embd {width}: {len(rows) - known} of {len(rows)} facts are answered wrong" in out and known > 3
-
-
-def test_example_8_prints_the_loss_of_every_shape_and_what_a_head_is_worth(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "08_dictionary_context_knowledge.py", "--quick")
-    inputs, targets = all_windows(letters_of(), 16, 12)
-    shapes = [(1, 1, 25, 50), (1, 5, 25, 50), (2, 1, 18, 36), (2, 3, 18, 36), (4, 3, 12, 32)]
-    means, widest = {}, 0.0
-    for shape in shapes:
-        losses = [costs(variables["models"][shape, seed], inputs, targets).mean() for seed in (0, 1)]
-        row = printed(rf"^  {shape[0]} × {shape[1]}  [\d,]+  ([\d.]+) \(([\d.]+)\.\.([\d.]+)\)$", out)
-        assert np.abs(np.subtract(row, [np.mean(losses), *sorted(losses)])).max() < digits(3)
-        means[f"{shape[0]} × {shape[1]}"], widest = np.mean(losses), max(widest, abs(losses[0] - losses[1]))
-    first, second, *_ = sorted(means, key=means.get)
-    assert f"{first} is best" in out
-    gap, spread = printed(r"is best, by ([\d.]+) nats: .* \(([\d.]+)\)$", out)
-    assert abs(gap - (means[second] - means[first])) < digits(3) and abs(spread - widest) < digits(3)
-
-    model = variables["models"][(2, 3, 18, 36), 0]
-    loss, weights = costs(model, inputs, targets).mean(), {k: v.copy() for k, v in model.state_dict().items()}
-    shown = [line.split() for line in re.findall(r"^  ([-+]\d\.\d{3} [-+]\d\.\d{3} [-+]\d\.\d{3})$", out, re.MULTILINE)]
-    for layer in range(2):
-        for head in range(3):
-            without = {name: weight.copy() for name, weight in weights.items()}
-            without[f"blocks.{layer}.mha.Wqkv.weight"][36 + 6 * head : 42 + 6 * head] = 0  # its values: it brings nothing home
-            model.load_state_dict(without)
-            expected = costs(model, inputs, targets).mean() - loss
-            assert variables["worse"][layer, head] == pytest.approx(expected, abs=1e-9)  # mostly below the third digit
-            assert abs(float(shown[layer][head]) - expected) < digits(3)
-
-
-def test_example_9_prints_losses_distances_to_the_floor_and_right_answers(monkeypatch, capsys):
-    from equal_budget import best_of_rates, mean_loss
-
-    options = ["--sizes", 248, "--seeds", 1, "--quick", "--recall-size", 248]
-    out, variables = run(monkeypatch, capsys, "09_other_architectures.py", *options)
-    inputs, targets = all_windows(letters_of(), 24, 70)
-    for kind, name in (("gpt", "GPT"), ("lstm", "LSTM"), ("mamba", "Mamba")):
-        (model,) = variables["models"][248, kind]
-        first, second = re.findall(rf"^  {name} +248  ([\d.]+) \(", out, re.MULTILINE)
-        assert abs(float(first) - costs(model, inputs, targets).mean()) < digits(4)
-        floor, above = printed(rf"above the floor of ([\d.]+) nats at the largest size: .*\b{name} ([\d.]+)", out)
-        assert abs(above - (float(second) - floor)) < 3 * digits(4)  # three rounded numbers
-        assert mean_loss(model, inputs, targets) == pytest.approx(costs(model, inputs, targets).mean(), rel=1e-9)
-    text = npgpt.text.harmony.harmony_text(30_000, 1)
-    own = -npgpt.text.harmony.log_probabilities(text)
-    starts = [0] + [i + 1 for i in range(len(text) - 25) if text[i] == " "]
-    assert abs(floor - np.mean([own[start + 1 : start + 25].mean() for start in starts[::40]])) < digits(4)
-
-    def forgetful(asked):
-        """Knows the name up to eight words later, and then answers with the last word."""
-        logits = np.zeros((*asked.shape, 18))
-        answer = asked[:, 0] if asked.shape[1] <= 9 else asked[:, -2]
-        logits[np.arange(len(asked)), -1, answer] = 1
-        return logits
-
-    assert variables["right_answers"](forgetful).tolist() == [1.0] * 6 + [0.0] * 8  # 1, 2, 3, 4, 6, 8; then 12 to 63
-
-    scores = {0.1: {0: [1, 1], 1: [9, 9]}, 0.2: {0: [2, 1], 1: [0, 0]}}  # rate -> seed -> several scores
-    rate, models, found = best_of_rates([0.1, 0.2], [0, 1], lambda rate, seed: (rate, seed), lambda m: scores[m[0]][m[1]])
-    assert (rate, models, found) == (0.2, [(0.2, 0), (0.2, 1)], [[2, 1], [0, 0]])  # the first seed alone decides
-
-
-def test_example_12_prints_the_loss_of_the_held_out_text_and_what_each_change_gains(monkeypatch, capsys):
-    out, variables = run(monkeypatch, capsys, "12_from_gpt_to_llama.py", "--quick", "--seeds", 1)
-    text = SENTENCES.read_text(encoding="utf-8")
-    ids = [sorted(set(text)).index(character) for character in text]
-    held_out = ids[math.floor(0.9 * len(ids)) :]
-    assert numbers(out.split("\n")[0])[:1] + numbers(out.split("\n")[0])[-1:] == [len(ids) - len(held_out), len(held_out)]
-    inputs, targets = all_windows(held_out, 16, 16)  # each character once
-    logits = torch.from_numpy(variables["model"](inputs)).double()  # the last stage's, a Llama
-    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten()).item()
-    rows = re.findall(r"^(?:GPT|\+ .*?)  +[\d,]+ +\d+  ([\d.]+) \([\d.]+\.\.[\d.]+\)(?:  ([-+][\d.]+))?", out, re.MULTILINE)
-    losses, gains = [float(loss) for loss, _ in rows], [float(gain) for _, gain in rows[1:]]
-    assert len(losses) == 6 and abs(losses[-1] - expected) < digits(4)
-    assert np.abs(np.array(gains) - (np.array(losses[:-1]) - losses[1:])).max() < 3 * digits(4)
-    most, total = printed(r" brings most, ([-\d.]+) nats; all five ([-\d.]+);", out)
-    assert abs(most - max(gains)) < 2 * digits(3) and abs(total - (losses[0] - losses[-1])) < 2 * digits(3)
 
 
 # -------------------------------------------------------------------------------------------------------------- how fast it is

@@ -129,9 +129,18 @@ def test_until_it_is_renamed_a_temporary_file_is_no_leftover(tmp_path, monkeypat
         remove_leftovers(path)
         plain(*paths)
 
+    def waits(number, frame):
+        raise AssertionError("it waits for the lock of a file that is still written")
+
     monkeypatch.setattr(os, "replace", replace)
-    with atomic_file(path) as file:
-        file.write(b"whole")
+    before = signal.signal(signal.SIGALRM, waits)
+    signal.alarm(20)
+    try:
+        with atomic_file(path) as file:
+            file.write(b"whole")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
     assert os.listdir(tmp_path) == ["a"] and path.read_bytes() == b"whole"
 
 

@@ -154,3 +154,20 @@ def test_everything_works_on_the_meta_device(config):
     tensors += [part for state in past for part in state]
     tensors += [each for value in shown.values() for each in ([value] if isinstance(value, torch.Tensor) else value)]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def test_an_lstm_asks_for_torchs_training_mode_where_a_gradient_may_follow(monkeypatch):
+    """cuDNN refuses the backward of any other pass, and a CPU says nothing; with its mode on, it keeps what a backward needs,
+    which generation has no use for."""
+    config = EXAMPLES["lstm"]
+    modes, lstm = [], torch.lstm
+    monkeypatch.setattr(torch, "lstm", lambda *a, **k: (modes.append(k["train"]), lstm(*a, **k))[1])
+    model, ids = torchgpt.make_model(config), np.ones((2, 3), int)
+    for call, train in (
+        (lambda: model.loss_and_grad(ids, ids), True),
+        (lambda: model.loss(ids, ids), False),
+        (lambda: model.next_logits(ids, model.remember(2)), False),
+    ):
+        call()
+        assert modes == [train] * config.n_layer
+        modes.clear()

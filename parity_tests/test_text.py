@@ -147,5 +147,8 @@ def test_bad_batches_are_refused_at_once():
         random_batches(inputs, targets, 0)
     with pytest.raises(ValueError, match="one shape"):
         random_batches(inputs, targets[1:], 2)
+    with pytest.raises(ValueError, match="must have one shape and hold a window"):
+        random_batches(inputs[:0], targets[:0], 2)
+    assert np.array_equal(next(random_batches(inputs[:1], targets[:1], 2))[1], [[1, 2, 3, 4]] * 2)  # one window is enough
     with pytest.raises(TypeError, match="inputs must be integers"):
         random_batches(inputs * 1.0, targets, 2)

@@ -1,5 +1,6 @@
 """One training loop, two backends: the same run gives the same losses; a run that blows up says where."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -10,6 +11,7 @@ import torch
 import npgpt
 import torchgpt
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig, TrainingDiverged
+from npgpt.training import largest_gradient
 
 from .tolerances import as_numpy
 
@@ -125,6 +127,52 @@ def test_on_gradient_sees_what_the_update_is_made_of(backend):
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_the_loop_with_no_options_is_these_five_lines(backend):
+    """An AdamW of its usual numbers, at 1e-3, without decay; the gradient clipped to 1."""
+    model, twin = (backend.GPTModel(SMALL, seed=1, dtype="float64") for _ in range(2))
+    for each in (model, twin):
+        each.load_state_dict({name: 4 * as_numpy(value) for name, value in each.state_dict().items()})
+    norms = []
+    backend.train(model, batches(8), steps=4, on_step=lambda step, loss, norm: norms.append(norm))
+    assert min(norms) > 1
+    optimizer, source = backend.AdamW(twin.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0), batches(8)
+    for _ in range(4):
+        twin.loss_and_grad(*next(source))
+        backend.clip_grad_norm(list(twin.parameters()), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    for name, value in model.state_dict().items():
+        assert np.array_equal(as_numpy(value), as_numpy(twin.state_dict()[name])), name
+
+
+class Counted(npgpt.GPTModel):
+    """A model whose loss is the product of what should be a batch, without a gradient; it says what it was asked."""
+
+    def __init__(self):
+        super().__init__(SMALL)
+        self.asked, self.syncing = [], True
+
+    def loss_and_grad(self, ids, targets, scale=1.0):
+        self.asked.append((ids, scale, self.syncing))
+        return ids * scale * targets
+
+    @contextlib.contextmanager
+    def no_sync(self):
+        self.syncing = False
+        yield
+        self.syncing = True
+
+    def mean_over_ranks(self, loss):
+        return -loss
+
+
+def test_of_several_processes_gradients_travel_once_a_step_and_the_loss_is_the_mean_of_theirs():
+    model = Counted()
+    assert npgpt.train(model, [(3, 1), (5, 1), (4, 1), (8, 1)], steps=2, accumulate=2) == [-2.0, -3.0]
+    assert model.asked == [(3, 0.5, False), (5, 0.5, True), (4, 0.5, False), (8, 0.5, True)]
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
     model = backend.GPTModel(dataclasses.replace(SMALL, tie_weights=False), seed=1)
     weights = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
@@ -134,7 +182,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_tensor(backend):
             model.load_state_dict(weights | {"head.bias": np.full(32, np.nan)})
 
     gradients = []  # the fourth enters no update, so nobody is shown it
-    with pytest.raises(TrainingDiverged, match=r"stopped at step 4: the loss is nan; largest gradient: \S+\.\S+, max") as error:
+    with pytest.raises(
+        TrainingDiverged, match=r"stopped at step 4: the loss is nan; largest gradient: \S+\.\S+, max \|g\| = nan"
+    ) as error:
         backend.train(model, batches(8), steps=10, on_gradient=lambda step, *_: gradients.append(step), on_step=poison)
     assert gradients == [1, 2, 3]
     assert error.value.step == 4 and error.value.tensor in dict(model.named_parameters())
@@ -155,10 +205,29 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(backe
     model.loss_and_grad = with_infinite_gradient
     before = as_numpy(model.state_dict()["token_embedding.weight"]).copy()
     with pytest.raises(
-        TrainingDiverged, match=r"step 1: the gradient's norm is inf; largest gradient: blocks\.1\.ffn\.up\.weight"
+        TrainingDiverged,
+        match=r"step 1: the gradient's norm is inf; largest gradient: blocks\.1\.ffn\.up\.weight, max \|g\| = inf",
     ):
         backend.train(model, batches(8), steps=2)
     assert np.array_equal(before, as_numpy(model.state_dict()["token_embedding.weight"]))
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_learning_rate_that_is_far_too_high_is_no_warning_but_an_error(backend):
+    with pytest.raises(TrainingDiverged, match=r"^training stopped at step [2-9]: the (loss|gradient's norm) is (nan|inf); "):
+        backend.train(backend.GPTModel(SMALL, seed=1), batches(8), steps=9, learning_rate=1e30)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "largest"), [([3, -4, 2], "b"), ([3, math.inf, -4], "b"), ([math.inf, math.nan, 2], "b"), ([1, 1, 0], "a")]
+)
+def test_the_largest_gradient_is_by_size_and_nan_before_all(sizes, largest):
+    class Model:
+        def gradients(self):
+            return {name: np.array([[0.5, size]]) for name, size in zip("abc", sizes, strict=True)}
+
+    name, size = largest_gradient(Model())
+    assert name == largest and np.array_equal(size, abs(sizes["abc".index(name)]), equal_nan=True)
 
 
 def test_bad_arguments_are_named():
@@ -188,6 +257,31 @@ def test_the_schedule_is_nanogpts():
     assert max(rates) == rates[100] == 1e-3 and rates[2000] == rates[-1] == 1e-4
     constant = options | {"warmup_steps": 0, "decay_steps": 0, "min_learning_rate": 1e-3}
     assert [npgpt.cosine_schedule(step, **constant) for step in (1, 2, 9)] == [1e-3] * 3
+
+
+@pytest.mark.parametrize(
+    ("warmup_steps", "decay_steps", "rates"),
+    [
+        (1, 3, [3, 6, 4, 2, 2]),  # rises, falls by half a wave (from 6 to 2, in the middle 4), stays
+        (2, 3, [2, 4, 6, 2, 2]),  # one step to fall
+        (2, 2, [2, 4, 6, 2, 2]),  # none: the top is still reached
+        (2, 1, [2, 4, 2, 2, 2]),  # it should be down before it is up
+        (0, 0, [6, 2, 2, 2, 2]),
+    ],
+)
+def test_schedules_by_hand(warmup_steps, decay_steps, rates):
+    options = {"learning_rate": 6, "min_learning_rate": 2, "warmup_steps": warmup_steps, "decay_steps": decay_steps}
+    assert [npgpt.cosine_schedule(step, **options) for step in range(1, 6)] == pytest.approx(rates, rel=1e-15)
+
+
+@pytest.mark.parametrize("backend", [npgpt, torchgpt])
+def test_a_learning_rate_is_asked_only_of_steps_that_are_made_and_must_be_one(backend):
+    asked = []
+    backend.train(backend.GPTModel(SMALL), batches(8), start=3, steps=4, learning_rate=lambda step: asked.append(step) or 1e-3)
+    assert set(asked) == {4}
+    for rate in (-1, lambda step: -1):
+        with pytest.raises(ValueError, match=r"^(lr must be at least 0, got|Invalid learning rate:) -1$"):
+            backend.train(backend.GPTModel(SMALL), batches(8), steps=1, learning_rate=rate)
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
@@ -285,7 +379,11 @@ def test_evaluation_is_the_mean_over_batches_and_changes_nothing(backend):
     before = {name: as_numpy(value).copy() for name, value in model.state_dict().items()}
     source = batches(8)
     expected = np.mean([model.loss(*next(source)) for _ in range(5)])
-    assert backend.evaluate(model, batches(8), 5) == pytest.approx(expected, rel=1e-6)
+    source = batches(8)
+    assert backend.evaluate(model, source, 5) == pytest.approx(expected, rel=1e-6)
+    assert backend.evaluate(model, batches(8), 1) == pytest.approx(model.loss(*next(batches(8))), rel=1e-6)
+    rest = batches(8)
+    assert np.array_equal(next(source)[0], [next(rest) for _ in range(6)][5][0])  # it has taken five, and no more
     assert all(np.array_equal(before[name], as_numpy(value)) for name, value in model.state_dict().items())
     assert all(not gradient.any() for gradient in model.gradients().values())
     with pytest.raises(ValueError, match="batches ended after 2 of 3"):

@@ -12,7 +12,6 @@ from npgpt.sampling import make_sampler
 from .models.base import LanguageModel
 
 
-@torch.no_grad()
 def generate(
     model: LanguageModel,
     ids: Tensor | Array,

@@ -100,14 +100,14 @@ def join_heads(z: Tensor) -> Tensor:
 
 def future(q: Tensor, k: Tensor) -> Tensor:
     """(R, T) booleans for the last R of T positions, True where column s lies in the row's future."""
-    R, T = q.shape[-2], k.shape[-2]
+    R, T = q.shape[2], k.shape[2]
     t, s = torch.arange(T - R, T, device=q.device)[:, None], torch.arange(T, device=q.device)
     return s > t
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, note: Note = ignore, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """q, k, v (B, H, T, D) -> (z (B, H, T, D), pattern (B, H, T, T)), step by step, for whoever asks for the weights."""
-    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
     scores = scores.masked_fill(future(q, k), -math.inf)  # (B, H, T, T)
     note("scores", scores)
     pattern = scores.softmax(dim=-1)  # (B, H, T, T)

@@ -48,7 +48,7 @@ def output_check(pair: Pair, y: Array) -> Check:
     finite = np.isfinite(y)
     if not finite.all():
         raise Stopped("output", f"{element('y', ~finite)} is {y[~finite][0]}: there is no gradient; try other inputs")
-    if np.abs(again - y).max() > EPS_FACTOR * eps_of(y) * np.abs(y).max():
+    if not np.abs(again - y).max() <= EPS_FACTOR * eps_of(y) * np.abs(y).max():  # a nan is another y too
         raise Stopped("output", "the forward gives another y when it runs again: does its dropout need a fixed seed?")
     wanted = pair.inputs.dtype
     if y.dtype != wanted:

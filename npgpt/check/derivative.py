@@ -25,6 +25,7 @@ class Comparison(NamedTuple):
     clear: Array  # (n,) booleans: measured well enough to judge
     wrong: Array  # (n,) booleans; clear ones only
     all_but_zero: bool  # so that rounding alone could make it up
+    vague: bool  # some element may be off by so much that fewer digits were judged than three (two where y is in float32)
 
 
 def derivative_check(trial: Trial, truth: Truth) -> tuple[Check, Mistake | None]:
@@ -78,10 +79,13 @@ def compared(trial: Trial, i: int, true: Measured) -> Comparison:
     clear = ~true.kinks & np.isfinite(true.errors)
     largest = float(np.abs(true.values[clear]).max(initial=0.0))
     natural = trial.natural_size(i, largest)
-    clear &= DIFFERENCES_FACTOR * true.errors <= (1e-3 if trial.eps == EPS else 1e-2) * natural
+    digits = 1e-3 if trial.eps == EPS else 1e-2
+    clear &= DIFFERENCES_FACTOR * true.errors <= digits * natural
     bound = rounding_bound(trial.eps_of(whole), trial.noise[i] + true.noise, natural)
-    wrong = clear & ~(np.abs(graded - true.values) <= bound + DIFFERENCES_FACTOR * true.errors)
-    return Comparison(trial.pair.inputs.wanted[i], whole, graded, true, natural, bound, clear, wrong, largest <= bound)
+    allowed = bound + DIFFERENCES_FACTOR * true.errors  # (n,)
+    wrong = clear & ~(np.abs(graded - true.values) <= allowed)
+    vague = bool((allowed[clear] > digits * largest).any())
+    return Comparison(trial.pair.inputs.wanted[i], whole, graded, true, natural, bound, clear, wrong, largest <= bound, vague)
 
 
 def worst_of(comparison: Comparison) -> Worst:
@@ -136,4 +140,7 @@ def notes_on(comparison: Comparison, problem: str) -> list[str]:
         notes.append(f"Note: {left_out} elements of {name} {why} and were left out, the first is {first}.")
     if comparison.all_but_zero and not problem:
         notes.append(f"Note: {name} is all but zero at these inputs, so this says little about it; try others.")
+    elif comparison.vague and not problem:
+        why = "is so small beside y that rounding hides all but its first digits"
+        notes.append(f"Note: {name} {why}, so this says little about it; try other inputs.")
     return notes

@@ -67,10 +67,18 @@ def finite_differences(
     rows = [summed(*ladder(f, inputs, place, v, steps), steps, dy, y_error) for v in directions]
     slopes, bends, rounding = (np.array(column).reshape(-1, STEPS) for column in zip(*rows, strict=True))  # each (n, STEPS)
     values, errors = extrapolate(slopes, rounding)
-    # The jump of the slope: h f'' and thus falling with h where f is smooth, and constant where there is a kink.
-    jump, first_jump = np.abs(bends[:, -1]), np.abs(np.nan_to_num(bends[:, 0], nan=np.inf))
-    kinks = (jump > 0.25 * first_jump) & (jump > 16 * rounding[:, -1]) & (jump > 1e-6 * np.abs(values))
-    return Differences(values, errors, kinks)
+    return Differences(values, errors, on_a_kink(bends, rounding[:, -1], values))
+
+
+def on_a_kink(bends: Array, rounding: Array, values: Array) -> Array:
+    """(n,) booleans, of the jump of the slope at each step (n, STEPS): h f'', so that it falls with h where f is smooth, and
+    constant where there is a kink. It counts where it is more than 16 rounding errors, and a millionth of the slope.
+
+    The first jump is that of the largest step at which f could be computed.
+    """
+    first = np.take_along_axis(bends, np.isfinite(bends).argmax(axis=1)[:, None], axis=1)[:, 0]
+    jump = np.abs(bends[:, -1])
+    return (jump > 0.25 * np.abs(first)) & (jump > 16 * rounding) & (jump > 1e-6 * np.abs(values))
 
 
 def ladder_steps(x: Array) -> Array:

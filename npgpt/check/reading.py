@@ -6,10 +6,8 @@ All of it is read from names and signatures; what they leave open, the reader is
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ..types import Theirs
-from .inputs import is_floating, parameters_of
+from .inputs import parameters_of
 from .names import (
     BACKWARDS,
     CACHES,
@@ -26,7 +24,7 @@ from .names import (
     plain,
 )
 from .parameters import array_of, inside
-from .returned import is_complex
+from .returned import is_output
 from .tensors import is_tensor
 
 NOTHING = object()  # in the place of a cache that there is not
@@ -104,10 +102,10 @@ def outputs_of(returned: Theirs, layer: Theirs, before: Mapping, calls: Calls) -
     A forward that returns nothing leaves its output in an attribute; before: the layer's attributes before the forward.
     """
     if returned is None:
-        stored = [x for x in (vars(layer)[name] for name in attributes(layer, STORED_OUTPUTS)) if is_output(x)]
+        stored = [x for x in (vars(layer)[name] for name in attributes(layer, STORED_OUTPUTS)) if may_be_output(x)]
         new = [x for x in stored if not any(x is old for old in before.values())]
         return tuple((new or stored)[:1]), NOTHING
-    if isinstance(returned, list) and returned and all(is_output(x) for x in returned):
+    if isinstance(returned, list) and returned and all(may_be_output(x) for x in returned):
         return tuple(returned), NOTHING
     if not isinstance(returned, tuple):
         return (returned,), NOTHING
@@ -118,8 +116,9 @@ def outputs_of(returned: Theirs, layer: Theirs, before: Mapping, calls: Calls) -
     return outputs, returned[-1] if len(outputs) < len(returned) else NOTHING
 
 
-def is_output(x: Theirs) -> bool:
-    return is_floating(x) or is_complex(x) or isinstance(x, float | np.floating | np.complexfloating) or is_tensor(x)
+def may_be_output(x: Theirs) -> bool:
+    """What may be an output of a layer: a tensor of a reader's own autograd too."""
+    return is_output(x) or is_tensor(x)
 
 
 def attributes(layer: Theirs, names: Sequence[str]) -> list[str]:

@@ -39,20 +39,25 @@ def taken_apart(returned: Theirs, takes: list[str] | None, arguments: int) -> Re
     if not isinstance(returned, tuple):
         return Result((returned,), (), False)
     takes = takes or []
+    if len(returned) == 2 and are_outputs(returned[0]):
+        return Result(tuple(returned[0]), returned[1:], len(takes) != len(returned[0]) + 1)
     if len(takes) == len(returned) + arguments and all(map(is_cotangent, takes[1 : len(returned)])):
         return Result(returned, (), False)
     if len(takes) == len(returned) > 2 and all(map(is_cotangent, takes[1:-1])):
         return Result(returned[:-1], returned[-1:], False)
     if len(returned) != 2:
         raise Stopped("output", f"the forward must return y or the pair (y, cache), got a tuple of {len(returned)}")
-    first, cache = returned
-    if isinstance(first, tuple | list) and first and all(is_floating(each) or is_complex(each) for each in first):
-        return Result(tuple(first), (cache,), len(takes) != len(first) + 1)
-    return Result((first,), (cache,), False)
+    return Result(returned[:1], returned[1:], False)
 
 
-def is_complex(x: Theirs) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "c"
+def are_outputs(x: Theirs) -> bool:
+    """(h, c), [h, c] or (loss, h): several outputs in the place of y, at least one of them an array."""
+    return isinstance(x, tuple | list) and all(map(is_output, x)) and any(isinstance(each, np.ndarray) for each in x)
+
+
+def is_output(x: Theirs) -> bool:
+    """An array or a number of floats; of complex numbers, while the complex step measures."""
+    return isinstance(x, float) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc")
 
 
 def first_of(result: Theirs) -> Theirs:

@@ -97,11 +97,11 @@ def backward_noise(pair: Pair, dy: Array, gradients: list[Array], eps: float, rn
     Three times the inputs move, and three times the cache, whose own rounding errors no nudge of the inputs shows.
     """
     noise = [0.0] * len(gradients)
-    for what in ("inputs", "cache") * 3:
+    for cache_moves in (False, True) * 3:
         values = pair.inputs.copies()
-        _, handed = pair.run_forward(nudged(values, rng, eps) if what == "inputs" else values)
+        _, handed = pair.run_forward(values if cache_moves else nudged(values, rng, eps))
         try:
-            near = pair.run_backward(nudged(dy, rng, eps), handed if what == "inputs" else nudged(handed, rng, eps))
+            near = pair.run_backward(nudged(dy, rng, eps), nudged(handed, rng, eps) if cache_moves else handed)
         except (Stopped, RecursionError):  # a cache in which something has to be exact, or that holds itself
             continue
         noise = [max(old, float(np.abs(a - b).max())) for old, a, b in zip(noise, near, gradients, strict=True)]

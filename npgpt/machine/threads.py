@@ -47,7 +47,8 @@ _one_at_a_time = threading.Lock()  # of those who share out work: together they 
 
 # BLAS has one thread count for the whole process. How many hold it to one thread at the moment, and what it had before: a list
 # of (library, its threads). The lock is held while either changes.
-_holders, _before = 0, []
+_holders = 0
+_before: list[tuple[Any, int]] = []
 _changing = threading.Lock()
 
 

@@ -31,7 +31,7 @@ class CharTokenizer(Tokenizer):
     def from_text(cls, text: str | Iterable[str], unknown: bool = False) -> "CharTokenizer":
         """The characters found in a text (or in pieces of one), in Unicode's order; with `unknown`, U+FFFD among them."""
         found = set(UNKNOWN) if unknown else set()
-        for piece in [text] if isinstance(text, str) else text:
+        for piece in text:  # of a string each character
             found.update(piece)
         if not found:
             raise ValueError("the text holds no character to make a tokenizer of")

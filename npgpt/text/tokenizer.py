@@ -86,7 +86,7 @@ class Tokenizer:
         with open(path, "rb") as file:
             content = file.read()
         try:
-            options = json.loads(content.decode("utf-8"))
+            options = json.loads(content.decode())
             if isinstance(options, dict) and "kind" not in options and "model" in options:
                 options = {"kind": "bpe", "tokenizer": options}
             elif isinstance(options, dict) and "sha256" in options and options.pop("sha256") != digest(options):

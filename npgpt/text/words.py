@@ -32,7 +32,7 @@ class WordTokenizer(Tokenizer):
             raise ValueError(f"words must begin with the unknown token {UNKNOWN!r}, got {self.words[:1]}")
         self.ids = {word: i for i, word in enumerate(self.words)}
         if len(self.ids) != len(self.words):
-            raise ValueError(f"words must be different, {Counter(self.words).most_common(1)[0][0]!r} occurs more than once")
+            raise ValueError(f"words must be different, {Counter(self.words).most_common()[0][0]!r} occurs more than once")
         self.vocab_size = len(self.words)
 
     @classmethod

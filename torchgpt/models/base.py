@@ -138,10 +138,10 @@ class LanguageModel(nn.Module):
         logits = self.logits(ids, note, masks, past)
         return logits if targets is None else self._loss(logits, targets)
 
-    @torch.no_grad()
     def last_logits(self, ids: Tensor, past: list[Any]) -> Tensor:
         """What every kind's `next_logits` ends with: checked ids (B, R) and a past -> logits (B, V) in the model's dtype."""
-        return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
+        with torch.no_grad():
+            return self(ids, past=past)[:, -1].to(getattr(torch, self.dtype))
 
     def compile(self, **options: Any) -> None:
         """From now on torch.compile's version of the model computes. The first batch of each shape takes long.
@@ -155,8 +155,8 @@ class LanguageModel(nn.Module):
     def checked(self, ids: Tensor | Array, name: str = "ids") -> Tensor:
         """ids as a tensor (B, T) on the model's device. Raises TypeError or ValueError saying what is wrong with them."""
         on_cpu = ids.detach().cpu() if isinstance(ids, Tensor) else ids
-        checked = checked_ids(np.asarray(on_cpu), self.config.vocab_size, self.context, name)
-        return self._to_device(ids if isinstance(ids, Tensor) else checked)
+        checked_ids(np.asarray(on_cpu), self.config.vocab_size, self.context, name)
+        return self._to_device(ids)
 
     def _to_device(self, ids: Tensor | Array) -> Tensor:
         if isinstance(ids, Tensor):
@@ -192,7 +192,7 @@ class LanguageModel(nn.Module):
         """
         forward = self if self.wrapper is None else self.wrapper
         loss = forward(ids, masks=self.dropout_masks(), targets=targets)
-        (loss if scale == 1 else loss * scale).backward()
+        (loss * scale).backward()
         return loss.item()
 
     def no_sync(self) -> AbstractContextManager:
@@ -255,19 +255,20 @@ class LanguageModel(nn.Module):
             for name, p in self.named_parameters()
         }
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:  # as torch's own, whose type depends on the arguments
-        """torch's own; a tied head appears once, as the token embedding."""
-        state_dict = super().state_dict(*args, **kwargs)
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """torch's own (whose type is that of the destination); a tied head appears once, as the token embedding."""
+        state_dict = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
         if self.config.tie_weights:
-            state_dict.pop(kwargs.get("prefix", "") + "head.weight", None)
+            del state_dict[prefix + "head.weight"]
         return state_dict
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor | Array], strict: bool = True, assign: bool = False) -> Any:
-        """torch's own, with every name and shape checked first: ValueError, with nothing loaded, where one is off."""
+        """torch's own; where strict, with every name and shape checked first: ValueError, with nothing loaded, where one is
+        off."""
         if strict:
             check_state_dict(state_dict, self.layout)
         state_dict = {name: torch.as_tensor(value) for name, value in state_dict.items()}
-        if self.config.tie_weights:
+        if self.config.tie_weights and "token_embedding.weight" in state_dict:
             state_dict["head.weight"] = state_dict["token_embedding.weight"]
         return super().load_state_dict(state_dict, strict, assign)
 

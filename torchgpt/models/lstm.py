@@ -6,7 +6,6 @@ Each layer is torch's own kernel, that of torch.nn.LSTM, whose weights these are
 step by step instead. The backward pass is torch's autograd.
 """
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -43,12 +42,12 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """x (B, T, I) -> y (B, T, H), and the state after it."""
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
+        options: dict[str, Any] = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "bidirectional": False}
+        options["train"] = torch.is_grad_enabled()  # nothing is dropped; but cuDNN refuses the backward of a pass that was none
         # On a CPU torch asks oneDNN, which has an LSTM in bfloat16 for some CPUs alone: there it stays in float32.
-        on_cpu = x.device.type == "cpu"
-        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
-            x = x.to(self.weight_ih.dtype) if on_cpu else x
-            h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+        x = x.to(self.weight_ih.dtype) if x.device.type == "cpu" else x
+        h0, c0 = (each[None].to(x.dtype) for each in state or self.zeros(len(x)))  # (1, B, H): torch counts layers in front
+        with torch.autocast("cpu", enabled=False):
             y, h, c = torch.lstm(x, (h0, c0), weights, **options, batch_first=True)
         return y, (h[0], c[0])
 
@@ -58,7 +57,7 @@ class LSTM(nn.Module):
         steps = []
         for x_t in x.unbind(dim=1):  # (B, I)
             a = x_t @ self.weight_ih.T + self.bias_ih + h @ self.weight_hh.T + self.bias_hh  # (B, 4H)
-            a_i, a_f, a_g, a_o = a.chunk(4, dim=-1)  # each (B, H)
+            a_i, a_f, a_g, a_o = a.chunk(4, dim=1)  # each (B, H)
             i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
             c = f * c + i * g
             h = o * c.tanh()
