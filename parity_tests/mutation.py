@@ -218,7 +218,8 @@ IN_VAIN = (
     (r'"[^"]* [^"]*"', lambda found: found[0].replace("XX", "").lower()),
 )
 
-KILLED = (1, 3, -11, 24, 36, 152, 255, -24)  # exit codes: a test failed, pytest or the process broke down, or time ran out
+# Exit codes: a test failed, a KeyboardInterrupt ended pytest, pytest or the process broke down; or time ran out.
+KILLED = (1, 2, 3, -11, 24, 36, 152, 255, -24)
 
 
 @dataclass(frozen=True)
@@ -246,14 +247,25 @@ def listed(files: list[str]) -> list[Mutant]:
     return found
 
 
-# A change is noticed soonest by the test that takes the shortest time: mutmut has measured them by then.
-FASTEST_FIRST = """
+# A change is noticed soonest by the test that takes the shortest time: mutmut has measured them by then. And each test computes
+# anew what functions remember (functools.cache): a mutant's process is forked from one that remembers the right results, and
+# mutmut counts as a function's tests those in which it is called.
+ADDED_TO_CONFTEST = """
 
 def pytest_collection_modifyitems(items):
     for measured in (Path("mutmut-stats.json"), Path("mutants/mutmut-stats.json")):
         if measured.is_file():
             seconds = json.loads(measured.read_text())["duration_by_test"]
             items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("npgpt.", "torchgpt.")):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 """
 
 
@@ -264,7 +276,7 @@ def copy_repository(part: str, only_file: str | None, copy: Path) -> None:
     for file in ("pytest_npgpt.py", "README.md"):
         shutil.copy(ROOT / file, copy / file)
     with open(copy / "parity_tests/conftest.py", "a", encoding="utf-8") as conftest:
-        conftest.write(FASTEST_FIRST)
+        conftest.write(ADDED_TO_CONFTEST)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     files, tests = PARTS[part]
     files = [only_file] if only_file else files
@@ -341,7 +353,7 @@ def check(part: str, only_file: str | None, children: int) -> tuple[int, int, in
         print(f"STALE in {LIST.name} ({'now killed' if mutant in made else 'no such mutant'}): {mutant}")
     total, killed = len(outcome), len(outcome) - survivors.total()
     proven = (survivors & equivalent).total()
-    timeouts = sum(status in KILLED[3:] for _, status in outcome)
+    timeouts = sum(status in KILLED[4:] for _, status in outcome)
     print(f"{part}: {score(total, killed, proven)}, {timeouts} by running out of time, {time.monotonic() - start:.0f} s")
     return total, killed, proven, not unexplained and not stale
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import npgpt
@@ -173,6 +173,7 @@ def test_the_exact_entropies_are_those_of_a_long_sample(sample, k):
     assert abs(ngram_entropy(ids, k + 1) - entropy_after(k)) < (cells / 2 + 4 * math.sqrt(len(ids))) / len(ids)
 
 
+@example(seed=0, length=1)
 @given(seeds, st.integers(1, 300))
 def test_the_seed_fixes_the_text_and_its_start_does_not_depend_on_its_length(seed, length):
     text = harmony_text(length, seed)
@@ -182,11 +183,12 @@ def test_the_seed_fixes_the_text_and_its_start_does_not_depend_on_its_length(see
 
 def test_other_seeds_give_other_texts():
     assert len({harmony_text(40, seed) for seed in range(20)}) == 20
+    assert harmony_text(40) == harmony_text(40, 0)
 
 
 def test_after_what_the_chain_cannot_write_the_next_word_begins_anew():
-    logs = log_probabilities("kaz kez  kabc. kaz")
-    assert np.isfinite(logs).tolist() == [True] * 8 + [False] + [True] * 3 + [False] * 3 + [True] * 3
+    logs = log_probabilities("kaz kez  kabc.ka kaz")
+    assert np.isfinite(logs).tolist() == [True] * 8 + [False] + [True] * 3 + [False] * 5 + [True] * 3
     assert np.array_equal(logs[:3], logs[-3:]) and len(log_probabilities("")) == 0
 
 

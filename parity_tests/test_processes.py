@@ -103,6 +103,21 @@ def forked(work):
         os.close(heard)
 
 
+@pytest.fixture
+def never_waiting():
+    """Who waits for a lock that nobody will let go fails here, in place of waiting for ever."""
+
+    def waits(number, frame):
+        raise AssertionError("it waits for a lock")
+
+    before = signal.signal(signal.SIGALRM, waits)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("never_waiting")
 def test_leftovers_of_the_living_stay_and_those_of_the_dead_go(tmp_path):
     path = tmp_path / "a"
 
@@ -121,6 +136,7 @@ def test_leftovers_of_the_living_stay_and_those_of_the_dead_go(tmp_path):
         assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.usefixtures("never_waiting")
 def test_until_it_is_renamed_a_temporary_file_is_no_leftover(tmp_path, monkeypatch):
     """Were its lock gone a moment before the rename, another process could delete it in that moment."""
     path, plain = tmp_path / "a", os.replace
@@ -129,21 +145,13 @@ def test_until_it_is_renamed_a_temporary_file_is_no_leftover(tmp_path, monkeypat
         remove_leftovers(path)
         plain(*paths)
 
-    def waits(number, frame):
-        raise AssertionError("it waits for the lock of a file that is still written")
-
     monkeypatch.setattr(os, "replace", replace)
-    before = signal.signal(signal.SIGALRM, waits)
-    signal.alarm(20)
-    try:
-        with atomic_file(path) as file:
-            file.write(b"whole")
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+    with atomic_file(path) as file:
+        file.write(b"whole")
     assert os.listdir(tmp_path) == ["a"] and path.read_bytes() == b"whole"
 
 
+@pytest.mark.usefixtures("never_waiting")
 def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
     """Another process may take a file that has just been made for a leftover, and delete it."""
     import tempfile
@@ -163,6 +171,7 @@ def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_
     assert len(made) == 2 and os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"whole"
 
 
+@pytest.mark.usefixtures("never_waiting")
 def test_where_there_are_no_locks_files_are_written_and_nothing_is_taken_for_a_leftover(tmp_path, monkeypatch):
     def no_locks(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
@@ -179,6 +188,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("never_waiting")
 def test_a_folder_that_a_run_writes_is_refused_to_others_until_the_run_ends_or_dies(tmp_path):
     """The second run changes nothing; after SIGKILL the next one goes on at once; and a run that ended hinders nobody."""
 

@@ -2,19 +2,25 @@
 
 import dataclasses
 import errno
+import functools
+import io
+import itertools
 import math
 import os
 import signal
 import stat
 import struct
+import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tqdm
 
 import npgpt
 import torchgpt
+from npgpt.pictures.style import CONSONANT
 from npgpt.runs.files import atomic_file, naming, write_atomically, write_picture
 from npgpt.runs.metrics import MetricsFile, read_metrics
 from npgpt.runs.ranks import first_rank_first, join_ranks
@@ -137,6 +143,20 @@ def test_a_run_with_no_options_is_the_loop_with_none(tmp_path):
     assert [step for step, name in saved if name == "last.safetensors"] == [100, 102]
 
 
+def test_what_a_run_is_asked_for_reaches_the_loop(backend, tmp_path):
+    """The same losses, norms and rates as `train` alone with the same options."""
+    options = {"learning_rate": lambda step: 0.05 / step, "max_norm": 0.25, "accumulate": 2}
+    run, twin, seen = new_run(backend, tmp_path), new_run(backend, tmp_path), []
+    run.train(steps=4, **options)
+
+    def after_step(step, loss, norm):
+        seen.append({"step": step, "loss": loss, "grad_norm": norm, "lr": twin.optimizer.lr})
+
+    backend.train(twin.model, twin.windows, steps=4, optimizer=twin.optimizer, on_step=after_step, **options)
+    assert [{name: record[name] for name in seen[0]} for record in numbers(run)] == seen
+    assert min(record["grad_norm"] for record in seen) > 0.25  # or max_norm would change nothing
+
+
 def test_of_equal_losses_the_first_is_the_best(tmp_path):
     run = new_run(npgpt, tmp_path)
     run.train(steps=6, learning_rate=0, evaluate_every=2)
@@ -175,6 +195,36 @@ def test_of_several_processes_the_first_alone_keeps_the_record_and_ctrl_c_ends_a
     assert len(read_metrics(first.metrics_path)) == 1
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_how_far_the_run_is_and_files_and_other_processes_do_not(tmp_path, monkeypatch, capsys):
+    """A run that goes on begins where it is; each step shows the loss and the speed of the one before; nothing is left over."""
+    new_run(npgpt, tmp_path).train(steps=5, **TRAINING)
+    assert capsys.readouterr().err == ""  # no terminal
+    monkeypatch.setattr("tqdm.tqdm", functools.partial(tqdm.tqdm, mininterval=0, miniters=1))  # shows every change at once
+    monkeypatch.setattr("npgpt.runs.run.time.perf_counter", itertools.count(step=1 / 1024).__next__)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    run = gone_on(npgpt, tmp_path)
+    run.train(steps=8, **TRAINING)
+    *shown, cleared = sys.stderr.getvalue().strip("\r").split("\r")
+    assert " 5/8 " in shown[0] and "step/s" in shown[0] and not cleared.strip()
+    sixth = read_metrics(run.metrics_path)[5]
+    (seventh,) = [line for line in shown if " 7/8 " in line]  # a step is drawn once
+    assert f"loss {sixth['loss']:.3f}, 65,536 tokens/s" in seventh
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    new_run(npgpt, tmp_path, rank=1, ranks=2).train(steps=2, **TRAINING)
+    assert sys.stderr.getvalue() == ""
+
+
+def test_a_folder_within_a_folder_is_made(tmp_path):
+    run = new_run(npgpt, tmp_path / "a" / "b")
+    assert run.train(steps=1, **TRAINING) and run.last_path == tmp_path / "a" / "b" / "last.safetensors"
+
+
 def test_the_picture_shows_every_loss_and_the_validation_losses_at_their_steps():
     records = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.5, "val_loss": 2.75}, {"step": 3, "loss": 2, "val_loss": 2.25}]
     (axes,) = losses_picture(records, 7).axes
@@ -183,6 +233,9 @@ def test_the_picture_shows_every_loss_and_the_validation_losses_at_their_steps()
     assert ([1, 2, 3], [3.0, 2.5, 2]) in lines.values()
     assert any(set(y) == {math.log(7)} for _, y in lines.values())  # the loss of who knows nothing
     assert "validation" in [text.get_text() for text in axes.get_legend().get_texts()]
+    *others, validation = axes.get_lines()
+    assert (validation.get_marker(), validation.get_linestyle(), validation.get_color()) == ("o", "-", CONSONANT)
+    assert CONSONANT not in [line.get_color() for line in others] and not axes.get_legend().get_frame_on()
 
 
 def test_the_first_ctrl_c_ends_after_the_step_and_the_second_at_once(backend, tmp_path, capsys):

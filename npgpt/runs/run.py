@@ -163,7 +163,7 @@ class TrainingRun:
                 record["val_loss"] = self.evaluate(evaluate_batches)
                 if metrics:
                     line = f"step {step:>6,}  loss {loss:.4f}  validation {record['val_loss']:.4f}  {speed:,.0f} tokens/s"
-                    bar.write(line, file=sys.stdout)
+                    bar.write(line)
                 if self.best is None or record["val_loss"] < self.best:
                     self.best = record["val_loss"]
                     self.save(self.best_path)
@@ -230,6 +230,7 @@ class StopAfterStep:
 def losses_picture(records: Iterable[Mapping], vocab_size: int) -> "Figure":
     """The picture of the training losses, with the validation losses in it."""
     from ..pictures import loss_curve
+    from ..pictures.style import CONSONANT
 
     losses, evaluated = [], []
     for record in records:
@@ -238,6 +239,6 @@ def losses_picture(records: Iterable[Mapping], vocab_size: int) -> "Figure":
             evaluated.append((record["step"], record["val_loss"]))
     figure = loss_curve(losses, math.log(vocab_size))
     (axes,) = figure.axes
-    axes.plot([step for step, _ in evaluated], [loss for _, loss in evaluated], "o-", color="#1f4e9c", label="validation")
+    axes.plot([step for step, _ in evaluated], [loss for _, loss in evaluated], "o-", color=CONSONANT, label="validation")
     axes.legend(frameon=False)
     return figure
