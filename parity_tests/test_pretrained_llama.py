@@ -18,7 +18,7 @@ import npgpt
 import torchgpt
 from npgpt import LlamaConfig
 from npgpt.ops.rope import cosines_and_sines
-from npgpt.pretrained import check_context, read_pretrained
+from npgpt.pretrained import MODEL_TYPES, check_context, read_pretrained
 from npgpt.pretrained import gguf as ours_gguf
 
 from .gguf_files import SMALL, write_gguf
@@ -178,6 +178,94 @@ def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, c
     for backend in BACKENDS:
         with pytest.raises(ValueError, match=message):
             backend.load_pretrained(tmp_path)
+
+
+LLAMA = {"model_type": "llama", "vocab_size": 11, "hidden_size": 40, "intermediate_size": 5, "num_hidden_layers": 3}
+LLAMA |= {"num_attention_heads": 4, "max_position_embeddings": 9}
+OF_LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {}),
+        ({"num_key_value_heads": 2, "head_dim": 6, "rms_norm_eps": 1e-3}, {"n_kv_head": 2, "head_size": 6, "norm_eps": 1e-3}),
+        ({"hidden_act": "swish"}, {}),
+        ({"rope_theta": 123.0}, {"rope_theta": 123.0}),
+        ({"rope_theta": 123, "rope_parameters": {"rope_type": "default"}}, {"rope_theta": 123}),
+        ({"rope_theta": 9.0, "rope_parameters": {"rope_theta": 123.0}}, {"rope_theta": 123.0}),
+        ({"rope_parameters": {"rope_theta": 123.0, "partial_rotary_factor": 1.0}}, {"rope_theta": 123.0}),
+        ({"rope_parameters": {"rope_type": "default", "type": "yarn"}}, {}),  # the newer name counts
+        ({"rope_parameters": {"rope_type": "llama3", **OF_LLAMA3}}, {"rope_scaling": (8.0, 1.0, 4.0, 5)}),
+        (
+            {"rope_theta": 123.0, "rope_scaling": {"type": "llama3", **OF_LLAMA3}},
+            {"rope_theta": 123.0, "rope_scaling": (8.0, 1.0, 4.0, 5)},
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 123.0}, "rope_scaling": {"type": "llama3", **OF_LLAMA3}},
+            {"rope_theta": 123.0},
+        ),
+        ({"layer_types": ["sliding_attention"], "use_sliding_window": True}, {}),  # of a Qwen2 alone
+        ({"model_type": "qwen2", "num_key_value_heads": 4}, {"n_kv_head": 4, "qkv_bias": True}),
+        ({"model_type": "qwen2", "num_key_value_heads": None, "layer_types": ["full_attention"] * 3}, {"qkv_bias": True}),
+    ],
+)
+def test_each_field_of_a_llama_is_read_into_the_option_that_it_is(changes, options):
+    for tied in (False, True):
+        config = MODEL_TYPES["llama"].config_here(LLAMA | changes, tied=tied)
+        expected = {"ffn_hidden": 5, "norm_eps": 1e-6} | options
+        assert config == LlamaConfig(11, 3, 4, 40, 9, tie_weights=tied, **expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rope_theta": True}, "rope_theta must be a number, got True"),
+        ({"rope_parameters": {"rope_theta": None}}, "rope_theta must be a number, got None"),
+        ({"rope_scaling": "llama3"}, "rope_scaling must be an object or null, got 'llama3'"),
+        ({"rope_parameters": {"type": "yarn"}}, "rope_type is 'yarn', and the model here is written for 'default' or 'llama3'"),
+        (
+            {"model_type": "qwen2", "layer_types": ["full_attention", "other"]},
+            "layer_types is 'other', .* for 'full_attention'",
+        ),
+        *(
+            (
+                {"rope_scaling": {"rope_type": "llama3", **{k: v for k, v in OF_LLAMA3.items() if k != name}}},
+                f"; {name} is missing",
+            )
+            for name in OF_LLAMA3
+        ),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 2.0, "high_freq_factor": 4.0}},
+            "needs factor, low_freq_factor, high_freq_factor, original_max_position_embeddings; "
+            "low_freq_factor, original_max_position_embeddings is missing",
+        ),
+    ],
+)
+def test_a_field_of_a_llama_that_the_model_here_cannot_have_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MODEL_TYPES["llama"].config_here(LLAMA | changes, tied=True)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2"])
+def test_a_field_that_is_not_given_has_transformers_default(transformers, model_type):
+    theirs, family = transformers.AutoConfig.for_model(model_type), MODEL_TYPES[model_type]
+    config = family.config_here({"model_type": model_type, "num_hidden_layers": 1}, tied=False)
+    assert config == LlamaConfig(
+        theirs.vocab_size,
+        1,
+        theirs.num_attention_heads,
+        theirs.hidden_size,
+        theirs.max_position_embeddings,
+        n_kv_head=theirs.num_key_value_heads if model_type == "qwen2" else None,
+        ffn_hidden=theirs.intermediate_size,
+        rope_theta=theirs.rope_parameters["rope_theta"],
+        norm_eps=theirs.rms_norm_eps,
+        qkv_bias=model_type == "qwen2",
+        tie_weights=theirs.tie_word_embeddings,
+    )
+    assert theirs.num_hidden_layers == family.config_here({"model_type": model_type}, tied=False).n_layer
+    assert theirs.rope_parameters["rope_type"] == "default" and theirs.hidden_act == "silu"
 
 
 def test_older_fields_and_the_angles_among_the_weights(tmp_path):
