@@ -23,7 +23,7 @@ from safetensors.torch import load_file as load_torch_file
 import npgpt
 import torchgpt
 from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
-from npgpt.pretrained import MODEL_TYPES, folders, read_pretrained, there
+from npgpt.pretrained import MODEL_TYPES, folders, is_pretrained, read_pretrained, there
 
 from .strategies import random_weights, seeds
 from .test_oracles import NEAR, without_casts
@@ -1000,6 +1000,7 @@ def test_a_model_with_rows_for_more_tokens_than_there_are(vocabulary, tmp_path):
     ("damage", "error", "message"),
     [
         (lambda f: (f / "merges.txt").unlink(), FileNotFoundError, r"holds no file merges\.txt"),
+        (lambda f: (f / "vocab.json").unlink(), FileNotFoundError, r"holds no file vocab\.json"),
         (
             lambda f: [path.unlink() for path in f.iterdir()],
             FileNotFoundError,
@@ -1036,3 +1037,60 @@ def test_a_damaged_tokenizer_is_refused_with_file_and_reason(vocabulary, tmp_pat
     damage(folder)
     with pytest.raises(error, match=message):
         npgpt.pretrained_tokenizer(folder)
+
+
+@pytest.mark.parametrize("config", [None, "{}", '{"vocab_size": null}', '{"vocab_size": 601}'])
+def test_a_tokenizer_has_its_own_size_where_no_config_says_another(vocabulary, tmp_path, config):
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert npgpt.pretrained_tokenizer(tmp_path) == npgpt.pretrained_tokenizer(vocabulary)
+    assert npgpt.pretrained_tokenizer(tmp_path).vocab_size == 601
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "added_tokens.json"])
+def test_an_added_token_that_is_in_the_vocabulary_is_found_whole(vocabulary, tmp_path, where):
+    """It has its one id, where the merges alone would make others of the text around it."""
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    vocab = json.loads((vocabulary / "vocab.json").read_text())
+    plain = npgpt.pretrained_tokenizer(vocabulary)
+    twos = [token for token in sorted(vocab) if token.isascii() and token.isalpha() and len(token) == 2]
+    pairs = ((letter, token) for token in twos for letter in "abcdefgh" if vocab[token] not in plain.encode(letter + token))
+    letter, token = next(pairs)
+    options = {"added_tokens_decoder": {str(vocab[token]): {"content": token}}}
+    (tmp_path / where).write_text(json.dumps(options if where == "tokenizer_config.json" else {token: vocab[token]}))
+    tokenizer = npgpt.pretrained_tokenizer(tmp_path)
+    assert tokenizer.encode(letter + token) == [vocab[letter], vocab[token]]
+    assert tokenizer.encode(f"a{END}") == plain.encode(f"a{END}") == [vocab["a"], 600]
+    options = {"added_tokens_decoder": {str(vocab[token] + 1): {"content": token}}}
+    (tmp_path / where).write_text(json.dumps(options if where == "tokenizer_config.json" else {token: vocab[token] + 1}))
+    message = f"^{tmp_path} adds the token '{token}', {vocab[token] + 1}, to vocab.json's: .* from tokenizer.json alone"
+    with pytest.raises(ValueError, match=message):
+        npgpt.pretrained_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("said", ["false", '"true"', "1", "null"])
+def test_no_prefix_space_is_added_where_the_options_do_not_say_true(vocabulary, tmp_path, said):
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tokenizer_config.json").write_text(f'{{"add_prefix_space": {said}}}')
+    assert npgpt.pretrained_tokenizer(tmp_path).encode("ali") == npgpt.pretrained_tokenizer(vocabulary).encode("ali")
+
+
+def test_a_vocabulary_without_the_mark_between_texts_is_written_without_one(vocabulary, tmp_path):
+    vocab = json.loads((vocabulary / "vocab.json").read_text())
+    del vocab[END]
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    shutil.copy(vocabulary / "merges.txt", tmp_path)
+    tokenizer = npgpt.pretrained_tokenizer(tmp_path)
+    assert tokenizer.vocab_size == 600 and END not in tokenizer.tokenizer.get_vocab()
+    assert tokenizer.decode(tokenizer.encode(f"a{END}")) == f"a{END}"
+    config = dataclasses.replace(SAYABLE, vocab_size=600)
+    npgpt.save_pretrained(npgpt.make_model(config), tmp_path / "out", tokenizer)
+    assert npgpt.pretrained_tokenizer(tmp_path / "out") == tokenizer
+    fields = json.loads((tmp_path / "out/config.json").read_text())
+    assert fields["bos_token_id"] is None and fields["eos_token_id"] is None
+
+
+def test_what_load_pretrained_loads_is_told_by_its_path(folder, tmp_path):
+    assert is_pretrained(folder) and is_pretrained(str(folder)) and is_pretrained("no/file.gguf")
+    assert not is_pretrained(folder / "config.json") and not is_pretrained(tmp_path / "nothing") and not is_pretrained("gguf")
