@@ -526,7 +526,8 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
     ("damage", "error", "message"),
     [
         (shutil.rmtree, FileNotFoundError, "no folder at .*gpt"),
-        (lambda f: (f / "config.json").unlink(), FileNotFoundError, r"gpt holds no file config\.json"),
+        (lambda f: (shutil.rmtree(f), f.write_text("a file")), ValueError, r"gpt is neither a folder nor a \.gguf file$"),
+        (lambda f: (f / "config.json").unlink(), FileNotFoundError, r"gpt holds no file config\.json$"),
         (write("config.json", "{"), ValueError, r"config\.json is no usable JSON: Expecting"),
         (write("config.json", "[1]"), ValueError, r"config\.json is no usable JSON: it holds list, not an object"),
         (write("config.json", b"\xff\xfe"), ValueError, r"config\.json is no usable JSON"),
@@ -537,7 +538,7 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
         (
             lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
             ValueError,
-            "is pickle: .* convert it: python -c",
+            r"is pickle: .* convert it: python -c \"from transformers import .*save_pretrained\('OUT'\)\"$",
         ),
         (change_index(lambda m: m.update(dict.fromkeys(m, "nowhere.safetensors"))), FileNotFoundError, "no file nowhere"),
         (
