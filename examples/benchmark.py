@@ -1,15 +1,20 @@
-"""How fast is NumPy, and how fast is torch on the same CPU?
+"""How fast is NumPy, and how fast are torch and JAX on the same CPU?
 
-    python examples/benchmark.py                  everything, some minutes
-    python examples/benchmark.py --work nanogpt   one model, generation, or scaling (--help names them)
+    python examples/benchmark.py                             everything, half an hour
+    python examples/benchmark.py --only nanogpt lstm         some models, generations, or scaling (--help names them)
+    python examples/benchmark.py --picture out/ratios.png    and the ratios as a picture
 
-A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand, in torchgpt by autograd, with
-scaled_dot_product_attention and fused AdamW. Each backend runs in a process of its own, in turn for several rounds, so that
-neither disturbs the other and a slow moment of the machine hits both. Single times depend on the machine and its load; ratios
-are what to quote. Where transformers is installed, Mamba is also compared with its MambaForCausalLM, whose path on a CPU is
-plain PyTorch, and the generation of GPT-2 and SmolLM2 with its generate. For the larger GPTs a roofline follows: how much of
-npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the optimiser's
-memory traffic takes at least; what the calls alone cost.
+A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand; in torchgpt by autograd, with
+scaled_dot_product_attention and fused AdamW; in torch.compile's version of torchgpt's GPT and Llama, where a C++ compiler is
+found; and for a GPT in JAX under jit (benchmark_jax.py), where that is installed: pip install -e '.[jax]'. All begin with the
+same weights, and JAX's losses are compared with npgpt's before they are timed. Where transformers is installed, Mamba is also
+compared with its MambaForCausalLM, whose path on a CPU is plain PyTorch, and the generation of GPT-2 and SmolLM2 with its
+generate.
+
+Each runs in a process of its own, in turn for several rounds, so that none disturbs the other and a slow moment of the machine
+hits all. Single times depend on the machine and its load; ratios are what to quote. For the larger GPTs a roofline follows: how
+much of npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the
+optimiser's memory traffic takes at least; what the calls alone cost.
 """
 
 import argparse
@@ -19,12 +24,14 @@ import json
 import math
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -35,10 +42,12 @@ from npgpt.machine.sharing import shares_of_a_batch
 from npgpt.machine.threads import run_together, slices
 from npgpt.models import layout_of
 from npgpt.ops.attention import TILE, tiles
+from npgpt.pictures import speed_ratios
 from npgpt.pretrained import WRITTEN_AS
 
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
 NANO = npgpt.GPTConfig(65, n_layer=4, n_head=4, n_embd=128, seq_len=64, **GPT)
+LONG = npgpt.GPTConfig(65, n_layer=2, n_head=4, n_embd=128, seq_len=4096, **GPT)
 SMOLLM2 = npgpt.LlamaConfig.smollm2()
 WORKS = {  # name -> (description, config, B, T, counted steps a round)
     "article": ("the article's model, B=4, T=12", npgpt.GPTConfig.article(), 4, 12, 1500),
@@ -51,6 +60,8 @@ WORKS = {  # name -> (description, config, B, T, counted steps a round)
         6,
     ),
     "gpt2": ("GPT-2, 124 M parameters, B=4, T=64", npgpt.GPTConfig.gpt2(), 4, 64, 3),
+    "gpt2-long": ("GPT-2, 124 M parameters, B=1, T=1024", npgpt.GPTConfig.gpt2(), 1, 1024, 2),
+    "long": ("a long text (2 layers, 4 heads, 128 wide), B=1, T=4096", LONG, 1, 4096, 5),
     "gpt2-tuning": ("GPT-2, 124 M parameters, as in fine-tuning, B=1, T=256", npgpt.GPTConfig.gpt2(), 1, 256, 3),
     "smollm2-tuning": ("SmolLM2, 135 M parameters, as in fine-tuning, B=1, T=256", SMOLLM2, 1, 256, 3),
     "lstm-article": ("an LSTM of the article's size, B=4, T=12", npgpt.LSTMConfig.article(), 4, 12, 1500),
@@ -80,6 +91,9 @@ GENERATIONS = {  # name -> (description, config, tokens of the prompt, new token
     "smollm2-prompt": ("SmolLM2, 135 M parameters, 512 tokens read and the first new one", SMOLLM2, 512, 1),
 }
 WITH_TRANSFORMERS = ("mamba", *(name for name in GENERATIONS if name != "generation"))  # these are compared with it too
+# What npgpt may be compared with, as printed and drawn. torch.compile unrolls a recurrence, which takes minutes: it is left out
+# there.
+CONTESTANTS = BACKENDS | {"compile": "torch.compile", "jax": "JAX", "transformers": "transformers"}
 
 
 # ----------------------------------------------------------- measured in a process of its own, printed as JSON
@@ -94,12 +108,19 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def training(backend, config, B: int, T: int, steps: int) -> dict:
+def batch(config, B: int, T: int) -> np.ndarray:
+    """ids and targets (2, B, T), always the same."""
+    return np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T))
+
+
+def training(backend, config, B: int, T: int, steps: int, compiled: bool = False) -> dict:
     """The median time of a training step in seconds; the process's peak memory in MB, and what the steps added to it."""
-    model = backend.make_model(config)
+    model = backend.make_model(config, seed=0)
+    if compiled:
+        model.compile()
     parameters = list(model.parameters())
     optimizer = backend.AdamW(parameters)
-    ids, targets = np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T))
+    ids, targets = batch(config, B, T)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -121,6 +142,18 @@ def timed(step: Callable[[], None], steps: int) -> dict:
     return {"seconds": statistics.median(times[-steps:]), "peak": peak_memory(), "added": peak_memory() - before}
 
 
+def jax_training(config, B: int, T: int, steps: int) -> dict:
+    """The same step by JAX, from the same weights: its first losses are those of npgpt."""
+    from benchmark_jax import check_losses, make_step
+
+    model, (ids, targets) = npgpt.make_model(config, seed=0), batch(config, B, T)
+    step = make_step(config, model, ids, targets)
+    losses = npgpt.train(model, [(ids, targets)] * 3, steps=3, learning_rate=1e-3, optimizer=npgpt.AdamW(model.parameters()))
+    check_losses(losses, [step() for _ in range(3)])
+    del model
+    return timed(step, steps)
+
+
 def transformers_model(config):
     """transformers' model of that config, with its own random weights."""
     import transformers
@@ -138,7 +171,7 @@ def transformers_training(config, B: int, T: int, steps: int) -> dict:
 
     model = transformers_model(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    ids, targets = torch.from_numpy(np.random.default_rng(0).integers(config.vocab_size, size=(2, B, T)))
+    ids, targets = torch.from_numpy(batch(config, B, T))
 
     def step() -> None:
         optimizer.zero_grad()
@@ -264,12 +297,27 @@ def run(backend_name: str, *task: str | int, threads: int) -> dict:
     return json.loads(answer.stdout)
 
 
+def use_threads(backend_name: str, threads: int) -> None:
+    """JAX takes as many as it has cores, so it gets that many cores, where the system can do that."""
+    if backend_name == "jax":
+        npgpt.set_num_threads(threads)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    else:
+        npgpt.backend(backend_name if backend_name in BACKENDS else "torch").set_num_threads(threads)
+
+
 def measure(backend_name: str, task: str, *sizes: str) -> None:
     """What a process that `run` has started does."""
     if backend_name == "transformers":
         work = GENERATIONS.get(task) or WORKS[task]
         asked = transformers_generation if task in GENERATIONS else transformers_training
         print(json.dumps(asked(*work[1:])))
+        return
+    if backend_name in ("jax", "compile"):
+        work = WORKS[task][1:]
+        result = jax_training(*work) if backend_name == "jax" else training(npgpt.backend("torch"), *work, compiled=True)
+        print(json.dumps(result))
         return
     backend = npgpt.backend(backend_name)
     if task in GENERATIONS:
@@ -288,12 +336,23 @@ def measure(backend_name: str, task: str, *sizes: str) -> None:
     print(json.dumps(result))
 
 
-def compare(description: str, task: str, rounds: int, threads: int) -> float:
-    """Both backends in turn, and transformers where it has that work; prints times, peaks and ratios; gives npgpt's median
-    time."""
-    names = dict(BACKENDS)
-    if task in WITH_TRANSFORMERS and importlib.util.find_spec("transformers"):
-        names["transformers"] = "transformers"
+def contestants(task: str) -> tuple[list[str], list[str]]:
+    """Who does that work here, npgpt first; and what could do it and is missing, with the reason."""
+    names, missing = list(BACKENDS), []
+    kind = WORKS[task][1].kind if task in WORKS else None
+    if kind in ("gpt", "llama"):
+        found = any(shutil.which(compiler) for compiler in (os.environ.get("CXX", "c++"), "g++", "clang++", "cl"))
+        (names if found else missing).append("compile" if found else "no C++ compiler is found, and torch.compile left out")
+    for name, wanted in (("jax", kind == "gpt"), ("transformers", task in WITH_TRANSFORMERS)):
+        if wanted:
+            found = importlib.util.find_spec(name)
+            (names if found else missing).append(name if found else f"{name} is not installed, and left out")
+    return names, missing
+
+
+def compare(description: str, task: str, rounds: int, threads: int) -> dict[str, list[dict]]:
+    """All who do that work, in turn; prints times, peaks and ratios; gives the measurements of each."""
+    names, missing = contestants(task)
     results = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
@@ -302,16 +361,36 @@ def compare(description: str, task: str, rounds: int, threads: int) -> float:
     for name in names:
         times = [1e3 * result["seconds"] for result in results[name]]
         print(
-            f"  {names[name]:12s} {statistics.median(times):10.3f} ms   (rounds {min(times):.3f} .. {max(times):.3f})"
+            f"  {CONTESTANTS[name]:13s} {statistics.median(times):10.3f} ms   (rounds {min(times):.3f} .. {max(times):.3f})"
             f"   peak memory {statistics.median(result['peak'] for result in results[name]):5.0f} MB"
         )
-    for name in (name for name in names if name != "numpy"):
-        ratios = [other["seconds"] / numpy["seconds"] for other, numpy in zip(results[name], results["numpy"], strict=True)]
+    for name in names[1:]:
+        ratios = ratios_to_npgpt(results, name)
         spread = f"(rounds {min(ratios):.2f} .. {max(ratios):.2f})"
         print(f"  {name} time / npgpt time: {statistics.median(ratios):.2f}   {spread}")
-    if task in WITH_TRANSFORMERS and "transformers" not in names:
-        print("  (transformers is not installed, and left out)")
-    return statistics.median(result["seconds"] for result in results["numpy"])
+    for reason in missing:
+        print(f"  ({reason})")
+    return results
+
+
+def median_time(measurements: list[dict]) -> float:
+    return statistics.median(result["seconds"] for result in measurements)
+
+
+def ratios_to_npgpt(results: dict[str, list[dict]], name: str) -> list[float]:
+    """The other's time in npgpt's, of each round."""
+    return [other["seconds"] / numpy["seconds"] for other, numpy in zip(results[name], results["numpy"], strict=True)]
+
+
+def save_picture(path: Path, measured: dict[str, dict[str, list[dict]]], threads: int) -> None:
+    """The ratios to the best other of each work."""
+    rows = {}
+    for work, results in measured.items():
+        best = min((name for name in results if name != "numpy"), key=lambda name: median_time(results[name]))
+        rows[(WORKS.get(work) or GENERATIONS[work])[0]] = CONTESTANTS[best], ratios_to_npgpt(results, best)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    speed_ratios(rows, f"{processor()}, {threads} thread(s)").savefig(path, dpi=150)
+    print(f"\nwrote {path}")
 
 
 def print_roofline(work: str, step: float, threads: int) -> None:
@@ -378,7 +457,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--work", choices=[*works, "all"], default="all", help="what to measure")
+    parser.add_argument("--only", nargs="+", choices=works, default=works, metavar="WORK", help="of " + ", ".join(works))
+    parser.add_argument("--picture", type=Path, metavar="PATH", help="draw npgpt's speed beside the best other's")
     parser.add_argument("--rounds", type=int, default=5, help="how often the backends take turns")
     parser.add_argument("--threads", type=int, default=npgpt.get_num_threads(), help="threads for each backend")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
@@ -386,7 +466,7 @@ def main() -> None:
     if args.rounds < 1 or args.threads < 1:
         parser.error(f"--rounds and --threads must be at least 1, got {args.rounds} and {args.threads}")
     if args.measure:
-        npgpt.backend(args.measure[0] if args.measure[0] in BACKENDS else "torch").set_num_threads(args.threads)
+        use_threads(args.measure[0], args.threads)
         return measure(*args.measure)
     try:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
@@ -395,18 +475,21 @@ def main() -> None:
 
     print(f"machine   {processor()}, {platform.system()} {platform.machine()}, {args.threads} thread(s) for each backend")
     print(f"versions  Python {platform.python_version()}, NumPy {versions['numpy']}, torch {versions['torch']}")
-    for work in works if args.work == "all" else [args.work]:
+    measured = {}
+    for work in args.only:
         if work == "scaling":
             print_scaling(args.threads)
         elif work in GENERATIONS:
             description, config, _, new_tokens = GENERATIONS[work]
-            seconds = compare(description, work, args.rounds, args.threads)
+            measured[work] = compare(description, work, args.rounds, args.threads)
             if work in ("gpt2-generation", "smollm2-generation"):
-                print_reading(config, seconds, new_tokens, args.threads)
+                print_reading(config, median_time(measured[work]["numpy"]), new_tokens, args.threads)
         else:
-            step = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)
+            measured[work] = compare(f"{WORKS[work][0]}, one training step", work, args.rounds, args.threads)
             if work in ROOFLINES:
-                print_roofline(work, step, args.threads)
+                print_roofline(work, median_time(measured[work]["numpy"]), args.threads)
+    if args.picture and measured:
+        save_picture(args.picture, measured, args.threads)
 
 
 if __name__ == "__main__":

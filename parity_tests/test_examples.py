@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -177,9 +178,14 @@ def test_help_shows_the_defaults_and_unknown_options_are_refused(monkeypatch, ca
     assert "default: " in printed.out and "unrecognized arguments: --stepz" in printed.err
 
 
-def test_the_benchmark_compares_both_backends_in_one_run(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--work", "article", "--rounds", "1"])
+def test_the_benchmark_compares_both_backends_in_one_run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(
+        sys, "argv", ["benchmark.py", "--only", "article", "--rounds", "1", "--picture", str(tmp_path / "ratios.png")]
+    )
+    monkeypatch.setattr(shutil, "which", lambda compiler: None)  # torch.compile would take its time
     runpy.run_path(str(EXAMPLES / "benchmark.py"), run_name="__main__")
     out = capsys.readouterr().out
+    assert "(no C++ compiler is found, and torch.compile left out)" in out
+    assert (tmp_path / "ratios.png").stat().st_size > 10_000 and "ratios.png" in out
     assert re.search(r"npgpt +\d+\.\d+ ms", out) and re.search(r"torchgpt +\d+\.\d+ ms", out)
     assert re.search(r"torch time / npgpt time: \d+\.\d\d", out) and f"NumPy {np.__version__}" in out

@@ -278,6 +278,16 @@ def test_the_pictures_know_the_turkish_letters(recwarn):
 # -------------------------------------------------------------------------------------------------------------- the numbers
 
 
+def test_a_ratio_stands_where_its_median_is_with_the_rounds_spread():
+    figure = pictures.speed_ratios({"a work": ("JAX", [2.0, 0.5, 1.5]), "another": ("torchgpt", [0.5, 0.5, 0.75])}, "a machine")
+    (axes,) = figure.axes
+    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines[:4]]
+    assert lines == [([0.5, 2.0], [0, 0]), ([1.5], [0]), ([0.5, 0.75], [1, 1]), ([0.5], [1])]
+    assert [text.get_text() for text in axes.texts] == ["1.50  JAX", "0.50  torchgpt"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a work", "another"]
+    assert axes.lines[0].get_color() != axes.lines[2].get_color()  # which side of 1 it lies
+
+
 def test_surprise_is_the_loss_place_by_place():
     model = npgpt.GPTModel(npgpt.GPTConfig.article(), dtype="float64")
     ids, targets = np.array([[0, 14, 11]]), np.array([[14, 11, 29]])

@@ -289,14 +289,51 @@ def benchmark(monkeypatch):
     return with_answers
 
 
-def test_the_benchmarks_ratio_is_the_others_time_to_npgpts_round_by_round(benchmark, capsys):
+def test_the_benchmarks_ratio_is_the_others_time_to_npgpts_round_by_round(benchmark, monkeypatch, capsys):
     times = {"numpy": iter([0.010, 0.020, 0.040]), "torch": iter([0.030, 0.020, 0.020])}
     compare = benchmark("compare", lambda name, task: {"seconds": next(times[name]), "peak": 40 if name == "numpy" else 300})
-    assert compare("work", "article", 3, 2) == 0.020
+    who = ["numpy", "torch"], ["jax is not installed, and left out"]
+    monkeypatch.setitem(compare.__globals__, "contestants", lambda task: who)
+    results = compare("work", "article", 3, 2)
+    assert compare.__globals__["median_time"](results["numpy"]) == 0.020
     out = capsys.readouterr().out
     assert printed(r"npgpt +([\d.]+) ms +\(rounds ([\d.]+) \.\. ([\d.]+)\) +peak memory +(\d+) MB", out) == [20, 10, 40, 40]
     assert printed(r"torchgpt +([\d.]+) ms +\(rounds ([\d.]+) \.\. ([\d.]+)\) +peak memory +(\d+) MB", out) == [20, 20, 30, 300]
     assert printed(r"torch time / npgpt time: ([\d.]+) +\(rounds ([\d.]+) \.\. ([\d.]+)\)", out) == [1, 0.5, 3]
+    assert "(jax is not installed, and left out)" in out
+
+
+def test_the_benchmarks_picture_has_the_best_others_ratios(benchmark, monkeypatch, tmp_path):
+    """A row each: the best other is the one with the smallest median time, and its ratios are those of each round."""
+    drawn = []
+    save_picture = benchmark("save_picture", None)
+    figure = SimpleNamespace(savefig=lambda path, dpi: None)
+    monkeypatch.setitem(save_picture.__globals__, "speed_ratios", lambda rows, title: drawn.append(rows) or figure)
+    seconds = {"numpy": [2, 4, 3], "torch": [4, 4, 4], "compile": [3, 9, 3], "jax": [5, 1, 5]}
+    results = {name: [{"seconds": s} for s in each] for name, each in seconds.items()}
+    save_picture(
+        tmp_path / "p.png", {"article": results, "generation": {"numpy": results["numpy"], "torch": results["jax"]}}, 2
+    )
+    assert list(drawn[0].values()) == [("torch.compile", [1.5, 2.25, 1]), ("torchgpt", [2.5, 0.25, 5 / 3])]
+
+
+def test_jax_makes_the_same_step(monkeypatch):
+    """Its losses over ten steps are npgpt's, for both kinds of positions and of heads; and another model's are refused."""
+    pytest.importorskip("jax")
+    from benchmark_jax import check_losses, make_step
+
+    tied = npgpt.GPTConfig(40, 2, 2, 16, 20, position="learned", tie_weights=True, qkv_bias=True)
+    for config in (npgpt.GPTConfig.article(), tied):
+        model = npgpt.make_model(config, seed=0)
+        ids, targets = np.random.default_rng(0).integers(config.vocab_size, size=(2, 3, 12))
+        step = make_step(config, model, ids, targets)
+        theirs = [step() for _ in range(10)]
+        optimizer = npgpt.AdamW(model.parameters())
+        ours = npgpt.train(model, [(ids, targets)] * 10, steps=10, learning_rate=1e-3, optimizer=optimizer)
+        assert ours[0] - ours[-1] > 0.01
+        check_losses(ours, theirs)
+        with pytest.raises(AssertionError, match="step 1: npgpt's loss is"):
+            check_losses([loss * 1.001 for loss in ours], theirs)
 
 
 def test_the_benchmarks_operations_are_those_of_the_formula(benchmark):

@@ -44,9 +44,9 @@ def checked_ids(ids: ArrayLike, vocab_size: int, context: int | None = None, nam
     return ids
 
 
-def checked_where(where: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    """where as booleans of the targets' shape (B, T), all True for None. Raises TypeError or ValueError."""
-    where = np.ones(shape, dtype=bool) if where is None else np.asarray(where)
+def checked_where(where: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """where as booleans of the targets' shape (B, T). Raises TypeError or ValueError."""
+    where = np.asarray(where)
     if where.dtype != bool:
         raise TypeError(f"where must hold booleans, got {where.dtype}")
     if where.shape != shape:
@@ -218,10 +218,10 @@ class LanguageModel:
         logits, cache = self.forward(self.checked(ids), copies_into(values))
         if targets is not None:
             ids, targets = self.checked_pair(ids, targets)
-            where = checked_where(where, targets.shape)
-            _, loss_cache = cross_entropy(logits[where], targets[where])
+            asked = ... if where is None else checked_where(where, targets.shape)  # all of them is what a training step asks
+            _, loss_cache = cross_entropy(logits[asked], targets[asked])
             dlogits = np.zeros_like(logits)  # (B, T, V): 0 where nobody asks
-            dlogits[where] = cross_entropy_backward(1.0, loss_cache)
+            dlogits[asked] = cross_entropy_backward(1.0, loss_cache)
             kept = self.store.grad.copy()
             self.backward(dlogits, cache, copies_into(gradients))
             self.store.grad[:] = kept

@@ -20,6 +20,7 @@ from .curves import (
     recall,
     row_gradients,
     shapes,
+    speed_ratios,
     surprise_bars,
 )
 from .matrices import (
@@ -77,6 +78,7 @@ __all__ = [
     "rows_that_sum_to_zero",
     "shapes",
     "spaces_in_order",
+    "speed_ratios",
     "steps_in_order",
     "surprise_bars",
     "three_dimensions",

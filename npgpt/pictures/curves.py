@@ -376,6 +376,36 @@ def losses_by_size(panels: Sequence[tuple[str, Mapping, Mapping[str, float], boo
     return figure
 
 
+def speed_ratios(rows: Mapping[str, tuple[str, Sequence[float]]], title: str, lang: str = "en") -> "Figure":
+    """How many times as long the best other takes as npgpt, one row a work: a dot for the median of the rounds, a line for
+    their spread. Right of 1 npgpt is faster.
+
+    rows : work -> (the other's name, its time in npgpt's time in each round).
+    """
+    say = translator(lang)
+    figure = new_figure(9, 1.4 + 0.36 * len(rows))
+    axes = figure.add_subplot()
+    for place, (other, ratios) in enumerate(rows.values()):
+        median = float(np.median(ratios))
+        colour = VOWEL if median >= 1 else CONSONANT
+        axes.plot([min(ratios), max(ratios)], [place, place], color=colour, linewidth=2.5, alpha=0.45)
+        axes.plot([median], [place], "o", color=colour, markersize=6)
+        axes.annotate(f"{median:.2f}  {other}", (max(ratios), place), (6, 0), textcoords="offset points", va="center", size=8)
+    axes.axvline(1, color="black", linestyle="--", linewidth=1)
+    axes.set_xscale("log")
+    low, high = (edge(edge(ratios) for _, ratios in rows.values()) for edge in (min, max))
+    axes.set_xlim(min(low, 1) / 1.15, 2 * max(high, 1))  # room for the names at the right
+    ticks = [tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(range(len(rows)), rows, size=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(say("time of the best other / time of npgpt"))
+    axes.set_title(wrapped(title, figure.get_figwidth()), size=10)
+    plain(axes)
+    return figure
+
+
 def recall(
     distances: Sequence[int], right: Mapping[str, Array], *, chance: float, trained: int, title: str, lang: str = "en"
 ) -> "Figure":

@@ -297,6 +297,7 @@ TURKISH = {
     "further than in training": "eğitimdekinden uzak",
     "words between the name and the question": "adla soru arasındaki uzaklık (kelime)",
     "share of right answers": "doğru yanıtların payı",
+    "time of the best other / time of npgpt": "en hızlı rakibin süresi / npgpt'nin süresi",
     "who is looked at": "kime bakılıyor",
     "letter": "harf",
     "the sentences": "cümleler",
