@@ -3,17 +3,31 @@
 Arrays are made here so that what each check must say follows by hand.
 """
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+import npgpt.check.reference as reference_module
 from npgpt import check_backward
 from npgpt.check.calling import Pair
-from npgpt.check.contract import changed, contract_checks, doubled, dtypes_check, number_check, output_check, unchanged_check
+from npgpt.check.contract import (
+    changed,
+    contract_checks,
+    doubled,
+    dtypes_check,
+    number_check,
+    of_one_object,
+    output_check,
+    unchanged_check,
+    widening,
+)
 from npgpt.check.grader import verdict_on
 from npgpt.check.inputs import checked_inputs
-from npgpt.check.linearity import clipped, linearity_check
-from npgpt.check.reference import Comparison, problem_of, run_reference
+from npgpt.check.linearity import clipped, linearity_check, of_a_multiple
+from npgpt.check.reference import Comparison, problem_of, reference_check, run_reference
 from npgpt.check.reference import compared as compared_to_reference
 from npgpt.check.returned import (
     Result,
@@ -307,6 +321,7 @@ def test_a_dtype_that_is_wider_is_told_why_and_one_that_is_not_is_not():
 
     assert said("f8", "f4").startswith("y is float64, the inputs are float32\nLikely mistake: a np.float64 scalar")
     assert said("f4", "f8") == "y is float32, the inputs are float64"
+    assert widening(np.dtype(">f8"), np.dtype("<f8")) == ""  # another byte order is no wider
     x, w = X.astype("f4"), H
     check = dtypes_check(inputs_of(x, IDS, w), [x, w.astype("f4")])
     assert (check.passed, check.message) == (False, "db is float32, b is float64")
@@ -345,7 +360,28 @@ def test_doubled_is_twice_to_rounding():
     assert (
         doubled(X, 2 * X) and doubled(X, 2 * X + 0.9 * 192 * EPS) and not doubled(X, 2 * X + np.array([1.1 * 192 * EPS, 0, 0]))
     )
+    short, half = X.astype("f4"), np.array([0, 0.5 * 192 * SINGLE, 0], "f4")
+    assert doubled(short, 2 * short + half) and not doubled(short, 2 * short + 3 * half)
     assert not doubled(0 * X, 0 * X) and not doubled(X, X) and not doubled(X, 3 * X)
+
+
+def test_only_methods_of_one_object_are_a_layer():
+    class Layer:
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy, x):
+            return dy
+
+    one, other = Layer(), Layer()
+    assert of_one_object(pair_of(one.forward, one.backward, X))
+    for forward, backward in (
+        (one.forward, other.backward),
+        (one.forward, lambda dy, x: dy),
+        (lambda x: x * 1, one.backward),
+        (lambda x: x * 1, lambda dy, x: dy),
+    ):
+        assert not of_one_object(pair_of(forward, backward, X))
 
 
 def test_the_first_changed_array_is_named():
@@ -394,6 +430,7 @@ def test_each_law_of_linearity_is_checked_and_told():
     """Of one backward that breaks each law alone, and that a bound too wide would let through."""
     check, mistake = linearity_of(lambda dy, x: 3 * dy, X)
     assert check.passed and mistake is None and check.name == "linearity"
+    assert check.message == "twice the cotangent is twice the gradient, a sum's gradient the sum of the gradients"
     for backward, says in (
         (lambda dy, x: dy + 1e-9, "for 0 dy\nLikely mistake: it adds something that does not depend on dy."),
         (lambda dy, x: dy * (1 + 1e-9 * np.abs(dy)), "for 1024 dy\nLikely mistake: "),
@@ -406,6 +443,24 @@ def test_each_law_of_linearity_is_checked_and_told():
         check, mistake = linearity_of(backward, X)
         assert not check.passed and says in check.message and mistake is None, check.message
         assert check.message.startswith("the backward is not linear in dy: dx[")
+
+
+@pytest.mark.parametrize(("law", "size"), [(1, 1), (2, 1024), (3, 1)])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_a_law_may_be_missed_by_twice_the_bound_of_a_gradient(law, size, dtype):
+    """By hand, of the backward 2 dy on the calls for another cotangent, 0 dy, 1024 dy and their sum, the last of which is off:
+    2 (64 eps of the largest gradient and 16 noises), and 1024 times as much for 1024 dy."""
+    other, small = rng(1).standard_normal(3), np.array([0.0078125, -0.00390625, 0.015625])
+    for dy, noise, close in ((small, 0.0, 0.03), (512 * small, 0.0, 0.03), (512 * small, 1e-9, 1e-4)):
+        largest = 2 * max(np.abs(dy).max(), np.abs(other).max())
+        allowed = size * 2 * (64 * float(np.finfo(dtype).eps) * largest + 16 * noise)
+        for part, passed in ((1 - close, True), (1 + close, False)):
+            calls = itertools.count()
+            off = np.array([0, part * allowed, 0])
+            pair = pair_of(lambda x: x * 1, lambda d, x, off=off, calls=calls: 2 * d + off * (next(calls) == law), X)
+            pair.shapes = [(3,)]
+            check, mistake = linearity_check(Trial(pair, X / 8, dy, [(2 * dy).astype(dtype)], [noise], EPS), rng(1))
+            assert check.passed is passed and mistake is None
 
 
 def test_the_second_gradient_is_as_linear_as_the_first():
@@ -460,6 +515,47 @@ def test_a_clip_is_told_from_what_is_used_twice():
     assert "dx stop growing" in single.text  # of one number nothing tells a limit of elements from one of the norm
 
 
+def test_a_clip_is_found_at_any_size_and_no_other_curve_is_called_one():
+    dy = float(np.abs(trial_of(pair_of(lambda x: x * 1, lambda dy, x: dy, np.ones(1)), rng()).dy).max())
+    one = np.ones(1)
+
+    def bounded(part):  # at that part of what it is at 2^20 dy
+        limit = part * 2.0**20 * 100 * dy
+        return lambda dy, x: np.clip(100 * dy, -limit, limit)
+
+    assert clip_of(bounded(0.5), one).kind == "clip"
+    assert clip_of(bounded(1.1), one) is None  # not yet clipped at 2^20 dy
+    assert clip_of(lambda dy, x: np.where(np.abs(dy) < 1, dy, np.sign(dy) * np.abs(dy) ** 0.7), X) is None  # goes on growing
+    assert clip_of(lambda dy, x: 1e-18 * dy / (1e-30 + np.abs(dy).max()), X) is None  # never linear, however small
+    beyond = 1.5 * 2.0**20 * dy
+    assert clip_of(lambda dy, x: np.where(np.abs(dy) > beyond, 0, np.clip(dy, -5, 5)), one) is None  # 0 beyond a limit
+
+
+def test_a_limit_of_elements_is_told_where_most_of_them_stand_at_it():
+    assert "no element of dx exceeds 5." in clip_of(lambda dy, x: np.clip(dy, -5, 5), X[:2]).text
+    limits = np.array([5.0, 5, 3, 3])
+    assert "dx stop growing" in clip_of(lambda dy, x: np.clip(dy, -limits, limits), np.ones(4)).text
+    assert "dx stop growing" in clip_of(lambda dy, x: np.arctan(dy), X).text  # near its limit, and never at it
+    by_norm = clip_of(lambda dy, x: 1e-3 * dy / max(1, np.linalg.norm(dy)), X)  # so small that any two are near each other
+    assert "dx stop growing" in by_norm.text
+    for n, names in ((4, "dx, dw, db, dc stop growing"), (5, "dx, dw, db, dc, ... stop growing"), (6, "dc, ... stop")):
+        inputs = inputs_of(*[X] * n)
+        norm = Pair(lambda x, *rest: x * 1, lambda dy, *xs: (dy / max(1, np.linalg.norm(dy)),) * len(xs), inputs)
+        assert names in clipped(trial_of(norm, rng())).text
+
+
+def test_a_multiple_of_dy_gives_that_multiple_of_a_linear_gradient():
+    trial = trial_of(pair_of(lambda x: x * 1, lambda dy, x: 3 * dy * x, X), rng())
+    for power in (-30, 0, 20):
+        assert np.array_equal(of_a_multiple(trial, power)[0], trial.gradients[0])
+
+
+def test_what_agrees_to_six_digits_is_no_clip():
+    """Bent far above 1024 dy, where it is 10^-9 off: so much is a matter of precision."""
+    check, mistake = linearity_of(lambda dy, x: dy / (1 + (dy / 2e5) ** 4) ** 0.25, X)
+    assert not check.passed and "precision" in check.message and mistake is None
+
+
 # ---------------------------------------------------------------------------------------------------------------- the reference
 
 
@@ -473,6 +569,7 @@ def test_beside_a_reference_an_element_may_be_off_by_the_bound_alone():
         assert (problem_of(Comparison("dx", right + off, right, 0.0, 9.0)) == "") is fine
         short = np.array([0, part * 64 * SINGLE * 4])
         assert (problem_of(Comparison("dx", right + short, right.astype("f4"), 0.0, 0.0)) == "") is fine
+        assert (problem_of(Comparison("dx", (right + short).astype("f4"), right, 0.0, 0.0)) == "") is fine
     assert problem_of(Comparison("dx", right * [1, 2], right, 0.0, 0.0)) == (
         "dx[1] is 2 and should be 1 by the reference (1 of 2 elements are wrong)"
     )
@@ -507,6 +604,44 @@ def test_a_reference_runs_on_what_it_takes():
         run_reference(lambda x, w, b: np.arange(3), inputs, dy)
     with pytest.raises(ZeroDivisionError):
         run_reference(lambda x, w, b: 1 / 0, inputs, dy)
+
+
+def test_a_reference_gets_numbers_as_they_are_and_may_be_shorter_than_float64():
+    """A count that became a tensor is no count for range(); a reference in float32 takes no cotangent in float64."""
+    y, (dx,) = run_reference(lambda x, n: sum(x for _ in range(n)) if type(n) is int else None, inputs_of(X, 3), np.ones(3))
+    assert np.array_equal(y, 3 * X) and np.array_equal(dx, 3 * np.ones(3))
+    y, (dx,) = run_reference(lambda x: 2 * x.float(), inputs_of(X), np.ones(3))
+    assert y.dtype == np.float32 and np.array_equal(dx, 2 * np.ones(3))
+
+
+def test_where_nothing_has_imported_torch_a_reference_is_tried_on_arrays_first(monkeypatch):
+    """Catches: seconds of an import for a reference that needs none."""
+    monkeypatch.setattr(reference_module, "sys", SimpleNamespace(modules={}))
+    seen = []
+    run_reference(lambda x: (seen.append(type(x)), 2 * x)[1], inputs_of(X), np.ones(3))
+    assert seen == [np.ndarray]
+    y, (dx,) = run_reference(lambda x: torch.mul(x, 2), inputs_of(X), np.ones(3))
+    assert np.array_equal(y, 2 * X) and np.array_equal(dx, 2 * np.ones(3))
+    with pytest.raises(TypeError, match="must return an array or a tensor of floats, got dtype int64"):
+        run_reference(lambda x: np.arange(3), inputs_of(X), np.ones(3))
+
+
+def test_what_a_reference_does_is_a_check_of_its_own():
+    trial = trial_of(pair_of(lambda x: 2 * x, lambda dy, x: 2 * dy, X), rng())
+
+    def said(reference):
+        check = reference_check(trial, reference, rng())
+        assert check.name == "reference" and check.passed in (True, False) and check.passed is bool(check.passed)
+        return check.passed, check.message
+
+    assert said(lambda x: x + x) == (True, "y, dx equal the reference's")
+    assert said(lambda x, dy: (2 * x, 2 * dy)) == (True, "y, dx equal the reference's")
+    passed, message = said(lambda x: 3 * x)
+    assert passed is False and message.startswith("y[0] is 2 and should be 3 by the reference (3 of 3 elements are wrong)")
+    passed, message = said(lambda x, dy: (2 * x, (dy, dy)))
+    assert passed is False and message.startswith("of the reference: the backward returned 2, expected 1 (dx)")
+    passed, message = said(lambda x, dy: np.linalg.cholesky(x))  # raises inside of NumPy: told is the line that calls it
+    assert passed is False and f" of {__file__}: " in message and "(the reference gets float64 inputs)" in message
 
 
 def test_the_readers_inputs_and_dy_are_not_handed_to_a_reference_itself():

@@ -40,7 +40,7 @@ from npgpt.check.rounding import (
     six_digits_agree,
     trial_of,
 )
-from npgpt.check.truth import Measured, Truth, complex_problem, measured
+from npgpt.check.truth import Measured, Truth, complex_problem, measured, refuted
 
 SINGLE = float(np.finfo(np.float32).eps)
 
@@ -770,3 +770,64 @@ def test_what_is_lost_is_found_though_it_cancels_where_all_elements_move_alike()
     x = np.array([0.5, -2.0, 1.0])
     trial = trial_of(pair_of(forward, lambda dy, x: 2 * x * dy + dy - dy.mean(), x), np.random.default_rng(0))
     assert "disagrees" in complex_problem(trial, np.zeros(3), np.random.default_rng(1))
+
+
+BESIDE = [("each", n, 1e13) for n in (3, 10, 30, 100)] + [("sum", 10, 2e11), ("sum", 10, 1e12), ("sum", 30, 1e13)]
+
+
+@pytest.mark.parametrize(("outputs", "n", "size"), BESIDE)
+def test_what_is_lost_beside_a_large_y_is_found_where_the_backward_contradicts_it(outputs, n, size):
+    """.real takes half of the derivative 2x of x^2. Catches: a right backward called wrong, since along a random direction the
+    differences are too coarse beside a y that is 10^11 times larger than x."""
+
+    def forward(x):
+        squares = x * x.real
+        return size + (squares if outputs == "each" else squares.sum())
+
+    for seed in range(4):
+        verdict = check_backward(forward, lambda dy, x: 2 * x * dy, np.linspace(1, 2, n), seed=seed)
+        assert verdict and "by finite differences, since the complex step disagrees" in str(verdict), str(verdict)
+
+
+def test_a_wrong_backward_does_not_refute_the_complex_step():
+    """Whatever the backward says, the differences agree with a complex step that loses nothing; where they are too coarse to
+    say so, they say nothing."""
+    x = np.linspace(1, 2, 10)
+    for size in (0.0, 1e6, 1e12, 1e13):
+        for wrong in (lambda dx: 0 * dx, lambda dx: -dx, lambda dx: 1.5 * dx, lambda dx: np.nan * dx, lambda dx: dx + 1e3):
+            pair = pair_of(lambda x, size=size: size + x * x, lambda dy, x, wrong=wrong: wrong(2 * x * dy), x)
+            truth = measured(trial_of(pair, np.random.default_rng(0)), np.random.default_rng(1))
+            assert truth.method == "the complex step"
+
+
+def test_the_complex_step_is_refuted_along_all_that_is_apart_or_at_the_furthest_element():
+    """By hand: the backward says 2 and the complex step 1, of each of four elements: 8 and 4 along all of them, 2 and 1 at the
+    first. An error estimate of 0.05 tells these apart, one of 9 tells nothing."""
+    trial = trial_with([2.0, 2, 2, 2], x=np.ones(4))
+    one = known([1.0, 1, 1, 1])
+
+    def by_differences(errors, values, asked=None):
+        def differences(inputs, place, directions):
+            found = np.array([(2.0 * direction).sum() for direction in directions]) if values is None else np.array(values)
+            if asked is not None:
+                asked.extend(directions)
+            return SimpleNamespace(values=found, errors=np.array(errors))
+
+        return differences
+
+    asked = []
+    assert refuted(trial, 0, one, by_differences([0.05, 9], None, asked)) and refuted(
+        trial, 0, one, by_differences([9, 0.05], None)
+    )
+    assert np.array_equal(asked, [np.ones(4), [1, 0, 0, 0]])
+    assert not refuted(trial, 0, one, by_differences([9, 9], None))
+    assert not refuted(trial, 0, one, by_differences([0.05, 0.05], [4.0, 1.0]))  # they side with the complex step
+    allowed = 8 * 0.05
+    assert not refuted(trial, 0, one, by_differences([0.05, 9], [4 + 0.99 * allowed, 0]))
+    assert refuted(trial, 0, one, by_differences([0.05, 9], [4 + 1.01 * allowed + 1e-9, 0]))
+    sampled = known([1.0, 2], elements=[3, 1], direction=np.ones(4))
+    asked.clear()
+    refuted(trial, 0, sampled, by_differences([0.05, 9], None, asked))
+    assert np.array_equal(asked, [[0, 0, 0, 1], [0, 0, 0, 1]])
+    asked.clear()
+    assert not refuted(trial, 0, known([2.0, 2, 2, 2 + 1e-15]), by_differences([0, 0], None, asked)) and not asked

@@ -62,7 +62,7 @@ def clipped(trial: Trial) -> Mistake | None:
         if linear and np.isfinite(sizes).all() and 0 < sizes[2] < 0.75 * sizes[1] < 0.5625 * sizes[0]:
             behind.append(name)
             highest = np.abs(c).max()
-            if c.size > 1 and np.isclose(np.abs(c), highest, rtol=1e-9).mean() > 0.5:
+            if c.size > 1 and np.isclose(np.abs(c), highest, rtol=1e-9, atol=0).mean() > 0.5:
                 limits.append(f"no element of {name} exceeds {highest * 2.0**LARGE:.6g}")
     if not behind:
         return None

@@ -13,8 +13,9 @@ import numpy as np
 from numpy import ndarray as Array
 
 from .numerical import Differences, H, complex_step, finite_differences, moved, one_hot
-from .rounding import DIFFERENCES_FACTOR, EPS, EPS_FACTOR, Trial, forward_noise, nudged
+from .rounding import DIFFERENCES_FACTOR, EPS, EPS_FACTOR, Trial, forward_noise, nudged, rounding_bound
 
+DISAGREES = "the complex step disagrees: np.abs, np.var or .real drops the imaginary part, or there is a kink"
 MOST_ELEMENTS = {"the complex step": 2000, "finite differences": 400}  # of one input; beyond it a random sample is graded
 
 
@@ -51,8 +52,14 @@ def measured(trial: Trial, rng: np.random.Generator) -> Truth:
     def by_differences(values: list, place: int, directions: Iterable[Array]) -> Differences:
         return finite_differences(pair.y, values, place, directions, dy, y_error)
 
-    method, derivatives = ("finite differences", by_differences) if reason else ("the complex step", by_complex_step)
-    return Truth(method, reason, [measured_at(trial, place, method, derivatives, rng) for place in pair.inputs.places])
+    places = pair.inputs.places
+    if not reason:
+        exact = [measured_at(trial, place, "the complex step", by_complex_step, rng) for place in places]
+        if not any(refuted(trial, i, true, by_differences) for i, true in enumerate(exact)):
+            return Truth("the complex step", "", exact)
+        reason = DISAGREES
+    of = [measured_at(trial, place, "finite differences", by_differences, rng) for place in places]
+    return Truth("finite differences", reason, of)
 
 
 def measured_at(trial: Trial, place: int, method: str, derivatives: Callable, rng: np.random.Generator) -> Measured:
@@ -96,5 +103,27 @@ def complex_problem(trial: Trial, y_error: Array, rng: np.random.Generator) -> s
         bound = DIFFERENCES_FACTOR * differences.errors[0] + EPS_FACTOR * EPS * natural
         lost = along == 0 and differences.values[0] != 0  # whole: y moves, by however little beside its own rounding
         if lost or not abs(along - differences.values[0]) <= bound or not bound <= 1e-3 * natural:
-            return "the complex step disagrees: np.abs, np.var or .real drops the imaginary part, or there is a kink"
+            return DISAGREES
     return ""
+
+
+def refuted(trial: Trial, i: int, true: Measured, by_differences: Callable) -> bool:
+    """Whether finite differences contradict what the complex step says of the i-th gradient, beside a backward that does too.
+
+    Where y is far larger than what moves in it, differences along a random direction are too coarse to show what is lost. Most
+    shows along the direction in which the backward and the complex step are furthest apart, or at the furthest element alone.
+    """
+    inputs, claimed = trial.pair.inputs, trial.gradients[i].flat[true.elements]
+    apart = np.where(np.isfinite(claimed), claimed - true.values, 0.0)  # (n,)
+    furthest = int(np.abs(apart).argmax())
+    natural = trial.natural_size(i, float(np.abs(true.values).max()))
+    bound = rounding_bound(EPS, trial.noise[i] + true.noise, natural)
+    if not abs(apart[furthest]) > bound:
+        return False
+    whole = np.zeros(inputs.floats[i].shape)
+    whole.flat[true.elements] = apart / abs(apart[furthest])
+    directions = [whole, *one_hot(whole.shape, true.elements[[furthest]])]
+    differences = by_differences(inputs.values, inputs.places[i], directions)
+    along = np.array([(true.values * direction.flat[true.elements]).sum() for direction in directions])
+    allowed = DIFFERENCES_FACTOR * differences.errors + bound * np.array([np.abs(direction).sum() for direction in directions])
+    return bool((np.abs(along - differences.values) > allowed).any())
