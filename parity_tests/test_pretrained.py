@@ -780,9 +780,9 @@ def test_each_field_of_a_gpt2_is_read_into_the_option_that_it_is():
     [
         ({}, {"expand": 2.0, "dt_rank": None}),
         ({"expand": 3}, {"expand": 3.0}),
-        ({"expand": 3, "intermediate_size": 60}, {"expand": 1.5}),
-        ({"expand": 1.5, "intermediate_size": 80}, {"expand": 2.0}),  # which is not asked for then
-        ({"time_step_rank": 3}, {"dt_rank": None}),  # 40 / 16, rounded up
+        ({"expand": 3, "intermediate_size": 51}, {"expand": 1.5}),
+        ({"expand": 1.5, "intermediate_size": 68}, {"expand": 2.0}),  # which is not asked for then
+        ({"time_step_rank": 3}, {"dt_rank": None}),  # 34 / 16, rounded up
         ({"time_step_rank": 2}, {"dt_rank": 2}),
         ({"time_step_rank": "auto"}, {"dt_rank": None}),
         ({"use_conv_bias": False}, {"conv_bias": False}),
@@ -790,10 +790,10 @@ def test_each_field_of_a_gpt2_is_read_into_the_option_that_it_is():
     ],
 )
 def test_each_field_of_a_mamba_is_read_into_the_option_that_it_is(changes, options):
-    fields = {"vocab_size": 11, "hidden_size": 40, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 6, "seq_len": 9}
+    fields = {"vocab_size": 11, "hidden_size": 34, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 6, "seq_len": 9}
     config = MODEL_TYPES["mamba"].config_here(fields | changes, tied=False)
     expected = {"d_state": 5, "d_conv": 6, "expand": 2.0, "dt_rank": None, "conv_bias": True} | options
-    assert config == MambaConfig(11, 3, 40, 9, tie_weights=False, **expected)
+    assert config == MambaConfig(11, 3, 34, 9, tie_weights=False, **expected)
     assert MODEL_TYPES["mamba"].config_here(fields | changes, tied=True).tie_weights is True
 
 
