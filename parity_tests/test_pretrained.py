@@ -22,8 +22,8 @@ from safetensors.torch import load_file as load_torch_file
 
 import npgpt
 import torchgpt
-from npgpt import GPTConfig, LSTMConfig, MambaConfig
-from npgpt.pretrained import MODEL_TYPES, folders, read_pretrained, there
+from npgpt import GPTConfig, LlamaConfig, LSTMConfig, MambaConfig
+from npgpt.pretrained import MODEL_TYPES, folders, is_pretrained, read_pretrained, there
 
 from .strategies import random_weights, seeds
 from .test_oracles import NEAR, without_casts
@@ -479,6 +479,10 @@ def test_a_mamba_that_the_model_here_cannot_be_is_refused_by_name(tmp_path, chan
             lambda t: t.update({"transformer.h.0.attn.c_attn.weight": t["transformer.h.0.attn.c_attn.weight"].T}),
             r"c_attn\.weight has the shape \(18, 6\), expected \(6, 18\)",
         ),
+        (
+            lambda t: t.update(dict.fromkeys(("transformer.wte.weight", "lm_head.weight"), np.zeros((11, 0), np.float32))),
+            r"wte\.weight has the shape \(11, 0\), expected \(11, 6\)",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(folder, change, message):
@@ -522,7 +526,8 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
     ("damage", "error", "message"),
     [
         (shutil.rmtree, FileNotFoundError, "no folder at .*gpt"),
-        (lambda f: (f / "config.json").unlink(), FileNotFoundError, r"gpt holds no file config\.json"),
+        (lambda f: (shutil.rmtree(f), f.write_text("a file")), ValueError, r"gpt is neither a folder nor a \.gguf file$"),
+        (lambda f: (f / "config.json").unlink(), FileNotFoundError, r"gpt holds no file config\.json$"),
         (write("config.json", "{"), ValueError, r"config\.json is no usable JSON: Expecting"),
         (write("config.json", "[1]"), ValueError, r"config\.json is no usable JSON: it holds list, not an object"),
         (write("config.json", b"\xff\xfe"), ValueError, r"config\.json is no usable JSON"),
@@ -533,7 +538,7 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
         (
             lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
             ValueError,
-            "is pickle: .* convert it: python -c",
+            r"is pickle: .* convert it: python -c \"from transformers import .*save_pretrained\('OUT'\)\"$",
         ),
         (change_index(lambda m: m.update(dict.fromkeys(m, "nowhere.safetensors"))), FileNotFoundError, "no file nowhere"),
         (
@@ -655,6 +660,213 @@ def test_a_model_that_transformers_does_not_have_is_refused_and_nothing_written(
     with pytest.raises(ValueError, match=message):
         backend.save_pretrained(backend.make_model(config), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+# ----------------------------------------------------------------------------------------------- the bytes of safetensors files
+
+
+@pytest.mark.parametrize("length", range(1, 9))
+def test_a_file_is_laid_out_as_safetensors_says(tmp_path, length):
+    """8 bytes with the length of the header, JSON and spaces up to a multiple of 8, then the numbers without a gap. A matrix
+    that lies transposed in memory is written row by row."""
+    arrays = {
+        "n" * length: np.arange(6, dtype=np.float32).reshape(3, 2).T,
+        "wide": np.arange(3.0),
+        "half": np.array([[1, 2]], np.float16),
+        "bits": np.array([0x3F80], np.uint16),  # 1 in bfloat16
+    }
+    folders.write_tensors(tmp_path / "model.safetensors", arrays)
+    content = (tmp_path / "model.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    assert size % 8 == 0 and content[8 : 8 + size].rstrip(b" ").endswith(b"}")
+    assert json.loads(content[8 : 8 + size]) == {
+        "__metadata__": {"format": "pt"},
+        "n" * length: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+        "wide": {"dtype": "F64", "shape": [3], "data_offsets": [24, 48]},
+        "half": {"dtype": "F16", "shape": [1, 2], "data_offsets": [48, 52]},
+        "bits": {"dtype": "BF16", "shape": [1], "data_offsets": [52, 54]},
+    }
+    rows = np.array([0, 2, 4, 1, 3, 5], "<f4").tobytes()
+    assert content[8 + size :] == rows + np.arange(3.0).tobytes() + b"\x00\x3c\x00\x40" + b"\x80\x3f"
+    assert {name: next(tensor.pieces()).tolist() for name, tensor in folders.read_tensors(tmp_path).items()} == {
+        "n" * length: [[0, 2, 4], [1, 3, 5]],
+        "wide": [0, 1, 2],
+        "half": [[1, 2]],
+        "bits": [1],
+    }
+
+
+def test_a_piece_holds_as_many_rows_as_fit_and_at_least_one(tmp_path, monkeypatch):
+    """Counted at 8 bytes a number. Of a tensor without columns, whose rows are nothing, too."""
+    folders.write_tensors(tmp_path / "model.safetensors", {"w": np.arange(42, dtype=np.float32).reshape(7, 3, 2)})
+    tensor = folders.read_tensors(tmp_path)["w"]
+    for piece, rows in ((1, [1] * 7), (95, [1] * 7), (96, [2, 2, 2, 1]), (7 * 48 - 1, [6, 1]), (7 * 48, [7]), (2**22, [7])):
+        monkeypatch.setattr(folders, "PIECE", piece)
+        assert [len(part) for part in tensor.pieces()] == rows
+    empty = folders.Tensor(tensor.path, "F32", (3, 0), tensor.start)
+    monkeypatch.setattr(folders, "PIECE", 2)
+    assert [part.shape for part in empty.pieces()] == [(2, 0), (1, 0)]
+
+
+def test_a_file_that_became_shorter_since_its_header_was_read_is_named(folder):
+    for tensor in folders.read_tensors(folder).values():
+        last = tensor
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=r"model\.safetensors is truncated$"):
+        last.read_into(np.empty(last.shape, np.float32))
+
+
+def test_numbers_that_come_a_few_bytes_at_a_time_are_put_together():
+    """As from a file of more than 2 GB, which Linux does not read at once."""
+
+    class Slow:
+        content = np.arange(5, dtype="<f4").tobytes()
+
+        def readinto(self, room) -> int:
+            part, self.content = self.content[: min(3, len(room))], self.content[min(3, len(room)) :]
+            room[: len(part)] = part
+            return len(part)
+
+    array = np.empty(5, "<f4")
+    folders.Tensor(Path("slow"), "F32", (5,), 0)._read(Slow(), array)
+    assert array.tolist() == [0, 1, 2, 3, 4]
+
+
+# ------------------------------------------------------------------------------------------------------ fields, one by one
+
+SIZES = {  # the fields that are sizes, of each model_type
+    "gpt2": ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"),
+    "mamba": (
+        *("vocab_size", "hidden_size", "state_size", "num_hidden_layers", "conv_kernel", "seq_len"),
+        *("intermediate_size", "expand", "time_step_rank"),
+    ),
+    "llama": (
+        *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+        *("max_position_embeddings", "num_key_value_heads", "head_dim"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("model_type", "name"), [(kind, name) for kind, names in SIZES.items() for name in names])
+def test_each_size_must_be_an_integer_of_at_least_1(model_type, name):
+    for value in (0, -1, True, "2", 2.0):
+        with pytest.raises(ValueError, match=f"^{name} must be an integer of at least 1, got {value!r}$"):
+            MODEL_TYPES[model_type].config_here({"model_type": model_type, name: value}, tied=True)
+
+
+def test_each_field_of_a_gpt2_is_read_into_the_option_that_it_is():
+    fields = {
+        "vocab_size": 11,
+        "n_positions": 7,
+        "n_embd": 6,
+        "n_layer": 3,
+        "n_head": 2,
+        "n_inner": 5,
+        "initializer_range": 0.3,
+    }
+    own = {"position": "learned", "ffn_hidden": 5, "qkv_bias": True, "head_bias": False, "init_std": 0.3}
+    for function in ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh"):
+        for tied in (False, True):
+            config = MODEL_TYPES["gpt2"].config_here(fields | {"activation_function": function}, tied=tied)
+            assert config == GPTConfig(11, 3, 2, 6, 7, tie_weights=tied, **own)
+    aliases = {"hidden_size": 6, "max_position_embeddings": 7, "num_attention_heads": 2, "num_hidden_layers": 3}
+    others = {name: fields[name] for name in ("vocab_size", "n_inner", "initializer_range")}
+    assert MODEL_TYPES["gpt2"].config_here(aliases | others, tied=True) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {"expand": 2.0, "dt_rank": None}),
+        ({"expand": 3}, {"expand": 3.0}),
+        ({"expand": 3, "intermediate_size": 51}, {"expand": 1.5}),
+        ({"expand": 1.5, "intermediate_size": 68}, {"expand": 2.0}),  # which is not asked for then
+        ({"time_step_rank": 3}, {"dt_rank": None}),  # 34 / 16, rounded up
+        ({"time_step_rank": 2}, {"dt_rank": 2}),
+        ({"time_step_rank": "auto"}, {"dt_rank": None}),
+        ({"use_conv_bias": False}, {"conv_bias": False}),
+        ({"hidden_act": "swish"}, {}),
+    ],
+)
+def test_each_field_of_a_mamba_is_read_into_the_option_that_it_is(changes, options):
+    fields = {"vocab_size": 11, "hidden_size": 34, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 6, "seq_len": 9}
+    config = MODEL_TYPES["mamba"].config_here(fields | changes, tied=False)
+    expected = {"d_state": 5, "d_conv": 6, "expand": 2.0, "dt_rank": None, "conv_bias": True} | options
+    assert config == MambaConfig(11, 3, 34, 9, tie_weights=False, **expected)
+    assert MODEL_TYPES["mamba"].config_here(fields | changes, tied=True).tie_weights is True
+
+
+WRITTEN = {
+    "gpt2": (
+        GPTConfig(11, 3, 2, 6, 7, position="learned", ffn_hidden=5, qkv_bias=True, init_std=0.3, dropout=0.1, head_bias=False),
+        {"vocab_size": 11, "n_positions": 7, "n_embd": 6, "n_layer": 3, "n_head": 2, "n_inner": 5, "initializer_range": 0.3}
+        | {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5}
+        | {"embd_pdrop": 0.1, "attn_pdrop": 0.1, "resid_pdrop": 0.1},
+    ),
+    "mamba": (
+        MambaConfig(11, 3, 40, 9, d_state=5, d_conv=6, expand=1.5, dt_rank=2, conv_bias=False),
+        {"vocab_size": 11, "hidden_size": 40, "num_hidden_layers": 3, "state_size": 5, "conv_kernel": 6, "expand": 1}
+        | {"intermediate_size": 60, "time_step_rank": 2, "use_conv_bias": False, "use_bias": False, "hidden_act": "silu"}
+        | {"layer_norm_epsilon": 1e-5},
+    ),
+    "llama": (
+        LlamaConfig(11, 3, 4, 40, 9, n_kv_head=2, head_size=6, ffn_hidden=5, rope_theta=123.0, norm_eps=1e-3),
+        {"vocab_size": 11, "hidden_size": 40, "intermediate_size": 5, "num_hidden_layers": 3, "num_attention_heads": 4}
+        | {"num_key_value_heads": 2, "head_dim": 6, "max_position_embeddings": 9, "hidden_act": "silu", "rms_norm_eps": 1e-3}
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 123.0}},
+    ),
+    "qwen2": (
+        LlamaConfig(11, 3, 4, 40, 9, rope_theta=123.0, rope_scaling=(8.0, 1.0, 4.0, 5), qkv_bias=True),
+        {"num_key_value_heads": 4, "head_dim": 10, "intermediate_size": 112, "hidden_act": "silu"}
+        | {"rope_parameters": {"rope_type": "llama3", "rope_theta": 123.0, "factor": 8.0, "low_freq_factor": 1.0}
+        | {"high_freq_factor": 4.0, "original_max_position_embeddings": 5}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model_type", WRITTEN)
+@pytest.mark.parametrize("tied", [False, True])
+def test_each_option_is_written_into_the_field_that_transformers_has_for_it(transformers, model_type, tied, tmp_path):
+    config, fields = WRITTEN[model_type]
+    npgpt.save_pretrained(npgpt.make_model(dataclasses.replace(config, tie_weights=tied), dtype="float64"), tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())
+    theirs = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(tmp_path))
+    assert written["model_type"] == theirs.config.model_type == model_type
+    assert written["architectures"] == [type(theirs).__name__]
+    assert written["tie_word_embeddings"] is theirs.config.tie_word_embeddings is tied
+    assert written["dtype"] == "float64" and written["bos_token_id"] is None and written["eos_token_id"] is None
+    assert {name: written[name] for name in fields} == fields
+    known = transformers.AutoConfig.for_model(model_type)
+    unknown = {"mamba": ["seq_len"], "qwen2": ["head_dim"]}  # ours; and one that their model reads where it is there
+    assert [name for name in written if not hasattr(known, name)] == unknown.get(model_type, [])
+    assert written.get("seq_len", 9) == 9
+    if model_type == "llama":
+        assert len(written) == len(fields) + 6  # and no other
+
+
+@pytest.mark.parametrize(("channels", "expand"), [(2, 1), (4, 1), (6, 1), (8, 2), (12, 3)])
+def test_the_expansion_of_a_mamba_is_written_as_an_integer_of_at_least_1(channels, expand):
+    fields = MODEL_TYPES["mamba"].config_there(MambaConfig(11, 1, 4, 6, expand=channels / 4))
+    assert (fields["expand"], fields["intermediate_size"]) == (expand, channels) and type(fields["expand"]) is int
+
+
+def test_a_folder_with_more_faults_than_five_tells_five_and_counts_the_others(folder):
+    for count, more in ((5, ""), (6, "; and 1 more"), (8, "; and 3 more")):
+        change_weights(folder, lambda t, n=count: t.update({f"new{i}": np.zeros(1) for i in range(n)}))
+        told = "; ".join(f"unknown transformer.new{i}" for i in range(5))
+        with pytest.raises(ValueError) as error:
+            npgpt.load_pretrained(folder)
+        assert str(error.value) == f"the weights in {folder} do not fit its config: {told}{more}"
+
+
+@pytest.mark.parametrize("model_type", ["gpt2", "mamba", "llama"])
+def test_whether_the_head_is_tied_where_no_one_says(model_type, tmp_path):
+    """In a GPT-2 and a Mamba it is, in a Llama not: transformers' defaults."""
+    tied = model_type != "llama"
+    npgpt.save_pretrained(npgpt.make_model(dataclasses.replace(WRITTEN[model_type][0], tie_weights=tied)), tmp_path)
+    change_config(tmp_path, tie_word_embeddings="gone")
+    assert npgpt.load_pretrained(tmp_path).config.tie_weights is tied
 
 
 # ----------------------------------------------------------------------------------------------------------------------- memory
@@ -789,6 +1001,7 @@ def test_a_model_with_rows_for_more_tokens_than_there_are(vocabulary, tmp_path):
     ("damage", "error", "message"),
     [
         (lambda f: (f / "merges.txt").unlink(), FileNotFoundError, r"holds no file merges\.txt"),
+        (lambda f: (f / "vocab.json").unlink(), FileNotFoundError, r"holds no file vocab\.json"),
         (
             lambda f: [path.unlink() for path in f.iterdir()],
             FileNotFoundError,
@@ -825,3 +1038,60 @@ def test_a_damaged_tokenizer_is_refused_with_file_and_reason(vocabulary, tmp_pat
     damage(folder)
     with pytest.raises(error, match=message):
         npgpt.pretrained_tokenizer(folder)
+
+
+@pytest.mark.parametrize("config", [None, "{}", '{"vocab_size": null}', '{"vocab_size": 601}'])
+def test_a_tokenizer_has_its_own_size_where_no_config_says_another(vocabulary, tmp_path, config):
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert npgpt.pretrained_tokenizer(tmp_path) == npgpt.pretrained_tokenizer(vocabulary)
+    assert npgpt.pretrained_tokenizer(tmp_path).vocab_size == 601
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "added_tokens.json"])
+def test_an_added_token_that_is_in_the_vocabulary_is_found_whole(vocabulary, tmp_path, where):
+    """It has its one id, where the merges alone would make others of the text around it."""
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    vocab = json.loads((vocabulary / "vocab.json").read_text())
+    plain = npgpt.pretrained_tokenizer(vocabulary)
+    twos = [token for token in sorted(vocab) if token.isascii() and token.isalpha() and len(token) == 2]
+    pairs = ((letter, token) for token in twos for letter in "abcdefgh" if vocab[token] not in plain.encode(letter + token))
+    letter, token = next(pairs)
+    options = {"added_tokens_decoder": {str(vocab[token]): {"content": token}}}
+    (tmp_path / where).write_text(json.dumps(options if where == "tokenizer_config.json" else {token: vocab[token]}))
+    tokenizer = npgpt.pretrained_tokenizer(tmp_path)
+    assert tokenizer.encode(letter + token) == [vocab[letter], vocab[token]]
+    assert tokenizer.encode(f"a{END}") == plain.encode(f"a{END}") == [vocab["a"], 600]
+    options = {"added_tokens_decoder": {str(vocab[token] + 1): {"content": token}}}
+    (tmp_path / where).write_text(json.dumps(options if where == "tokenizer_config.json" else {token: vocab[token] + 1}))
+    message = f"^{tmp_path} adds the token '{token}', {vocab[token] + 1}, to vocab.json's: .* from tokenizer.json alone"
+    with pytest.raises(ValueError, match=message):
+        npgpt.pretrained_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("said", ["false", '"true"', "1", "null"])
+def test_no_prefix_space_is_added_where_the_options_do_not_say_true(vocabulary, tmp_path, said):
+    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tokenizer_config.json").write_text(f'{{"add_prefix_space": {said}}}')
+    assert npgpt.pretrained_tokenizer(tmp_path).encode("ali") == npgpt.pretrained_tokenizer(vocabulary).encode("ali")
+
+
+def test_a_vocabulary_without_the_mark_between_texts_is_written_without_one(vocabulary, tmp_path):
+    vocab = json.loads((vocabulary / "vocab.json").read_text())
+    del vocab[END]
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    shutil.copy(vocabulary / "merges.txt", tmp_path)
+    tokenizer = npgpt.pretrained_tokenizer(tmp_path)
+    assert tokenizer.vocab_size == 600 and END not in tokenizer.tokenizer.get_vocab()
+    assert tokenizer.decode(tokenizer.encode(f"a{END}")) == f"a{END}"
+    config = dataclasses.replace(SAYABLE, vocab_size=600)
+    npgpt.save_pretrained(npgpt.make_model(config), tmp_path / "out", tokenizer)
+    assert npgpt.pretrained_tokenizer(tmp_path / "out") == tokenizer
+    fields = json.loads((tmp_path / "out/config.json").read_text())
+    assert fields["bos_token_id"] is None and fields["eos_token_id"] is None
+
+
+def test_what_load_pretrained_loads_is_told_by_its_path(folder, tmp_path):
+    assert is_pretrained(folder) and is_pretrained(str(folder)) and is_pretrained("no/file.gguf")
+    assert not is_pretrained(folder / "config.json") and not is_pretrained(tmp_path / "nothing") and not is_pretrained("gguf")

@@ -4,6 +4,8 @@ a .gguf file, whose weights are packed, the numbers that ggml's own package unpa
 
 import importlib.util
 import json
+import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +18,7 @@ import npgpt
 import torchgpt
 from npgpt import LlamaConfig
 from npgpt.ops.rope import cosines_and_sines
-from npgpt.pretrained import check_context, read_pretrained
+from npgpt.pretrained import MODEL_TYPES, check_context, read_pretrained
 from npgpt.pretrained import gguf as ours_gguf
 
 from .gguf_files import SMALL, write_gguf
@@ -176,6 +178,94 @@ def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, c
     for backend in BACKENDS:
         with pytest.raises(ValueError, match=message):
             backend.load_pretrained(tmp_path)
+
+
+LLAMA = {"model_type": "llama", "vocab_size": 11, "hidden_size": 40, "intermediate_size": 5, "num_hidden_layers": 3}
+LLAMA |= {"num_attention_heads": 4, "max_position_embeddings": 9}
+OF_LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {}),
+        ({"num_key_value_heads": 2, "head_dim": 6, "rms_norm_eps": 1e-3}, {"n_kv_head": 2, "head_size": 6, "norm_eps": 1e-3}),
+        ({"hidden_act": "swish"}, {}),
+        ({"rope_theta": 123.0}, {"rope_theta": 123.0}),
+        ({"rope_theta": 123, "rope_parameters": {"rope_type": "default"}}, {"rope_theta": 123}),
+        ({"rope_theta": 9.0, "rope_parameters": {"rope_theta": 123.0}}, {"rope_theta": 123.0}),
+        ({"rope_parameters": {"rope_theta": 123.0, "partial_rotary_factor": 1.0}}, {"rope_theta": 123.0}),
+        ({"rope_parameters": {"rope_type": "default", "type": "yarn"}}, {}),  # the newer name counts
+        ({"rope_parameters": {"rope_type": "llama3", **OF_LLAMA3}}, {"rope_scaling": (8.0, 1.0, 4.0, 5)}),
+        (
+            {"rope_theta": 123.0, "rope_scaling": {"type": "llama3", **OF_LLAMA3}},
+            {"rope_theta": 123.0, "rope_scaling": (8.0, 1.0, 4.0, 5)},
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 123.0}, "rope_scaling": {"type": "llama3", **OF_LLAMA3}},
+            {"rope_theta": 123.0},
+        ),
+        ({"layer_types": ["sliding_attention"], "use_sliding_window": True}, {}),  # of a Qwen2 alone
+        ({"model_type": "qwen2", "num_key_value_heads": 4}, {"n_kv_head": 4, "qkv_bias": True}),
+        ({"model_type": "qwen2", "num_key_value_heads": None, "layer_types": ["full_attention"] * 3}, {"qkv_bias": True}),
+    ],
+)
+def test_each_field_of_a_llama_is_read_into_the_option_that_it_is(changes, options):
+    for tied in (False, True):
+        config = MODEL_TYPES["llama"].config_here(LLAMA | changes, tied=tied)
+        expected = {"ffn_hidden": 5, "norm_eps": 1e-6} | options
+        assert config == LlamaConfig(11, 3, 4, 40, 9, tie_weights=tied, **expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rope_theta": True}, "rope_theta must be a number, got True"),
+        ({"rope_parameters": {"rope_theta": None}}, "rope_theta must be a number, got None"),
+        ({"rope_scaling": "llama3"}, "rope_scaling must be an object or null, got 'llama3'"),
+        ({"rope_parameters": {"type": "yarn"}}, "rope_type is 'yarn', and the model here is written for 'default' or 'llama3'"),
+        (
+            {"model_type": "qwen2", "layer_types": ["full_attention", "other"]},
+            "layer_types is 'other', .* for 'full_attention'",
+        ),
+        *(
+            (
+                {"rope_scaling": {"rope_type": "llama3", **{k: v for k, v in OF_LLAMA3.items() if k != name}}},
+                f"; {name} is missing",
+            )
+            for name in OF_LLAMA3
+        ),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 2.0, "high_freq_factor": 4.0}},
+            "needs factor, low_freq_factor, high_freq_factor, original_max_position_embeddings; "
+            "low_freq_factor, original_max_position_embeddings is missing",
+        ),
+    ],
+)
+def test_a_field_of_a_llama_that_the_model_here_cannot_have_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MODEL_TYPES["llama"].config_here(LLAMA | changes, tied=True)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2"])
+def test_a_field_that_is_not_given_has_transformers_default(transformers, model_type):
+    theirs, family = transformers.AutoConfig.for_model(model_type), MODEL_TYPES[model_type]
+    config = family.config_here({"model_type": model_type, "num_hidden_layers": 1}, tied=False)
+    assert config == LlamaConfig(
+        theirs.vocab_size,
+        1,
+        theirs.num_attention_heads,
+        theirs.hidden_size,
+        theirs.max_position_embeddings,
+        n_kv_head=theirs.num_key_value_heads if model_type == "qwen2" else None,
+        ffn_hidden=theirs.intermediate_size,
+        rope_theta=theirs.rope_parameters["rope_theta"],
+        norm_eps=theirs.rms_norm_eps,
+        qkv_bias=model_type == "qwen2",
+        tie_weights=theirs.tie_word_embeddings,
+    )
+    assert theirs.num_hidden_layers == family.config_here({"model_type": model_type}, tied=False).n_layer
+    assert theirs.rope_parameters["rope_type"] == "default" and theirs.hidden_act == "silu"
 
 
 def test_older_fields_and_the_angles_among_the_weights(tmp_path):
@@ -397,3 +487,259 @@ def test_a_gguf_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="has a context of 20 tokens, which cannot become 21"):
         write_gguf(tmp_path / "model.gguf", SMALL, random_weights(np.random.default_rng(0), SMALL, 0.3), {})
         read_pretrained(tmp_path / "model.gguf", seq_len=21)
+
+
+# What follows writes the bytes, or the fields, by hand: another account of the format than the package's writer.
+
+
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value.encode())) + value.encode()
+
+
+def header(fields: list[bytes], tensors: list[bytes], version: int = 3) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(fields)) + b"".join([*fields, *tensors])
+
+
+def place(name: str, sizes: tuple[int, ...], format_: int, offset: int) -> bytes:
+    """A tensor in the header: its sizes, the innermost first, ggml's number of its format, and its place."""
+    return text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, format_, offset)
+
+
+NUMBER_FIELDS = [  # the format's number of a type, struct's letter of it, values at its ends
+    (0, "B", [0, 255]),
+    (1, "b", [-128, 127]),
+    (2, "H", [0, 65535]),
+    (3, "h", [-32768, 32767]),
+    (4, "I", [0, 2**32 - 1]),
+    (5, "i", [-(2**31), 2**31 - 1]),
+    (6, "f", [-0.5, 2.0**100]),
+    (7, "?", [False, True]),
+    (10, "Q", [0, 2**64 - 1]),
+    (11, "q", [-(2**63), 2**63 - 1]),
+    (12, "d", [-0.1, 1e300]),
+]
+
+
+@needs_gguf
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_gguf_field_of_every_type_has_its_value(tmp_path, version):
+    """Alone and in a list, of the type that Python has for it. The file ends with its header."""
+    fields, expected = [], {}
+    for type_, letter, values in NUMBER_FIELDS:
+        for i, value in enumerate(values):
+            fields.append(text(f"{letter}{i}") + struct.pack(f"<I{letter}", type_, value))
+            expected[f"{letter}{i}"] = value
+        fields.append(text(letter) + struct.pack(f"<IIQ2{letter}", 9, type_, 2, *values))
+        expected[letter] = values
+    fields.append(text("adı") + struct.pack("<I", 8) + text("ığ"))
+    fields.append(text("names") + struct.pack("<IIQ", 9, 8, 3) + text("a") + text("") + text("ş"))
+    expected |= {"adı": "ığ", "names": ["a", "", "ş"]}
+    (tmp_path / "model.gguf").write_bytes(header(fields, [], version))
+    file = ours_gguf.read_file(tmp_path / "model.gguf")
+    assert file.path == tmp_path / "model.gguf" and file.tensors == {} and file.fields.keys() == expected.keys()
+    for name, value in expected.items():
+        mine = file.fields[name]
+        mine = mine.tolist() if isinstance(mine, np.ndarray) else mine
+        assert mine == value and type(mine) is type(value), name
+
+
+@needs_gguf
+@pytest.mark.parametrize("alignment", [None, 1, 2, 64])
+def test_a_gguf_tensor_lies_where_its_header_says(tmp_path, alignment):
+    """The first begins where the header ends, up to a multiple of the alignment (32 where none is said). A tensor may have 4
+    dimensions, which the header lists from the innermost. 64 numbers of Q8_0 are 2 blocks of 34 bytes."""
+    fields = [] if alignment is None else [text("general.alignment") + struct.pack("<II", 4, alignment)]
+    start = header(fields, [place("packed", (32, 2), 8, 0), place("deep", (5, 4, 3, 2), 0, 128)])
+    begin = len(start) + -len(start) % (alignment or 32)
+    path = tmp_path / "model.gguf"
+    content = start.ljust(begin + 128 + 120 * 4, b"\0")
+    path.write_bytes(content)
+    assert ours_gguf.read_file(path).tensors == {
+        "packed": ours_gguf.Packed(path, "Q8_0", (2, 32), begin),
+        "deep": ours_gguf.Packed(path, "F32", (2, 3, 4, 5), begin + 128),
+    }
+    path.write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=r"model\.gguf.*deep lies beyond the end of the file"):
+        ours_gguf.read_file(path)
+    start = header(fields, [place("packed", (32, 2), 8, 0)])
+    path.write_bytes(start.ljust(len(start) + -len(start) % (alignment or 32) + 67, b"\0"))
+    with pytest.raises(ValueError, match=r"model\.gguf.*packed lies beyond the end of the file"):
+        ours_gguf.read_file(path)
+
+
+@needs_gguf
+@pytest.mark.parametrize(
+    ("fields", "tensors", "message"),
+    [
+        ([text("general.alignment") + struct.pack("<II", 4, 0)], [], "general.alignment must be a power of 2, got 0"),
+        ([text("general.alignment") + struct.pack("<Ii", 5, -32)], [], "general.alignment must be a power of 2, got -32"),
+        ([text("general.alignment") + struct.pack("<If", 6, 32)], [], r"general.alignment must be a power of 2, got 32\.0"),
+        ([text("general.alignment") + struct.pack("<I", 8) + text("32")], [], "general.alignment must be .*, got '32'"),
+        ([text("a") + struct.pack("<I?", 7, True)] * 2, [], "a is there twice"),
+        ([text("a") + struct.pack("<IB", 13, 1)], [], "a field has the type 13, which is not known here"),
+        ([text("a") + struct.pack("<IIQ", 9, 13, 1)], [], "a field has the type 13, which is not known here"),
+        ([text("a") + struct.pack("<IQB", 8, 2, 97)], [], "2 bytes are to follow where 1 are left"),
+        ([text("a") + struct.pack("<IQ", 8, 2000) + b"a" * 1000], [], "2,000 bytes are to follow where 1,000 are left"),
+        ([], [place("a", (1, 1, 1, 1, 1), 0, 0)], "a tensor has 5 dimensions"),
+        ([], [place("a", (1,), 999, 0)], "999"),
+    ],
+)
+def test_a_gguf_header_that_cannot_be_read_is_refused_with_the_reason(tmp_path, fields, tensors, message):
+    (tmp_path / "model.gguf").write_bytes(header(fields, tensors))
+    with pytest.raises(ValueError, match=rf"model\.gguf is truncated or no usable \.gguf file: .*{message}"):
+        ours_gguf.read_file(tmp_path / "model.gguf")
+
+
+def packed(*shape: int) -> ours_gguf.Packed:
+    return ours_gguf.Packed(Path("model.gguf"), "F32", shape, 0)
+
+
+SAID = {
+    "general.architecture": "llama",
+    "llama.block_count": 2,
+    "llama.context_length": 20,
+    "llama.embedding_length": 64,
+    "llama.feed_forward_length": 96,
+    "llama.attention.head_count": 4,
+}
+
+
+def test_a_gguf_file_that_says_only_what_it_must_has_llama_cpps_defaults():
+    """As many heads of keys as of queries, C / H features in each, all of them turned, theta 10,000."""
+    file = ours_gguf.File(Path("model.gguf"), SAID, {"token_embd.weight": packed(259, 64), "output.weight": packed(259, 64)})
+    assert ours_gguf.config_of(file) == LlamaConfig(
+        259, 2, 4, 64, 20, n_kv_head=4, head_size=16, ffn_hidden=96, rope_theta=1e4, norm_eps=1e-5, tie_weights=False
+    )
+
+
+def test_each_field_of_a_gguf_file_is_read_into_the_option_that_it_is():
+    more = {
+        "attention.head_count_kv": 2,
+        "attention.key_length": 8,
+        "rope.dimension_count": 8,
+        "rope.scaling.type": "none",
+        "expert_count": 0,
+        "rope.freq_base": 123.0,
+        "attention.layer_norm_rms_epsilon": float(np.float32(1e-3)),  # which a file has in float32
+    }
+    fields = SAID | {f"llama.{name}": value for name, value in more.items()} | {"gemma.block_count": 9, "block_count": 9}
+    tensors = {"token_embd.weight": packed(7, 64), "blk.0.attn_q.bias": packed(32)}
+    assert ours_gguf.config_of(ours_gguf.File(Path("model.gguf"), fields, tensors)) == LlamaConfig(
+        7,
+        2,
+        4,
+        64,
+        20,
+        n_kv_head=2,
+        head_size=8,
+        ffn_hidden=96,
+        rope_theta=123.0,
+        norm_eps=1e-3,
+        qkv_bias=True,
+        tie_weights=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        *(({name: value}, f"{name[6:]} must be an integer of at least 1") for name in list(SAID)[1:] for value in (0, None)),
+        ({"general.architecture": None}, "general.architecture is None, and only 'llama' is known here"),
+        ({"llama.rope.dimension_count": 8}, "rope.dimension_count is 8, and the model here is written for 16 alone"),
+        ({"llama.rope.scaling.type": "yarn"}, "rope.scaling.type is 'yarn', and the model here is written for 'none' alone"),
+        ({"llama.expert_count": 1}, "expert_count is 1, and the model here is written for 0 alone"),
+        ({"llama.rope.freq_base": []}, "float"),
+        ({"llama.attention.head_count": np.array([4, 2])}, "attention.head_count must be an integer of at least 1"),
+    ],
+)
+def test_a_gguf_field_that_the_model_here_cannot_have_is_refused_by_name(changes, message):
+    file = ours_gguf.File(Path("model.gguf"), SAID | changes, {"token_embd.weight": packed(259, 64)})
+    with pytest.raises(ValueError, match=f"^model.gguf: .*{message}"):
+        ours_gguf.config_of(file)
+
+
+def test_a_gguf_file_without_an_embedding_is_refused():
+    with pytest.raises(ValueError, match=r"^model\.gguf: missing token_embd\.weight$"):
+        ours_gguf.config_of(ours_gguf.File(Path("model.gguf"), SAID, {"output.weight": packed(259, 64)}))
+
+
+def tokenizer_fields(**changes) -> dict:
+    """Of a tokenizer that knows the 256 bytes, then what is made of them, then a mark of the user's and a control token."""
+    pieces = sorted(npgpt.BPETokenizer.from_text("x", 256).tokenizer.get_vocab())
+    tokens = [*pieces, "12", "Ġa", "<user>", "<|endoftext|>"]
+    fields = {
+        "model": "gpt2",
+        "pre": "gpt-2",
+        "tokens": tokens,
+        "merges": ["1 2", "Ġ a"],
+        "token_type": np.array([1] * 258 + [4, 3], "<i4"),
+    }
+    return {f"tokenizer.ggml.{name}": value for name, value in (fields | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize(("pre", "digits"), [("gpt-2", ["12"]), ("smollm", ["1", "2"])])
+def test_a_gguf_tokenizer_cuts_a_text_as_it_says(pre, digits):
+    """Digits stand alone in smollm's way only. A token that the user defined is found whole as a control token is; every other
+    one is made by merges, as the letters of <b> are not."""
+    pytest.importorskip("tokenizers")
+    tokenizer = ours_gguf.tokenizer_of(ours_gguf.File(Path("model.gguf"), tokenizer_fields(pre=pre), {}))
+    for text_, pieces in (
+        ("12", digits),
+        ("a12 a<user>a<|endoftext|>", ["a", *digits, "Ġa", "<user>", "a", "<|endoftext|>"]),
+        ("<b>", ["<", "b", ">"]),
+    ):
+        ids = tokenizer.encode(text_)
+        assert [tokenizer.tokenizer.id_to_token(id) for id in ids] == pieces and tokenizer.decode(ids) == text_
+    assert tokenizer.vocab_size == 260 and tokenizer.encode("<user><|endoftext|>") == [258, 259]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "llama"}, "tokenizer.ggml.model is 'llama', and the model here is written for 'gpt2' alone"),
+        ({"pre": "qwen2"}, "tokenizer.ggml.pre is 'qwen2', and the model here is written for 'gpt-2' or 'smollm' alone"),
+        ({"pre": None}, "tokenizer.ggml.pre is None"),
+        ({"tokens": None}, "are not there, or not equally many"),
+        ({"merges": None}, "are not there, or not equally many"),
+        ({"token_type": None}, "are not there, or not equally many"),
+        ({"tokens": np.arange(260)}, "are not there, or not equally many"),
+        ({"merges": np.arange(2)}, "are not there, or not equally many"),
+        ({"token_type": ["1"] * 260}, "are not there, or not equally many"),
+        ({"token_type": np.ones(259, np.int32)}, "are not there, or not equally many"),
+        ({"merges": ["1 ş"]}, ""),
+        ({"merges": ["12"]}, ""),
+        ({"merges": ["1  2"]}, ""),
+    ],
+)
+def test_a_gguf_tokenizer_that_is_not_whole_is_refused(changes, message):
+    pytest.importorskip("tokenizers")
+    file = ours_gguf.File(Path("model.gguf"), tokenizer_fields(**changes), {})
+    with pytest.raises(ValueError, match=f"^model.gguf holds no usable tokenizer: .*{message}"):
+        ours_gguf.tokenizer_of(file)
+
+
+@needs_gguf
+def test_packed_numbers_are_unpacked_by_as_many_rows_as_a_piece_holds(tmp_path, monkeypatch):
+    """7 rows of 64 numbers, by hand: Q8_0's block is a scale in float16 and 32 integers. A scale that is inf makes inf of what
+    is not 0 and nan of what is, without a warning."""
+    import gguf
+
+    numbers = np.random.default_rng(0).integers(-127, 128, size=(7, 2, 32)).astype(np.int8)
+    numbers[6, 1, 0] = 0
+    scales = np.array([0.5] * 13 + [np.inf], np.float16).reshape(7, 2, 1)
+    content = b"before" + b"".join(scales[i, j].tobytes() + numbers[i, j].tobytes() for i in range(7) for j in range(2))
+    (tmp_path / "numbers").write_bytes(content)
+    with np.errstate(invalid="ignore"):
+        expected = (scales.astype(np.float64) * numbers).reshape(7, 64)
+    sizes, dequantize = [], gguf.quants.dequantize
+    monkeypatch.setattr(gguf.quants, "dequantize", lambda rows, format_: sizes.append(len(rows)) or dequantize(rows, format_))
+    tensor = ours_gguf.Packed(tmp_path / "numbers", "Q8_0", (7, 64), 6)
+    for piece, rows in ((1, [1] * 7), (63, [1] * 7), (128, [2, 2, 2, 1]), (2**20, [7])):
+        monkeypatch.setattr(ours_gguf, "PIECE", piece)
+        array = np.zeros((7, 64), np.float32)
+        sizes.clear()
+        tensor.read_into(array)
+        assert sizes == rows and np.array_equal(array, expected, equal_nan=True) and np.isnan(array[6, 32])
+    (tmp_path / "numbers").write_bytes(content[:-1])  # since its header was read
+    with pytest.raises(ValueError, match=r"numbers is truncated"):
+        tensor.read_into(array)

@@ -114,7 +114,7 @@ class Tensor:
         return numbers
 
     def _read(self, file: FileIO, array: Array) -> None:
-        left = array.data.cast("B")
+        left = array.reshape(-1).view("u1").data  # its bytes; the array is contiguous
         while len(left):
             count = file.readinto(left)
             if not count:

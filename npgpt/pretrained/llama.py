@@ -99,7 +99,7 @@ def rope_here(own: dict) -> tuple[float, tuple | None]:
     for name in ("rope_parameters", "rope_scaling"):
         if not isinstance(own[name], dict | None):
             raise ValueError(f"{name} must be an object or null, got {own[name]!r}")
-    rope = own["rope_parameters"] or {"rope_theta": own["rope_theta"], **(own["rope_scaling"] or {})}
+    rope = own["rope_parameters"] or own["rope_scaling"] or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     check_only({"rope_type": kind}, rope_type=("default", "llama3"))
     check_only({"partial_rotary_factor": rope.get("partial_rotary_factor", 1)}, partial_rotary_factor=(1,))
