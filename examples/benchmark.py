@@ -1,13 +1,13 @@
 """How fast is NumPy, and how fast are torch and JAX on the same CPU?
 
-    python examples/benchmark.py                             everything, half an hour
+    python examples/benchmark.py                             everything
     python examples/benchmark.py --only nanogpt lstm         some models, generations, or scaling (--help names them)
     python examples/benchmark.py --picture out/ratios.png    and the ratios as a picture
 
 A training step is zero_grad, forward, backward, clip, AdamW: in npgpt by hand; in torchgpt by autograd, with
 scaled_dot_product_attention and fused AdamW; in torch.compile's version of torchgpt's GPT and Llama, where a C++ compiler is
 found; and for a GPT in JAX under jit (benchmark_jax.py), where that is installed: pip install -e '.[jax]'. All begin with the
-same weights, and JAX's losses are compared with npgpt's before they are timed. Where transformers is installed, Mamba is also
+same weights, and JAX's first losses must be npgpt's. Where transformers is installed, Mamba is also
 compared with its MambaForCausalLM, whose path on a CPU is plain PyTorch, and the generation of GPT-2 and SmolLM2 with its
 generate.
 
@@ -41,6 +41,7 @@ from npgpt.machine.memory import keep_freed_memory
 from npgpt.machine.sharing import shares_of_a_batch
 from npgpt.machine.threads import run_together, slices
 from npgpt.models import layout_of
+from npgpt.models.layout import initial_weights
 from npgpt.ops.attention import TILE, tiles
 from npgpt.pictures import speed_ratios
 from npgpt.pretrained import WRITTEN_AS
@@ -122,36 +123,40 @@ def training(backend, config, B: int, T: int, steps: int, compiled: bool = False
     optimizer = backend.AdamW(parameters)
     ids, targets = batch(config, B, T)
 
-    def step() -> None:
+    def step() -> float:
         optimizer.zero_grad()
-        model.loss_and_grad(ids, targets)
+        loss = model.loss_and_grad(ids, targets)
         backend.clip_grad_norm(parameters, 1.0)
         optimizer.step()
+        return loss
 
     return timed(step, steps)
 
 
-def timed(step: Callable[[], None], steps: int) -> dict:
-    """The median time of a call, after some that do not count; the peak memory, and what the calls added to it."""
+def timed(step: Callable[[], float | None], steps: int) -> dict:
+    """The median time of a call, after some that do not count; the peak memory, and what the calls added to it; and what the
+    first calls returned."""
     before = peak_memory()
-    times = []
+    times, losses = [], []
     for _ in range(max(1, steps // 5) + steps):
         start = time.perf_counter()
-        step()
+        losses.append(step())
         times.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(times[-steps:]), "peak": peak_memory(), "added": peak_memory() - before}
+    memory = {"peak": peak_memory(), "added": peak_memory() - before}
+    return {"seconds": statistics.median(times[-steps:]), "losses": losses[:3], **memory}
 
 
 def jax_training(config, B: int, T: int, steps: int) -> dict:
-    """The same step by JAX, from the same weights: its first losses are those of npgpt."""
-    from benchmark_jax import check_losses, make_step
+    """The same step by JAX, from the same weights."""
+    from benchmark_jax import make_step
 
-    model, (ids, targets) = npgpt.make_model(config, seed=0), batch(config, B, T)
-    step = make_step(config, model, ids, targets)
-    losses = npgpt.train(model, [(ids, targets)] * 3, steps=3, learning_rate=1e-3, optimizer=npgpt.AdamW(model.parameters()))
-    check_losses(losses, [step() for _ in range(3)])
-    del model
-    return timed(step, steps)
+    return timed(make_step(config, initial_weights(layout_of(config), seed=0), *batch(config, B, T)), steps)
+
+
+def check_losses(ours: list[float], theirs: list[float]) -> None:
+    """Raises AssertionError where two implementations do not compute the same steps: their losses differ."""
+    for step, (a, b) in enumerate(zip(ours, theirs, strict=True), start=1):
+        assert math.isclose(a, b, rel_tol=1e-4), f"step {step}: npgpt's loss is {a}, that of JAX {b}"
 
 
 def transformers_model(config):
@@ -357,6 +362,8 @@ def compare(description: str, task: str, rounds: int, threads: int) -> dict[str,
     for _ in range(rounds):
         for name in names:
             results[name].append(run(name, task, threads=threads))
+    if "jax" in results:
+        check_losses(results["numpy"][0]["losses"], results["jax"][0]["losses"])
     print(f"\n{description}; float32, median of {rounds} rounds")
     for name in names:
         times = [1e3 * result["seconds"] for result in results[name]]

@@ -68,7 +68,9 @@ def train(
     rate_at = learning_rate if callable(learning_rate) else lambda step: learning_rate
     parameters = list(model.parameters())
     if optimizer is None:
-        optimizer = backend.AdamW(parameter_groups(model, weight_decay), lr=rate_at(start + 1), betas=betas)
+        # Without decay there is one group, whose parameters AdamW takes as one vector: two would cut it into a piece a layer.
+        groups = parameter_groups(model, weight_decay) if weight_decay else parameters
+        optimizer = backend.AdamW(groups, lr=rate_at(start + 1), betas=betas, weight_decay=weight_decay)
     optimizer.zero_grad()
     losses: list[float] = []
     batches = iter(batches)

@@ -320,13 +320,14 @@ def test_the_benchmarks_picture_has_the_best_others_ratios(benchmark, monkeypatc
 def test_jax_makes_the_same_step(monkeypatch):
     """Its losses over ten steps are npgpt's, for both kinds of positions and of heads; and another model's are refused."""
     pytest.importorskip("jax")
-    from benchmark_jax import check_losses, make_step
+    from benchmark import check_losses
+    from benchmark_jax import make_step
 
     tied = npgpt.GPTConfig(40, 2, 2, 16, 20, position="learned", tie_weights=True, qkv_bias=True)
     for config in (npgpt.GPTConfig.article(), tied):
         model = npgpt.make_model(config, seed=0)
         ids, targets = np.random.default_rng(0).integers(config.vocab_size, size=(2, 3, 12))
-        step = make_step(config, model, ids, targets)
+        step = make_step(config, model.state_dict(), ids, targets)
         theirs = [step() for _ in range(10)]
         optimizer = npgpt.AdamW(model.parameters())
         ours = npgpt.train(model, [(ids, targets)] * 10, steps=10, learning_rate=1e-3, optimizer=optimizer)
