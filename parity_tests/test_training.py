@@ -213,6 +213,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(backe
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
+@pytest.mark.filterwarnings("error")  # those of products too, which pyproject.toml leaves aside elsewhere
 def test_a_learning_rate_that_is_far_too_high_is_no_warning_but_an_error(backend):
     with pytest.raises(TrainingDiverged, match=r"^training stopped at step [2-9]: the (loss|gradient's norm) is (nan|inf); "):
         backend.train(backend.GPTModel(SMALL, seed=1), batches(8), steps=9, learning_rate=1e30)
