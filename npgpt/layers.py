@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray as Array
 
+from .machine.heads import by_heads, by_heads_backward
 from .machine.parameters import Parameter
 from .ops.attention import TILE, attention, attention_backward, attention_in_tiles, attention_in_tiles_backward
 from .ops.dropout import Cache as DropoutCache
@@ -180,7 +181,7 @@ class MultiHeadAttention:
 
     class Cache(NamedTuple):
         Wqkv: LinearCache
-        attention: Any  # attention's, or that of attention_in_tiles
+        attention: Any  # attention's, or that of attention_in_tiles, or one for each thread's heads
         projection: LinearCache
 
     def __init__(self, tensors: Tensors, name: str, n_head: int):
@@ -204,7 +205,7 @@ class MultiHeadAttention:
         note("v", v)
         B, H, T, _ = q.shape
         attend = attention if T <= TILE else attention_in_tiles
-        z, attention_cache = attend(q, k, v, masks and masks((B, H, T, T)), note)  # (B, H, T, D)
+        z, attention_cache = by_heads(attend, q, k, v, masks and masks((B, H, T, T)), note)  # (B, H, T, D)
         note("z", z)
         out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -217,7 +218,7 @@ class MultiHeadAttention:
         dz = dz.reshape(B, T, self.n_head, C // self.n_head).swapaxes(1, 2)  # (B, H, T, D): undoes join_heads
         note("z", dz)
         attend_backward = attention_backward if T <= TILE else attention_in_tiles_backward
-        dq, dk, dv = attend_backward(dz, cache.attention, note)  # each (B, H, T, D)
+        dq, dk, dv = by_heads_backward(attend_backward, dz, cache.attention, note)  # each (B, H, T, D)
         note("q", dq)
         note("k", dk)
         note("v", dv)

@@ -226,7 +226,7 @@ def test_a_trace_shows_every_intermediate_and_its_gradient_on_both_sides(config)
 def test_a_batch_split_between_threads_has_the_gradient_of_the_whole(config, monkeypatch):
     monkeypatch.setattr(sharing, "WORK_OF_A_TASK", 1)
     monkeypatch.setattr(sharing, "POSITIONS_OF_A_SHARE", 1)
-    monkeypatch.setattr(sharing, "SEQUENCES_OF_A_SHARE_IN_STEPS", 1)
+    monkeypatch.setattr(sharing, "NUMBERS_OF_A_STEP", 1)
     ids, targets = batch(config, B=7)
     threads = npgpt.get_num_threads()
     try:

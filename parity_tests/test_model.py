@@ -76,7 +76,7 @@ def test_long_sequences_train_on_torchs_gradients(T, tiles, dropout, dtype, kind
     (np32, torch32), (np64, torch64) = models_with(config, weights)
     ours = np32 if dtype == "float32" else np64
     attention_cache = ours.forward(ids)[1].blocks[0].mha.attention
-    assert (len(attention_cache.tiles) if isinstance(attention_cache, TiledCache) else None) == tiles
+    assert (len(attention_cache.kept) if isinstance(attention_cache, TiledCache) else None) == tiles
     losses = [{"loss": np.array(model.loss_and_grad(ids, targets))} for model in (ours, torch32, torch64)]
     assert_model_parity(*losses, dtype)
     assert_model_parity(*(model.gradients() for model in (ours, torch32, torch64)), dtype)

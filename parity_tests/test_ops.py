@@ -227,7 +227,7 @@ def test_attention_in_tiles_is_attention_and_shows_the_same(R, T, p, dtype):
     z, cache = ops.attention(q, k, v, mask, keep(shown))
     tiled_z, tiled_cache = ops.attention_in_tiles(q, k, v, mask, keep(shown_tiled), tile=2)
     shapes = [(min(2, R - r), T - R + min(r + 2, R)) for r in range(0, R, 2)]  # two queries, and the keys up to the second
-    assert [tile.pattern.shape[2:] for tile in tiled_cache.tiles] == shapes
+    assert [tile.pattern.shape[2:] for tile in tiled_cache.kept] == shapes
     gradients = ops.attention_backward(dz, cache, keep(shown, "d"))
     tiled_gradients = ops.attention_in_tiles_backward(dz, tiled_cache, keep(shown_tiled, "d"))
     assert list(shown) == list(shown_tiled) == ["scores", "pattern", "dpattern", "dscores"]
@@ -236,6 +236,26 @@ def test_attention_in_tiles_is_attention_and_shows_the_same(R, T, p, dtype):
         assert ours.shape == theirs.shape and ours.dtype == theirs.dtype == dtype
         assert np.allclose(ours, theirs, rtol=1e4 * eps(dtype), atol=64 * eps(dtype))
     assert np.array_equal(ops.attention_in_tiles(q, k, v, mask, tile=2)[0], tiled_z)  # looking changes nothing
+
+
+@pytest.mark.parametrize("kept", [6, 7])
+@pytest.mark.parametrize("p", [0.0, 0.5])
+def test_patterns_computed_anew_are_the_kept_ones(p, kept):
+    """Bit for bit, and what is shown too: from more than `kept` keys on the cache holds no pattern."""
+    rng = np.random.default_rng(0)
+    (q, dz), (k, v) = (rng.standard_normal((2, 2, 3, n, 4)) for n in (5, 7))
+    mask = dropout_mask(rng, (2, 3, 5, 7), p, "float64") if p else None
+    z, cache = ops.attention_in_tiles(q, k, v, mask, tile=2, kept=7)
+    same_z, other_cache = ops.attention_in_tiles(q, k, v, mask, tile=2, kept=kept)
+    assert len(cache.kept) == 3 and (other_cache.kept is None) == (kept < 7)
+    shown, shown_too = {}, {}
+    gradients = ops.attention_in_tiles_backward(dz, cache, lambda name, x: shown.update({name: x.copy()}))
+    same = ops.attention_in_tiles_backward(dz, other_cache, lambda name, x: shown_too.update({name: x.copy()}))
+    assert list(shown) == list(shown_too) == ["pattern", "scores"]
+    for a, b in zip((z, *gradients, *shown.values()), (same_z, *same, *shown_too.values()), strict=True):
+        assert np.array_equal(a, b)
+    held = sum(x.nbytes for x in other_cache if isinstance(x, np.ndarray) and x is not mask)
+    assert kept == 7 or held == q.nbytes + k.nbytes + v.nbytes  # nothing that grows like T^2
 
 
 def test_an_observer_inside_a_block_hears_longer_names():

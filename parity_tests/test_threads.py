@@ -1,10 +1,12 @@
 """Threads: a batch split between them gives the whole batch's loss and gradient, always the same bits, whatever goes wrong."""
 
 import dataclasses
+import math
 import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,8 +14,12 @@ import pytest
 import npgpt
 import torchgpt
 from npgpt.machine import threads
+from npgpt.machine.heads import by_heads
 from npgpt.machine.parameters import Store
-from npgpt.machine.sharing import move_gradients
+from npgpt.machine.sharing import move_gradients, shares_of_a_batch
+from npgpt.machine.threads import in_a_task, run_together
+from npgpt.ops.attention import TILE
+from npgpt.ops.note import ignore
 
 from .tolerances import eps
 
@@ -391,3 +397,60 @@ def test_a_token_is_worth_one_thread_of_blas_and_a_long_prompt_more():
     parameters = npgpt.models.gpt.GPTConfig.gpt2().n_embd * 160_000  # about a GPT-2's
     assert threads.too_little_for_blas(1, parameters) and threads.too_little_for_blas(63, parameters)
     assert not threads.too_little_for_blas(64, parameters) and threads.too_little_for_blas(64, 1000)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "llama"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_heads_of_a_long_text_are_shared_out(kind, dropout, monkeypatch):
+    """Three threads share 4 heads (Llama: 3 groups of 2): the loss and gradients of one thread, and those of torch's twin."""
+    monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
+    T = TILE + 3
+    if kind == "gpt":
+        config = npgpt.GPTConfig(23, 2, 4, 12, T, dropout=dropout)
+    else:
+        config = npgpt.LlamaConfig(23, 2, 6, 12, T, n_kv_head=3, dropout=dropout)
+    ids, targets = np.random.default_rng(0).integers(23, size=(2, 1, T))
+    results = []
+    for count in (1, 3):
+        npgpt.set_num_threads(count)
+        model = npgpt.make_model(config, dtype="float64")
+        cache = model.forward(ids)[1].blocks[0].mha.attention
+        assert (len(cache) if isinstance(cache, list) else 1) == count
+        assert np.array_equal(model.trace(ids)["logits"][0], model(ids))  # who looks is shown all heads at once
+        results.append((model.loss_and_grad(ids, targets), model.store.grad))
+    twin = torchgpt.make_model(config, dtype="float64")
+    results.append((twin.loss_and_grad(ids, targets), np.concatenate([g.ravel() for g in twin.gradients().values()])))
+    for loss, grad in results[1:]:
+        assert math.isclose(loss, results[0][0], rel_tol=1e-14)
+        assert np.abs(grad - results[0][1]).max() < 64 * eps("float64") * np.abs(grad).max()
+
+
+def test_heads_stay_together_where_the_batch_is_shared_out(monkeypatch):
+    """Inside a task there is nobody to share with; two sequences on two threads give what they gave."""
+    monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
+    seen = []
+
+    def attend(q, k, v, mask, note):
+        seen.append(q.shape[1])
+        return q, None
+
+    q = np.zeros((1, 4, 9, 2))
+    npgpt.set_num_threads(2)
+    run_together([partial(by_heads, attend, q, q, q, None, ignore)] * 2)
+    assert seen == [4, 4]
+    by_heads(attend, q, q, q, None, ignore)
+    assert sorted(seen) == [2, 2, 4, 4]
+    by_heads(attend, q, q, q, None, lambda name, x: None)
+    assert seen[-1] == 4 and not in_a_task()
+    by_heads(attend, q[:, :, 1:], q[:, :, 1:], q[:, :, 1:], None, ignore)
+    assert seen[-1] == 4  # 8 positions are not long
+
+
+def test_a_mamba_is_shared_out_sooner_than_an_lstm():
+    """The numbers of one step decide: an LSTM's step is 4 H numbers a sequence, a Mamba's E N."""
+    npgpt.set_num_threads(2)
+    lstm = npgpt.make_model(npgpt.LSTMConfig(65, 2, 128, 128, 64)).numbers_of_a_step
+    mamba = npgpt.make_model(npgpt.MambaConfig(65, 4, 128, 64)).numbers_of_a_step
+    assert (lstm, mamba, npgpt.make_model(npgpt.GPTConfig.article()).numbers_of_a_step) == (512, 4096, None)
+    assert [len(shares_of_a_batch(B, 64, 10**6, lstm)) for B in (8, 12, 31, 32)] == [1, 1, 1, 2]
+    assert [len(shares_of_a_batch(B, 64, 10**6, mamba)) for B in (7, 8, 12, 31)] == [1, 2, 2, 2]

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 # to be added up.
 POSITIONS_OF_A_SHARE = 256
 
-# A layer that goes step by step makes many short calls, each of which holds Python's lock for a moment: with fewer sequences in
-# a share, threads wait for each other more than they help. (An LSTM of 128 features, T = 64, two threads instead of one: 0.6
-# times as fast with 12 sequences, 1.3 times with 48.)
-SEQUENCES_OF_A_SHARE_IN_STEPS = 16
+# A layer that goes step by step makes many short calls, each of which holds Python's lock for a moment: where a share's step is
+# of fewer numbers, threads wait for each other more than they help. (T = 64, two threads instead of one. An LSTM of 128
+# features: 0.6 times as fast with 12 sequences, 3,072 numbers a share, 1.3 times with 48, 12,288. A Mamba of 128 features with
+# 12 sequences, 24,576 numbers a share: 1.2 times.)
+NUMBERS_OF_A_STEP = 2**13
 
 
-def shares_of_a_batch(B: int, T: int, parameters: int, in_steps: bool = False) -> list[slice]:
-    """Which of B sequences of T positions each thread gets. in_steps : whether a layer goes step by step through T."""
+def shares_of_a_batch(B: int, T: int, parameters: int, step: int | None = None) -> list[slice]:
+    """Which of B sequences of T positions each thread gets. step : the numbers that one step of one sequence computes, where a
+    layer goes step by step through T."""
     positions = max(POSITIONS_OF_A_SHARE, WORK_OF_A_TASK / parameters)
-    return slices(B, smallest=max(math.ceil(positions / T), SEQUENCES_OF_A_SHARE_IN_STEPS if in_steps else 1))
+    return slices(B, smallest=max(math.ceil(positions / T), math.ceil(NUMBERS_OF_A_STEP / step) if step else 1))
 
 
 class Replicas:
@@ -43,7 +45,7 @@ class Replicas:
         """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as
         `model.loss_and_grad_alone`, which the shares run; a small batch is not split."""
         B, T = ids.shape
-        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.in_steps)
+        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
         if len(shares) == 1:
             return self.model.loss_and_grad_alone(ids, targets, scale)
         while len(self.made) < len(shares) - 1:

@@ -43,6 +43,7 @@ def _at_first() -> int:
 
 
 _num_threads = _at_first()
+_here = threading.local()  # .in_a_task: whether this thread is at work on a task
 _one_at_a_time = threading.Lock()  # of those who share out work: together they would want more threads than there are cores
 
 # BLAS has one thread count for the whole process. How many hold it to one thread at the moment, and what it had before: a list
@@ -103,10 +104,11 @@ def in_pieces(function: Callable[..., Result], *vectors: Array) -> list[Result]:
 def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """Calls every task, each in a thread of its own, and gives back their results in order. One task is simply called.
 
-    An exception in a task is raised here once all have ended. Tasks must not call `run_together` themselves.
+    An exception in a task is raised here once all have ended. Tasks must not call `run_together` themselves (`in_a_task`).
     """
     if len(tasks) == 1:
         return [tasks[0]()]
+    tasks = [partial(_as_a_task, task) for task in tasks]
     with _one_at_a_time, _one_thread_of_blas():
         # A copied context carries np.errstate along; this thread takes the first task itself.
         others = [_pool(os.getpid()).submit(contextvars.copy_context().run, task) for task in tasks[1:]]
@@ -116,6 +118,19 @@ def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
             for other in others:
                 other.exception()  # waits until it has ended
         return [first, *(other.result() for other in others)]
+
+
+def in_a_task() -> bool:
+    """Whether this thread is at work on a task of `run_together`: then all are busy, and there is nobody to share with."""
+    return getattr(_here, "in_a_task", False)
+
+
+def _as_a_task(task: Callable[[], Result]) -> Result:
+    _here.in_a_task = True
+    try:
+        return task()
+    finally:
+        _here.in_a_task = False
 
 
 def too_little_for_blas(positions: int, parameters: int) -> bool:

@@ -86,7 +86,6 @@ class LanguageModel:
     # ------------------------------------------------------------------------------------------------ what a kind of model adds
 
     config_class: ClassVar[type[Config]]
-    in_steps = False  # whether a layer goes step by step through T (machine/sharing.py)
 
     @staticmethod
     def layout_of(config: Any) -> Layout:
@@ -96,6 +95,12 @@ class LanguageModel:
     @property
     def context(self) -> int | None:
         """The longest sequence that one call takes; None where there is no end."""
+        return None
+
+    @property
+    def numbers_of_a_step(self) -> int | None:
+        """How many numbers one step of one sequence computes, where a layer goes step by step through T (machine/sharing.py);
+        None where none does."""
         return None
 
     def connect(self, tensors: Tensors) -> None:

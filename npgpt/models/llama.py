@@ -20,7 +20,7 @@ queries: Ainslie et al. 2023, arXiv:2305.13245.
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from numpy import ndarray as Array
 
@@ -39,9 +39,9 @@ from ..layers import (
     join_heads,
     undropped,
 )
+from ..machine.heads import by_heads, by_heads_backward
 from ..machine.prompt import read_in_parts
-from ..ops.grouped_attention import Cache as AttentionCache
-from ..ops.grouped_attention import TiledCache, grouped_attention, grouped_attention_backward
+from ..ops.grouped_attention import grouped_attention, grouped_attention_backward
 from ..ops.note import Note, ignore, prefixed
 from ..ops.rope import Cache as RoPECache
 from ..ops.rope import Scaling, cosines_and_sines, rope, rope_backward
@@ -210,7 +210,7 @@ class GroupedQueryAttention:
         Wv: LinearCache
         rot_q: RoPECache
         rot_k: RoPECache
-        attention: AttentionCache | TiledCache
+        attention: Any  # grouped_attention's, or one for each thread's heads
         projection: LinearCache
 
     def __init__(self, tensors: Tensors, name: str, D: int):
@@ -235,7 +235,8 @@ class GroupedQueryAttention:
         if past is not None:  # what is remembered has been turned already, each key by its own position
             k, v = past.extended_by(k, v)  # each (B, K, earlier + T, D)
         (B, H, T, _), S = q.shape, k.shape[2]
-        z, attention_cache = grouped_attention(q, k, v, masks and masks((B, H, T, S)), note)  # (B, H, T, D)
+        mask = masks and masks((B, H, T, S))
+        z, attention_cache = by_heads(grouped_attention, q, k, v, mask, note)  # (B, H, T, D)
         note("z", z)
         out, projection_cache = self.projection.forward(join_heads(z))  # (B, T, C)
         note("attn_out", out)
@@ -246,7 +247,8 @@ class GroupedQueryAttention:
         note("attn_out", dout)
         dz = heads_of(self.projection.backward(dout, cache.projection), self.D)  # (B, H, T, D): undoes join_heads
         note("z", dz)
-        dq, dk, dv = grouped_attention_backward(dz, cache.attention, note)  # (B, H, T, D), twice (B, K, T, D)
+        attend_backward = grouped_attention_backward
+        dq, dk, dv = by_heads_backward(attend_backward, dz, cache.attention, note)  # (B, H, T, D), twice (B, K, T, D)
         note("v", dv)
         note("rot_k", dk)
         note("rot_q", dq)

@@ -155,7 +155,11 @@ class LSTMModel(LanguageModel):
 
     config: LSTMConfig
     config_class, layout_of = LSTMConfig, staticmethod(layout)
-    in_steps = True
+
+    @property
+    def numbers_of_a_step(self) -> int:
+        """The gates of one layer."""
+        return 4 * self.config.n_hidden
 
     def connect(self, tensors: Tensors) -> None:
         """Makes the layers over the arrays."""

@@ -126,13 +126,13 @@ def layout(config: MambaConfig) -> Layout:
         if config.conv_bias:
             entries |= vector(mixer + "conv1d.bias", E, 0)
         entries |= linear(mixer + "x_proj", R + 2 * N, E, uniform(1 / math.sqrt(E)), bias=False)
-        entries |= linear(mixer + "dt_proj", E, R, uniform(1 / math.sqrt(R)), bias=step_sizes)
+        entries |= linear(mixer + "dt_proj", E, R, uniform(1 / math.sqrt(R)), bias=numbers_of_a_steps)
         entries |= linear(mixer + "out_proj", C, E, uniform(1 / math.sqrt(E * config.n_layer)), bias=False)
     entries |= vector("norm_f.weight", C, 1)
     return entries | head(V, C, normal(INIT_STD), tied=config.tie_weights, bias=config.head_bias)
 
 
-def step_sizes(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
+def numbers_of_a_steps(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
     """dt_proj's bias: softplus of it is a step size dt, drawn log-uniformly from DT_MIN..DT_MAX.
 
     softplus(b) = dt is log(1 + exp(b)) = dt, so b = log(exp(dt) - 1) = dt + log(1 - exp(-dt)).
@@ -299,7 +299,11 @@ class MambaModel(LanguageModel):
 
     config: MambaConfig
     config_class, layout_of = MambaConfig, staticmethod(layout)
-    in_steps = True
+
+    @property
+    def numbers_of_a_step(self) -> int:
+        """The states of one block."""
+        return self.config.channels * self.config.d_state
 
     def connect(self, tensors: Tensors) -> None:
         """Makes the layers over the arrays."""

@@ -113,16 +113,22 @@ def attention_backward(dz: Array, cache: Cache, note: Note = ignore) -> tuple[Ar
 #
 # Every row of S belongs to one query and needs no other row, so the queries can be taken a tile at a time, and a tile only
 # meets the keys up to its last query: the rest is future for all of it. For long sequences that leaves out almost half of S,
-# whose every number would cost an exponential. dQ comes out tile by tile, dK and dV are sums over the tiles. (Working through S
-# in tiles is one half of FlashAttention's idea, Dao et al. 2022, arXiv:2205.14135; the other is to compute P anew in the
-# backward instead of keeping it, which trades exponentials for memory.)
+# whose every number would cost an exponential. dQ comes out tile by tile, dK and dV are sums over the tiles.
+#
+# The backward needs every tile's P. Kept, they are T^2 / 2 numbers a head; from so many keys on that this is what fills the
+# memory, the backward computes each anew from q and k, by the forward's own lines, and lets it go: memory then grows like T.
+# (Both are ideas of FlashAttention, Dao et al. 2022, arXiv:2205.14135.)
 
 TILE = 64  # queries
+KEPT = 2048  # keys: up to so many the patterns are kept, which saves their exponentials
 
 
 class TiledCache(NamedTuple):
-    tiles: list[Cache]
+    q: Array  # (B, H, R, D)
+    k: Array  # (B, H, T, D)
     v: Array  # (B, H, T, D)
+    tile: int
+    kept: list[Cache] | None  # one for each tile; None where they are computed anew
     mask: Array | None = None  # (B, H, R, T): dropout's
 
 
@@ -139,10 +145,19 @@ def in_its_place(whole: dict[str, Array] | None, rows: slice, seen: slice) -> No
     return ignore if whole is None else lambda name, part: whole[name].__setitem__(np.s_[..., rows, seen], part)
 
 
+OfTile = tuple[Array, Array, Array, Array | None]
+
+
+def of_tile(q: Array, k: Array, v: Array, mask: Array | None, rows: slice, seen: slice) -> OfTile:
+    """What one tile of queries is attended with: its queries, the keys and values that it may see, its part of the mask."""
+    return q[..., rows, :], k[..., seen, :], v[..., seen, :], None if mask is None else mask[..., rows, seen]
+
+
 def attention_in_tiles(
-    q: Array, k: Array, v: Array, mask: Array | None = None, note: Note = ignore, tile: int = TILE
+    q: Array, k: Array, v: Array, mask: Array | None = None, note: Note = ignore, tile: int = TILE, kept: int = KEPT
 ) -> tuple[Array, TiledCache]:
-    """The same as `attention`, `tile` queries at a time: what is called for more than TILE queries.
+    """The same as `attention`, `tile` queries at a time: what is called for more than TILE queries. The patterns are kept where
+    there are at most `kept` keys.
 
     A whole step of a model of 2 layers and 128 features takes 1.5 times as long without it at T = 1,024, and 1.6 times at
     T = 4,096 (measured on one core, float32); at T = 256 it makes no difference.
@@ -153,20 +168,19 @@ def attention_in_tiles(
     if note is not ignore:
         whole = {"scores": np.full(shape, -np.inf, q.dtype), "pattern": np.zeros(shape, q.dtype)}
     z = np.empty_like(q)  # (B, H, R, D)
-    caches = []
+    caches: list[Cache] | None = [] if k.shape[-2] <= kept else None
     for rows, seen in tiles(q.shape[-2], k.shape[-2], tile):
-        its_mask = None if mask is None else mask[..., rows, seen]
-        its_note = in_its_place(whole, rows, seen)
-        z[..., rows, :], cache = attention(q[..., rows, :], k[..., seen, :], v[..., seen, :], its_mask, its_note)
-        caches.append(cache)
+        z[..., rows, :], cache = attention(*of_tile(q, k, v, mask, rows, seen), in_its_place(whole, rows, seen))
+        if caches is not None:
+            caches.append(cache)
     for name, array in (whole or {}).items():
         note(name, array)
-    return z, TiledCache(caches, v, mask)
+    return z, TiledCache(q, k, v, tile, caches, mask)
 
 
 def attention_in_tiles_backward(dz: Array, cache: TiledCache, note: Note = ignore) -> tuple[Array, Array, Array]:
     """The same as `attention_backward`, for the cache of `attention_in_tiles`."""
-    v, mask = cache.v, cache.mask
+    q, k, v, tile, kept, mask = cache
     whole = None
     if note is not ignore:  # who looks is shown the pattern's gradient in the future too, where it leads nowhere
         dpattern = dz @ v.mT  # (B, H, R, T)
@@ -174,14 +188,12 @@ def attention_in_tiles_backward(dz: Array, cache: TiledCache, note: Note = ignor
         whole = {"pattern": dpattern, "scores": np.zeros_like(dpattern)}
     dq = np.empty_like(dz)
     dk, dv = np.zeros((2, *v.shape), v.dtype)
-    start = 0
-    for tile in cache.tiles:
-        rows, seen = slice(start, start + tile.q.shape[-2]), slice(tile.k.shape[-2])
+    for i, (rows, seen) in enumerate(tiles(q.shape[-2], k.shape[-2], tile)):
+        its_cache = kept[i] if kept is not None else attention(*of_tile(q, k, v, mask, rows, seen))[1]
         its_note = in_its_place(whole, rows, seen)
-        dq[..., rows, :], its_dk, its_dv = attention_backward(dz[..., rows, :], tile, its_note)
+        dq[..., rows, :], its_dk, its_dv = attention_backward(dz[..., rows, :], its_cache, its_note)
         dk[..., seen, :] += its_dk  # a key collects from all tiles that looked at it
         dv[..., seen, :] += its_dv
-        start = rows.stop
     for name, array in (whole or {}).items():
         note(name, array)
     return dq, dk, dv
