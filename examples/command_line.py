@@ -60,6 +60,12 @@ class Parser(argparse.ArgumentParser):
                 raise ValueError(f"--{name.replace('_', '-')} {typed}: {whose} has {value}, which cannot change")
 
 
+def python_as_typed() -> str:
+    """This interpreter, as it is called from the current folder: .venv/bin/python, where it lies below."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def check_at_least(least: int, args: argparse.Namespace, *names: str) -> None:
     """Raises ValueError where an option of these names is below `least`; None is none."""
     for name in names:

@@ -1,5 +1,4 @@
-"""Let a trained model write: examples/train_text.py leaves the checkpoint that this reads. Or a published one, from its
-folder or .gguf file.
+"""Let a model write: one that examples/train_text.py has trained, or a published one, from its folder or .gguf file.
 
 python examples/sample.py                                             what out/text/best.safetensors has learned
 python examples/sample.py --prompt "ali " --temperature 0.5 --num-samples 3

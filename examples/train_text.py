@@ -36,7 +36,7 @@ from npgpt.runs.ranks import first_rank_first, join_ranks
 from npgpt.runs.run import TrainingRun
 from npgpt.text.words import UNKNOWN
 
-from command_line import SENTENCES, Parser, check_at_least, make_out_dir, told_errors
+from command_line import SENTENCES, Parser, check_at_least, make_out_dir, python_as_typed, told_errors
 
 TOKENIZERS = ("letters", "characters", "words", "bpe")
 
@@ -92,13 +92,13 @@ def make_parser() -> Parser:
     parser = Parser(__doc__)
     add, yes_or_no = parser.add_argument, {"action": argparse.BooleanOptionalAction}
     add("--model", choices=MODEL, default="gpt", help="the kind of model")
-    add("--preset", choices=PRESETS, default="small", help="a set of defaults; single options go before it")
+    add("--preset", choices=PRESETS, default="small", help="a set of defaults; options that are typed override it")
     folder = (
         "begin with the model and the tokenizer of a folder of Hugging Face's transformers; its defaults: small steps, and few"
     )
     add("--init-from", type=Path, metavar="FOLDER", default=None, help=folder)
     add("--resume", action="store_true", help="go on with the run in --out-dir, with its options where none are given")
-    add("--out-dir", type=Path, default=Path("out/text"), help="folder for the results")
+    add("--out-dir", type=Path, default=Path("out/text"), help="folder for the results; those of an earlier run are replaced")
     parser.add_backend()
     add("--threads", type=int, default=None, help="on the CPU; None: as many as there are cores")
     add("--dtype", choices=("float32", "float64", "bfloat16"), default="float32", help="bfloat16: products only; torch only")
@@ -177,7 +177,8 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     check_at_least(1, args, "max_new_tokens", "threads")
     check_at_least(0, args, "seed", "warmup_iters", "temperature", "min_lr", "lr_decay_iters")
     if checkpoint and args.max_iters <= checkpoint.step:
-        raise ValueError(f"--max-iters {args.max_iters}: the run has made {checkpoint.step} steps already")
+        more = "to go on, type a larger --max-iters"
+        raise ValueError(f"--max-iters {args.max_iters}: the run has made {checkpoint.step} steps already; {more}")
     return args, checkpoint
 
 
@@ -313,7 +314,8 @@ def main() -> None:
             f"text holds {len(validation_tokens)}; take a longer text, a shorter context or a larger --validation"
         )
     validation = partial(npgpt.RandomWindows, validation_tokens, args.seq_len, args.batch_size, args.seed + 1)
-    prompt = tokenizer.encode(args.prompt, "ignore") or tokens[:1].tolist()
+    # A newline, the default, may be no token of the text: then its first one takes its place.
+    prompt = tokenizer.encode(args.prompt, "ignore" if args.prompt == "\n" else errors) or tokens[:1].tolist()
 
     known = weights = None
     if checkpoint:
@@ -336,6 +338,8 @@ def main() -> None:
     print(f"      {len(train_tokens):,} to train on, {len(validation_tokens):,} to validate on")
     if args.init_from:
         print(f"begins with the weights and the tokenizer of {args.init_from}")
+    if checkpoint is None and run.last_path.exists():
+        print(f"replaces the run that is in {args.out_dir} (--resume would go on with it)")
     if checkpoint:
         print(f"goes on after step {checkpoint.step:,} of {run.last_path}")
     rate = partial(
@@ -374,7 +378,7 @@ def main() -> None:
         print(f"\nstopped after step {run.step:,} and saved. To go on:")
         typed = make_parser().typed()
         again = [(f"--{name.replace('_', '-')}", str(getattr(args, name))) for name in FREE_AGAIN if name in typed]
-        command = ["python", sys.argv[0], "--resume", "--out-dir", str(args.out_dir), *itertools.chain(*again)]
+        command = [python_as_typed(), sys.argv[0], "--resume", "--out-dir", str(args.out_dir), *itertools.chain(*again)]
         print("  " + shlex.join(command))
     if process[1] > 1:
         backend.leave_ranks()

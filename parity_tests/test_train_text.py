@@ -182,6 +182,12 @@ def test_an_option_of_another_kind_is_refused_by_name(monkeypatch, kind, option)
     assert not Path("out").exists()
 
 
+def test_a_new_run_over_an_old_one_says_so(monkeypatch, capsys):
+    for replaced in (False, True):
+        run(monkeypatch, "--max-iters", 1)
+        assert ("replaces the run that is in out/text (--resume" in capsys.readouterr().out) is replaced
+
+
 def test_a_run_saved_before_an_option_existed_goes_on(monkeypatch, capsys):
     run(monkeypatch, "--max-iters", 2)
     path = Path("out/text/last.safetensors")
@@ -407,6 +413,7 @@ def test_killed_at_any_moment_a_run_loses_no_step_that_was_saved(monkeypatch, tm
         (["--eval-interval", 0], "--eval-interval must be at least 1"),
         (["--seed", -1], "--seed must be at least 0"),
         (["--temperature", -1], "--temperature must be at least 0"),
+        (["--prompt", "€"], "character '€' at position 0 is not among"),
         (["--batch-size", 0], "batch_size must be at least 1"),
         (["--learning-rate", -1], "lr must be at least 0"),
         (["--weight-decay", -1], "weight_decay must be at least 0"),
@@ -437,7 +444,7 @@ def test_bad_input_is_a_clear_error_with_nothing_written(monkeypatch, options, m
         (["--n-layer", 2], "--n-layer 2: the run in out/text has 1, which cannot change"),
         (["--no-tie-weights"], "--tie-weights False: the run in out/text has True, which cannot change"),
         (["--tokenizer", "words"], "--tokenizer words: the run in out/text has characters, which cannot change"),
-        (["--max-iters", 3], "--max-iters 3: the run has made 5 steps already"),
+        (["--max-iters", 3], "--max-iters 3: the run has made 5 steps already; to go on, type a larger --max-iters"),
         (["--input-file", "other.txt"], "other.txt, in the text from line 1 on: character 'X' at position 0 is not among"),
     ],
 )
