@@ -198,7 +198,7 @@ PARTS = {
     "check_mistakes": (
         [f"npgpt/check/{name}.py" for name in MISTAKES],
         [
-            TESTS + "mistakes.py",
+            *(TESTS + name for name in ("mistakes.py", "mistakes_measured.py", "hypotheses.py")),
             TESTS + "check_layer.py::test_nothing_is_named_in_what_is_right",
             TESTS + "check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
             TESTS + "check_layer.py::test_the_place_is_said_where_the_mistake_is_not_known",

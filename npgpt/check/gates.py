@@ -58,7 +58,7 @@ def gate_at(evidence: Evidence, row: Row, k: int) -> Mistake | None:
         curved = abs(ratio[1] + ratio[-1] - 2 * ratio[0]) / abs(ratio[0])
         if 0.2 < curved < 6:  # a weight moves z by what it is multiplied with: too far, and all of them look alike
             return None
-        size *= 8 if curved < 0.2 else 0.25
+        size *= 8 if curved <= 0.2 else 0.25
     return None
 
 
@@ -106,7 +106,7 @@ def where(function: Callable, value: float) -> list[float]:
     off = function(z) - value
     found = []
     for low, high in ((z[k], z[k + 1]) for k in np.flatnonzero(off[:-1] * off[1:] <= 0)):
-        rising = function(high) > value
+        rising = function(high) > function(low)
         for _ in range(50):
             middle = (low + high) / 2
             low, high = (low, middle) if (function(middle) > value) == rising else (middle, high)
