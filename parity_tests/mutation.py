@@ -186,6 +186,8 @@ PARTS = {
             f"--deselect={TESTS}grader.py::test_every_exercise_is_tested",
             f"--deselect={TESTS}grader.py::test_the_example_shows_two_right_and_two_wrong_ones",
             "-k not every_operation or peaked",
+            TESTS + "check_layer.py::test_a_layer_in_place_of_a_function_is_sent_to_check_layer",
+            TESTS + "check_layer.py::test_methods_of_a_layer_are_graded_with_a_note_or_refused_with_a_hint",
             TESTS + "check_layer.py::test_a_clip_is_named_and_the_rest_is_graded_without_it",
             TESTS + "check_layer.py::test_a_forward_in_float32_is_said_so_and_graded_whole",
             TESTS + "check_layer.py::test_gradients_that_add_up_are_not_called_work_in_place",

@@ -221,6 +221,7 @@ def test_what_is_wrong_with_a_shape_is_said_of_the_first_one_that_is():
         "db has the shape (4, 2, 3), b has (3,)",
         "b was broadcast over the axes 0, 1, so its gradient sums over them.",
     ]
+    assert says((2, 3), (4, 3), (3, 2))[1] == "b was broadcast over the axes 0, so its gradient sums over them."
     assert says((2, 3), (4,), (3, 2)) == ["db has the shape (4,), b has (3,)"]
     assert says((2, 3), (4, 4), (3, 2)) == ["db has the shape (4, 4), b has (3,)"]
     assert says((3, 2), (3,), (3, 2)) == ["dx has the shape (3, 2), x has (2, 3)", "a transpose is missing, or one too many."]
@@ -248,6 +249,9 @@ def test_the_gradient_of_a_tree_is_taken_apart_as_the_tree_is():
     assert len(listed((H, H, H, H), inputs)) == 4  # neither one for each argument, nor for each that has a gradient
     in_one = {"dx": 7 * H, "W": 2 * X, "w.inside[0]": 3 * H, "w.inside[1]": 4 * C}
     assert [float(np.ravel(each)[0]) for each in gradient_arrays(in_one, inputs)] == [3.5, 2, 1.5, 16]
+    deep = {"W": 2 * X, "grad_of_none": 3 * H, "db": 5 * C}  # under their last names, at whatever depth they stand
+    found = gradient_arrays(deep, inputs_of(X, {"one": {"W": X, "b": C}}, without_gradient=["x"]))
+    assert [float(np.ravel(each)[0]) for each in found] == [2, 20]
     alone = inputs_of(TREE)
     assert [float(np.ravel(each)[0]) for each in gradient_arrays(gradient, alone)] == [2, 1.5, 16]
     assert [float(np.ravel(each)[0]) for each in gradient_arrays((gradient,), alone)] == [2, 1.5, 16]
