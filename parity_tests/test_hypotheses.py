@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import npgpt.check.hypotheses as hypotheses_module
+from npgpt import check_backward
 from npgpt.check.evidence import AT_THE_OUTPUT, DIAGONAL
 from npgpt.check.hypotheses import (
     another_gelu,
@@ -46,6 +47,12 @@ from .wrong_backwards import (
 
 draw = np.random.default_rng(11)
 X = draw.standard_normal((2, 3, 4))
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers():
+    """Each test draws its own, in whatever order they run."""
+    draw.bit_generator.state = np.random.default_rng(11).bit_generator.state
 
 
 def about(forward, backward, *inputs, i=0):
@@ -222,12 +229,14 @@ def looked_up(ids=IDS, table=TABLE):
 
 
 def test_of_repeated_ids_one_look_up_is_kept_the_first_or_the_last():
-    """By hand: id 1 is looked up in three places, id 0 in two."""
-    found = looked_up()
+    """By hand: id 1 is looked up in four places, twice in each sample. A mean of its look-ups is neither."""
+    found = looked_up(np.array([[0, 1, 1], [3, 1, 1]]))
     dy = found.dy
     last, first = np.zeros_like(TABLE), np.zeros_like(TABLE)
-    last[[0, 1, 3]] = dy[1, 2], dy[1, 1], dy[1, 0]
+    last[[0, 1, 3]] = dy[0, 0], dy[1, 2], dy[1, 0]
     first[[0, 1, 3]] = dy[0, 0], dy[0, 1], dy[1, 0]
+    counts = np.array([1, 4, 1, 1, 1])[:, None]
+    assert said(repeated_ids, found, found.right.reshape(TABLE.shape) / counts) == []
     for kept in (last, first):
         assert said(repeated_ids, found, kept) == [REPEATED]
         assert said(repeated_ids, too_large(found), kept) == []
@@ -254,8 +263,7 @@ def test_ids_are_buffered_in_each_sample_by_itself():
 
 def test_what_holds_no_ids_of_the_table_tells_nothing_of_them():
     """Among the inputs other integers: too large or negative for the table, or of another shape than y. Catches: a search that
-    ends at the first of them, and one that counts rows by ids that mean something else."""
-    dy_of_last = None
+    ends at the first of them."""
     for other in (np.array([[7, 1, 1], [3, 1, 0]]), np.array([[-1, 1, 1], [3, 1, 0]]), np.arange(5), np.array(2), X[0]):
 
         def backward(dy, other, ids, table):
@@ -267,10 +275,28 @@ def test_what_holds_no_ids_of_the_table_tells_nothing_of_them():
         dy_of_last = np.zeros_like(TABLE)
         dy_of_last[[0, 1, 3]] = found.dy[1, 2], found.dy[1, 1], found.dy[1, 0]
         assert said(repeated_ids, found, dy_of_last) == [REPEATED]
-    alone = about(lambda ids, table: table[ids - 3], lambda dy, ids, table: 0 * table, IDS + 3, TABLE)
-    assert said(repeated_ids, alone, dy_of_last) == []
     once = looked_up(np.array([[0, 1, 2]]))
     assert said(repeated_ids, once, 0.5 * once.right) == []
+
+
+def test_of_several_outputs_or_for_a_number_no_ids_are_counted():
+    """Catches: an error in place of a verdict where ids and a number are the inputs."""
+    two = about(lambda ids, table: ((table[ids], 2 * table[ids]), ids), lambda d, ids: 0 * TABLE, np.array([0, 1, 1]), TABLE)
+    assert two.y is None and said(repeated_ids, two, TABLE) == []
+    number = about(lambda ids, a: a * a * ids, lambda dy, ids, a: 0.0, IDS, np.array(2.0))
+    assert said(repeated_ids, number, 1.7 * number.right) == []
+
+
+@pytest.mark.parametrize("wrong", [lambda dx, da: (dx + 0.1 * X, da), lambda dx, da: (dx, 1.7 * da)], ids=["dx", "da"])
+def test_a_wrong_gradient_of_a_number_is_a_failed_check_and_no_error(wrong):
+    """Of a loss and a number, and of ids and a number. Catches: a hypothesis that asks a number for its axes."""
+
+    def backward(dy, x, a):
+        return wrong(dy * a * 2 * x, (dy * x * x).sum())
+
+    assert check_backward(lambda x, a: (a * x * x).sum(), backward, X, 2.5).first_failure in ("linearity", "derivative")
+    of_ids = check_backward(lambda ids, a: a * a * ids, lambda dy, ids, a: 1.7 * (2 * a * dy * ids).sum(), IDS, np.array(2.0))
+    assert of_ids.first_failure == "derivative"
 
 
 def test_ids_are_whole_numbers_with_axes():
@@ -418,6 +444,11 @@ def test_a_residual_path_may_be_missing_count_twice_or_be_subtracted():
         text = f"the path of x through y = x + ... (a residual connection) {what}"
         assert said(missing_paths, found, right + part * dy) == [(kind, text)]
         assert said(missing_paths, sampled(found), (right + part * dy)[:5]) == [(kind, text)]
+    apart = X.ravel() - (X.ravel() @ dy) / (dy @ dy) * dy  # at right angles to the path
+    assert said(missing_paths, found, right - dy + 0.1 * apart) == []
+    roughly = replace(found, tolerance=5e-3)  # where fewer digits are enough, the path's factor still has four
+    assert said(missing_paths, roughly, right - 1.003 * dy) == []
+    assert [kind for kind, _ in said(missing_paths, roughly, right - 1.00005 * dy)] == ["missing path"]
     for part in (-1.001, 0.5, 1.001, -2.001, 2):
         assert said(missing_paths, found, right + part * dy) == []
     assert said(missing_paths, found, right - dy + 0.01 * X.ravel()) == []  # not that alone
@@ -449,7 +480,7 @@ def projected(weights_first, x, *shapes):
 @pytest.mark.parametrize("weights_first", [True, False])
 def test_the_path_through_a_weight_is_told_by_the_weights_own_gradient(weights_first, samples):
     """dx = dz W^T of that W alone, where x's rows (of each sample by itself) are no more than its columns."""
-    x = draw.standard_normal((3, 2, 4)) if samples else draw.standard_normal((3, 4))
+    x = draw.standard_normal((2, 2, 4)) if samples else draw.standard_normal((4, 4))
     found, weights = projected(weights_first, x, *[(4, 5) if weights_first else (5, 4)] * 2)
     for k, w in enumerate(weights):
         inner, back = (x @ w, w.T) if weights_first else (x @ w.T, w)
@@ -460,12 +491,26 @@ def test_the_path_through_a_weight_is_told_by_the_weights_own_gradient(weights_f
         assert np.allclose([path for path_name, path in paths(found) if path_name == name], term, rtol=1e-7, atol=1e-8)
 
 
+def test_samples_are_told_apart_though_y_has_no_steps():
+    """y[b] = the sum over the steps of x[b]^2 and tanh(x[b] W); a weight of zeros, by which nothing flows back, comes first."""
+    x, zeros, w = draw.standard_normal((3, 2, 4)), np.zeros((4, 4)), draw.standard_normal((4, 4))
+
+    def forward(x, V, W):
+        return (x * x + np.tanh(x @ V) + np.tanh(x @ W)).sum(axis=1)
+
+    found = about(forward, lambda dy, x, V, W: (0 * x, V, 0 * W), x, zeros, w)
+    term = (found.dy[:, None] * slope_of_tanh(x @ w)) @ w.T
+    assert said(missing_paths, found, found.right - term.ravel()) == [("missing path", "the path of x through W is missing")]
+
+
 def test_a_path_through_a_weight_is_told_only_where_its_gradient_tells_it():
     """More rows than columns, an x of one axis, a sample of the elements, a vector, another input: nothing."""
     found, _ = projected(True, draw.standard_normal((5, 4)), (4, 5))
     assert list(paths(found)) == []
     square, _ = projected(True, draw.standard_normal((3, 4)), (4, 5))
     assert [name for name, _ in paths(square)] == [square.inputs.names[1]]
+    of = [square.truth.of[0], square.truth.of[1]._replace(elements=np.arange(7))]
+    assert list(paths(replace(square, truth=square.truth._replace(of=of), measured={}))) == []  # W in a sample
     assert list(paths(sampled(square))) == [] and list(paths(replace(square, i=1))) == []
     vector = about(lambda x, w: np.tanh(x @ w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal(4), np.ones((4, 5)))
     assert list(paths(vector)) == []
