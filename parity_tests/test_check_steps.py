@@ -197,6 +197,7 @@ def test_gradients_that_are_not_there_or_are_no_arrays_are_named():
     assert stopped(gradient_arrays, (dx, np.zeros(2), db), inputs) == (
         number, "w holds no floats and has no gradient: return None in its place, or leave it out",
     )  # fmt: skip
+    assert stopped(gradient_arrays, (dx[:2], db), inputs) == ("shapes", "dx has the shape (2,), x has (3,)")
     assert stopped(gradient_arrays, (dx, "b"), inputs) == ("shapes", "db must be an array, got str")
     assert (
         stopped(gradient_arrays, (dx, db > 0), inputs)[0] == "dtypes"
@@ -240,6 +241,10 @@ def test_the_gradient_of_a_tree_is_taken_apart_as_the_tree_is():
     assert [each is None for each in gradient_leaves(TREE, {"W": X, "inside": [H]})] == [False, True, True, True]
     assert [each is None for each in gradient_leaves(TREE, {"W": X, "inside": H})] == [False, True, True, True]
     assert gradient_leaves(TREE, 3) == [None] * 4 and gradient_leaves(X, H)[0] is H
+
+    layers = [{"W": X, "b": C}, {"W": H}]
+    found = gradient_leaves(layers, [{"db": 3 * C, "dW": 2 * X}, {"W": 4 * H}])
+    assert [float(np.ravel(each)[0]) for each in found] == [2, 12, 2]
 
     inputs = inputs_of(H, TREE, IDS)  # x, w.W, w.inside[0], w.inside[1], w.heads, b (ids)
     assert inputs.wanted == ["dx", "w.dW", "w.dinside[0]", "w.dinside[1]"]
