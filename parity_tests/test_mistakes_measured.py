@@ -446,10 +446,13 @@ def test_only_a_vector_of_a_rows_size_tells_the_last_derivative():
 def test_rows_that_a_step_off_may_take_are_those_beside_the_first():
     """y's first row too: h[t] for h[t - 1]. Catches: a place that is not there, a vector's elements, integers."""
     y, x, w = np.arange(24.0).reshape(2, 3, 4), np.arange(6.0).reshape(3, 1, 2), np.arange(3.0)
-    evidence = SimpleNamespace(y=y, inputs=SimpleNamespace(names=["x", "w", "ids"], values=[x, w, np.arange(4).reshape(2, 2)]))
+    v = np.arange(6.0).reshape(3, 2)
+    evidence = SimpleNamespace(
+        y=y, inputs=SimpleNamespace(names=["x", "w", "ids", "v"], values=[x, w, np.arange(4).reshape(2, 2), v])
+    )
     found = dict(rows_module.neighbours(evidence))
     expected = {"y[0, 0]": y[0, 0], "y[1, 0]": y[1, 0], "y[-1, 0]": y[1, 0], "y[0, 1]": y[0, 1], "y[0, -1]": y[0, 2]}
-    expected |= {"x[1, 0]": x[1, 0], "x[-1, 0]": x[2, 0]}
+    expected |= {"x[1, 0]": x[1, 0], "x[-1, 0]": x[2, 0], "v[1]": v[1], "v[-1]": v[2]}
     assert list(found) == list(expected) and all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
@@ -501,6 +504,23 @@ def test_a_softmax_inside_is_told_by_the_gradient_of_what_it_was_made_from(shape
             assert found == [(kind, f"inside, the gradient of a softmax's scores is {name}") for kind, name in expected]
 
 
+def test_the_row_that_is_asked_of_a_softmax_inside_is_the_last():
+    """Of two steps behind a causal mask: the first sees itself alone, p is 1 there, and nothing tells what was taken."""
+
+    def weights(q, k):
+        scores = q @ np.swapaxes(k, -1, -2)
+        return softmax(np.where(np.tri(2, dtype=bool), scores, -np.inf))
+
+    def backward(dz, q, k, v):
+        p = weights(q, k)
+        dscores = p * (1 - p) * (dz @ np.swapaxes(v, -1, -2))
+        return dscores @ k, np.swapaxes(dscores, -1, -2) @ q, np.swapaxes(p, -1, -2) @ dz
+
+    inputs = [draw.standard_normal((2, 2, size)) for size in (4, 4, 3)]
+    found = evidence_of(lambda q, k, v: weights(q, k) @ v, backward, *inputs)
+    assert [each.kind for each in rows_module.softmax_inside(found)] == ["diagonal"]
+
+
 def test_the_weights_of_a_row_are_read_off_what_is_averaged():
     """p of the last row of the first sample; only where it is an average, with p >= 0 and a sum of 1, of the whole input."""
     found = evidence_of_attention(right_of_scores)
@@ -543,13 +563,14 @@ def test_what_a_weight_met_in_the_first_step_is_found_among_the_rows_beside_it(a
             return np.outer(a, dz) if axis else np.outer(dz, a)
 
         true, got = weight(due), change(weight(met))
-        gradients = {0: (dz, dz), 1: (true.ravel(), got.ravel())}
+        gradients = {0: (np.ones(7), np.ones(7)), 1: (true.ravel(), got.ravel()), 2: (dz, dz)}
         row = SimpleNamespace(
             true=lambda i: gradients[i][0],
             got=lambda i: gradients[i][1],
             fits=lambda i: fitter(gradients[i][1], gradients[i][0]),
         )
-        inputs = SimpleNamespace(names=["b", "W"], values=[np.zeros(len(dz)), true], floats=[np.zeros(len(dz)), true])
+        floats = [np.zeros(7), true, np.zeros(len(dz))]
+        inputs = SimpleNamespace(names=["a", "W", "b"], values=floats, floats=floats)
         evidence = SimpleNamespace(x=true, right=true.ravel(), y=y, i=1, gradient="dW", inputs=inputs)
         return list(rows_module.previous_step(evidence, row))
 
@@ -561,6 +582,8 @@ def test_what_a_weight_met_in_the_first_step_is_found_among_the_rows_beside_it(a
     assert said(y[0, 2], due) == off("y[0, -1]")
     assert said(np.append(x, y[0, 0]), np.append(x, 0 * due)) == off("y[0, 0]")
     assert said(np.append(y[0, 0], x), np.append(due, x)) == off("y[0, 0]")
+    near, large = 1 + 1e-8, 1000 * y  # the millionth is of what is met, whatever its size
+    assert said(near * np.append(1000 * x, large[0, 0]), np.append(1000 * x, 0 * due), y=large) == off("y[0, 0]")
     assert said(other, due) == [] and said(y[0, 0] * 1.001, due) == []
     assert said(y[0, 0], due, change=lambda got: got + 0.1 * draw.standard_normal(got.shape)) == []  # no product with dz
     assert said(y[0, 0], due, y=None) == []
