@@ -208,6 +208,8 @@ PARTS = {
             f"--deselect={TESTS}grader.py::test_every_exercise_is_tested",
             f"--deselect={TESTS}grader.py::test_the_example_shows_two_right_and_two_wrong_ones",
             "-k not every_operation or peaked",
+            TESTS + "check_layer.py::test_a_layer_in_place_of_a_function_is_sent_to_check_layer",
+            TESTS + "check_layer.py::test_methods_of_a_layer_are_graded_with_a_note_or_refused_with_a_hint",
             TESTS + "check_layer.py::test_a_clip_is_named_and_the_rest_is_graded_without_it",
             TESTS + "check_layer.py::test_a_forward_in_float32_is_said_so_and_graded_whole",
             TESTS + "check_layer.py::test_gradients_that_add_up_are_not_called_work_in_place",
@@ -220,7 +222,7 @@ PARTS = {
     "check_mistakes": (
         [f"npgpt/check/{name}.py" for name in MISTAKES],
         [
-            TESTS + "mistakes.py",
+            *(TESTS + name for name in ("mistakes.py", "mistakes_measured.py", "hypotheses.py")),
             TESTS + "check_layer.py::test_nothing_is_named_in_what_is_right",
             TESTS + "check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
             TESTS + "check_layer.py::test_the_place_is_said_where_the_mistake_is_not_known",

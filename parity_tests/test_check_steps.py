@@ -197,6 +197,7 @@ def test_gradients_that_are_not_there_or_are_no_arrays_are_named():
     assert stopped(gradient_arrays, (dx, np.zeros(2), db), inputs) == (
         number, "w holds no floats and has no gradient: return None in its place, or leave it out",
     )  # fmt: skip
+    assert stopped(gradient_arrays, (dx[:2], db), inputs) == ("shapes", "dx has the shape (2,), x has (3,)")
     assert stopped(gradient_arrays, (dx, "b"), inputs) == ("shapes", "db must be an array, got str")
     assert (
         stopped(gradient_arrays, (dx, db > 0), inputs)[0] == "dtypes"
@@ -221,6 +222,7 @@ def test_what_is_wrong_with_a_shape_is_said_of_the_first_one_that_is():
         "db has the shape (4, 2, 3), b has (3,)",
         "b was broadcast over the axes 0, 1, so its gradient sums over them.",
     ]
+    assert says((2, 3), (4, 3), (3, 2))[1] == "b was broadcast over the axes 0, so its gradient sums over them."
     assert says((2, 3), (4,), (3, 2)) == ["db has the shape (4,), b has (3,)"]
     assert says((2, 3), (4, 4), (3, 2)) == ["db has the shape (4, 4), b has (3,)"]
     assert says((3, 2), (3,), (3, 2)) == ["dx has the shape (3, 2), x has (2, 3)", "a transpose is missing, or one too many."]
@@ -240,6 +242,10 @@ def test_the_gradient_of_a_tree_is_taken_apart_as_the_tree_is():
     assert [each is None for each in gradient_leaves(TREE, {"W": X, "inside": H})] == [False, True, True, True]
     assert gradient_leaves(TREE, 3) == [None] * 4 and gradient_leaves(X, H)[0] is H
 
+    layers = [{"W": X, "b": C}, {"W": H}]
+    found = gradient_leaves(layers, [{"db": 3 * C, "dW": 2 * X}, {"W": 4 * H}])
+    assert [float(np.ravel(each)[0]) for each in found] == [2, 12, 2]
+
     inputs = inputs_of(H, TREE, IDS)  # x, w.W, w.inside[0], w.inside[1], w.heads, b (ids)
     assert inputs.wanted == ["dx", "w.dW", "w.dinside[0]", "w.dinside[1]"]
     for returned in ((7 * H, gradient), (7 * H, gradient, None)):
@@ -248,6 +254,9 @@ def test_the_gradient_of_a_tree_is_taken_apart_as_the_tree_is():
     assert len(listed((H, H, H, H), inputs)) == 4  # neither one for each argument, nor for each that has a gradient
     in_one = {"dx": 7 * H, "W": 2 * X, "w.inside[0]": 3 * H, "w.inside[1]": 4 * C}
     assert [float(np.ravel(each)[0]) for each in gradient_arrays(in_one, inputs)] == [3.5, 2, 1.5, 16]
+    deep = {"W": 2 * X, "grad_of_none": 3 * H, "db": 5 * C}  # under their last names, at whatever depth they stand
+    found = gradient_arrays(deep, inputs_of(X, {"one": {"W": X, "b": C}}, without_gradient=["x"]))
+    assert [float(np.ravel(each)[0]) for each in found] == [2, 20]
     alone = inputs_of(TREE)
     assert [float(np.ravel(each)[0]) for each in gradient_arrays(gradient, alone)] == [2, 1.5, 16]
     assert [float(np.ravel(each)[0]) for each in gradient_arrays((gradient,), alone)] == [2, 1.5, 16]

@@ -56,14 +56,19 @@ def gate_at(evidence: Evidence, row: Row, k: int) -> Mistake | None:
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
         curved = abs(ratio[1] + ratio[-1] - 2 * ratio[0]) / abs(ratio[0])
-        if 0.2 < curved < 6:  # a weight moves z by what it is multiplied with: too far, and all of them look alike
+        if curved <= 0.2:  # a weight moves z by what it is multiplied with: hardly at all,
+            size *= 8
+        elif curved < 6:
             return None
-        size *= 8 if curved < 0.2 else 0.25
+        else:  # or so far that all of them look alike
+            size *= 0.25
     return None
 
 
 def of_gates(ratio: dict[int, float]) -> Iterator[Mistake]:
     """The mistakes that give these ratios at -2, -1, 0, 1 and 2 steps."""
+    if not all(ratio.values()):  # no gate's derivative is ever 0
+        return
     for name, derivative, of_cosh in (("sigmoid", "s (1 - s)", lambda r: r - 2), ("tanh", "1 - t^2", lambda r: 2 * r - 1)):
         for kind, power, what in (("derivative missing", 1, "is missing"), ("double count", -1, "counts twice")):
             q = {step: of_cosh(r**power) for step, r in ratio.items()}
@@ -106,7 +111,7 @@ def where(function: Callable, value: float) -> list[float]:
     off = function(z) - value
     found = []
     for low, high in ((z[k], z[k + 1]) for k in np.flatnonzero(off[:-1] * off[1:] <= 0)):
-        rising = function(high) > value
+        rising = function(high) > function(low)
         for _ in range(50):
             middle = (low + high) / 2
             low, high = (low, middle) if (function(middle) > value) == rising else (middle, high)

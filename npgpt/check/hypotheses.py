@@ -95,26 +95,21 @@ def another_gelu(evidence: Evidence) -> Iterator[Mistake]:
 def repeated_ids(evidence: Evidence) -> Iterator[Mistake]:
     """A table's row that is looked up more than once gets the gradient of one look-up only."""
     columns = evidence.columns()
-    for ids in evidence.inputs.values:
-        if columns is None or evidence.y is None or not is_ids(ids) or ids.max() >= len(evidence.x) or ids.min() < 0:
-            continue
-        rows = evidence.along(0)  # (n,)
+    if columns is None or evidence.y is None or evidence.x.ndim == 0:
+        return
+    rows = evidence.along(0)  # (n,)
+    for ids in filter(is_ids, evidence.inputs.values):
         for axes in range(1, ids.ndim + 1):
             groups = ids.shape[:axes]
             if groups != evidence.y.shape[:axes]:
                 break
             each = ids.reshape(math.prod(groups), -1)  # (G, R): the ids that were looked up for each part of y
             counts = np.array([(each == row).sum(axis=1) for row in rows])  # (n, G)
-            if counts.sum(axis=1).max() < 2:
-                continue
             owed = np.array([columns.gradient(only(evidence.dy, axes, g)) for g in range(len(each))]).T / np.maximum(counts, 1)
+            first = (counts > 0).argmax(axis=1)
             last = counts.shape[1] - 1 - (counts[:, ::-1] > 0).argmax(axis=1)
-            once = {
-                "each": owed.sum(axis=1),
-                "last": owed[np.arange(len(rows)), last],
-                "first": owed[np.arange(len(rows)), (counts > 0).argmax(axis=1)],
-            }
-            if any(evidence.fits(prediction) for prediction in once.values()):
+            n = np.arange(len(rows))
+            if any(map(evidence.fits, (owed.sum(axis=1), owed[n, first], owed[n, last]))):
                 keep = "dW[ids] = and dW[ids] += keep one look-up of each id; np.add.at adds them all"
                 yield Mistake("repeated ids", f"ids that occur more than once count once: {keep}")
                 return
@@ -136,11 +131,11 @@ def neighbouring_ids(evidence: Evidence) -> Iterator[Mistake]:
     for place, ids in enumerate(evidence.inputs.values):
         if not is_ids(ids):
             continue
-        for step in (1, -1):
+        for step, sign in ((1, "+"), (-1, "-")):
             columns = evidence.columns(values=evidence.values_with({place: ids + step}))
             if columns and evidence.fits(columns.gradient(evidence.dy)):
                 name = evidence.inputs.names[place]
-                yield Mistake("index", f"an index off by one: {name} {'+-'[step < 0]} 1 is used where {name} is due")
+                yield Mistake("index", f"an index off by one: {name} {sign} 1 is used where {name} is due")
 
 
 # ----------------------------------------------------------------------------------------------------------------------- steps
@@ -165,11 +160,11 @@ def dy_moved(evidence: Evidence) -> Iterator[Mistake]:
     columns = evidence.columns()
     if columns is None:
         return
-    for axis, step in itertools.product(range(evidence.dy.ndim), (1, -1)):
+    for axis, (step, side) in itertools.product(range(evidence.dy.ndim), ((1, "early"), (-1, "late"))):
         moved = {"": pushed(evidence.dy, step, axis), " around the end": np.roll(evidence.dy, step, axis)}
         for how, dy in moved.items():
             if evidence.dy.shape[axis] > 1 and evidence.fits(columns.gradient(dy)):
-                yield Mistake("shift", f"dy is read one place too {'early' if step > 0 else 'late'} along its axis {axis}{how}")
+                yield Mistake("shift", f"dy is read one place too {side} along its axis {axis}{how}")
 
 
 def gradient_moved(evidence: Evidence) -> Iterator[Mistake]:
@@ -177,15 +172,15 @@ def gradient_moved(evidence: Evidence) -> Iterator[Mistake]:
     if evidence.right.size != evidence.x.size:
         return
     right = evidence.right.reshape(evidence.x.shape)
-    for axis, step in itertools.product(range(right.ndim), (1, -1)):
+    for axis, (step, side) in itertools.product(range(right.ndim), ((1, "after"), (-1, "before"))):
         if right.shape[axis] > 1 and evidence.fits(pushed(right, step, axis).ravel()):
-            yield Mistake("shift", f"everything stands one place {'after' if step > 0 else 'before'} its own along axis {axis}")
+            yield Mistake("shift", f"everything stands one place {side} its own along axis {axis}")
 
 
 def pushed(x: Array, step: int, axis: int) -> Array:
     """x moved by one place along the axis, with 0 in the place that falls free."""
     moved = np.roll(x, step, axis)
-    moved[(slice(None),) * axis + (0 if step > 0 else -1,)] = 0
+    moved[(slice(None),) * axis + (0 if step == 1 else -1,)] = 0
     return moved
 
 
@@ -206,7 +201,7 @@ def steps_left_out(evidence: Evidence) -> Iterator[Mistake]:
     for axis, edge in itertools.product(range(evidence.dy.ndim), (0, -1)):
         size, which = evidence.dy.shape[axis], ["first", "last"][edge]
         rest = without(evidence.dy, axis, edge)
-        if size > 1 and evidence.fits(columns.gradient(evidence.dy - rest)):
+        if evidence.fits(columns.gradient(evidence.dy - rest)):
             yield Mistake("overwritten", f"only the {which} place along axis {axis} of y counts: = where += is due")
         if size > 2 and evidence.fits(columns.gradient(rest)):
             yield Mistake("index", f"the {which} place along axis {axis} of y does not count: {off}")
@@ -262,7 +257,7 @@ def through(evidence: Evidence, j: int, weight: Array) -> Iterator[tuple[str, Ar
     columns, shape, y = evidence.columns(j), evidence.x.shape, evidence.y
     if columns is None or y is None or len(columns.elements) < weight.size:
         return
-    samples = shape[0] if evidence.x.ndim > 2 and y.ndim > 1 and y.shape[0] == shape[0] else 1
+    samples = shape[0] if evidence.x.ndim > 2 and y.shape[:1] == shape[:1] else 1
     xs = evidence.x.reshape(samples, -1, shape[-1])  # (S, R, C)
     if xs.shape[1] > xs.shape[2]:
         return

@@ -182,7 +182,7 @@ def shape_problem(shapes: list[tuple[int, ...]], inputs: Inputs) -> str:
     leading = len(got) - len(right)
     if sorted(shapes) == sorted(wanted):
         return f"{problem}{LIKELY}the order. Return {', '.join(inputs.wanted)}, in the order of the inputs."
-    if leading > 0 and got[leading:] == right:
+    if got[leading:] == right:
         axes = ", ".join(map(str, range(leading)))
         return f"{problem}{LIKELY}{name} was broadcast over the axes {axes}, so its gradient sums over them."
     if sorted(got) == sorted(right):

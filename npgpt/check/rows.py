@@ -32,7 +32,7 @@ def last_derivative(evidence: Evidence, row: Row) -> Iterator[Mistake]:
     """y = f(... + b). b's gradient of one row is f'(.)^T dy: dy itself where f' is left out, or f' where it is not due."""
     dy = row.dy.flat[row.outputs]
     for j, x in enumerate(evidence.inputs.floats):
-        if evidence.y is None or not x.size == row.size == x.shape[-1] or not row.is_wrong(j):
+        if evidence.y is None or x.size != row.size or x.shape[-1:] != (row.size,) or not row.is_wrong(j):
             continue
         nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
         there = {**nothing, evidence.inputs.places[j]: np.float64(evidence.y).flat[row.outputs].reshape(x.shape)}
