@@ -296,6 +296,16 @@ def test_angles_may_take_four_times_the_weights_or_16_mb(numbers):
     check_context(npgpt.GPTConfig(11, 1, 2, 8, 10**9), weights, "folder")  # whose positions are weights
 
 
+def test_a_context_that_is_too_long_is_refused_with_what_it_takes():
+    """15,632,813 positions of 64 bytes, 1,000,500,032 in all; 12,512,501 weights of 4 bytes, 50,050,004. A MB is 10**6 bytes."""
+    with pytest.raises(ValueError) as error:
+        check_context(LlamaConfig(11, 1, 2, 8, 15_632_813), {"w": SimpleNamespace(shape=(12_512_501,))}, "folder")
+    assert str(error.value) == (
+        "folder: its config asks for a context of 15,632,813 tokens, whose angles take 1,001 MB beside 50.1 MB of weights; "
+        "give a shorter seq_len"
+    )
+
+
 def test_dropout_has_no_field_in_a_llamas_folder(tmp_path):
     model = npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9, dropout=0.1))
     with pytest.raises(ValueError, match=r"dropout is 0\.1: a llama can be written .* with 0\.0 alone"):
