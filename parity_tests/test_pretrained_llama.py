@@ -297,7 +297,7 @@ def test_angles_may_take_four_times_the_weights_or_16_mb(numbers):
 
 
 def test_a_context_that_is_too_long_is_refused_with_what_it_takes():
-    """15,632,813 positions of 64 bytes, 1,000,500,032 in all; 12,512,501 weights of 4 bytes, 50,050,004. A MB is 10**6 bytes."""
+    """15,632,813 positions of 64 bytes, 1,000,500,032 in all; 12,512,501 weights of 4 bytes, 50,050,004. MB: 10**6 bytes."""
     with pytest.raises(ValueError) as error:
         check_context(LlamaConfig(11, 1, 2, 8, 15_632_813), {"w": SimpleNamespace(shape=(12_512_501,))}, "folder")
     assert str(error.value) == (
