@@ -438,8 +438,9 @@ def test_a_folder_within_folders_is_made(tmp_path):
 def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(folder, changes, message):
     change_config(folder, **changes)
     for backend in BACKENDS:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             backend.load_pretrained(folder)
+        assert str(folder) in str(error.value)
 
 
 def test_what_is_wrong_with_a_config_and_with_names_is_said_with_the_file(folder):

@@ -176,8 +176,9 @@ def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, c
     npgpt.save_pretrained(npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9)), tmp_path)
     change_config(tmp_path, **changes)
     for backend in BACKENDS:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             backend.load_pretrained(tmp_path)
+        assert str(tmp_path) in str(error.value)
 
 
 LLAMA = {"model_type": "llama", "vocab_size": 11, "hidden_size": 40, "intermediate_size": 5, "num_hidden_layers": 3}
