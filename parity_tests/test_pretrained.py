@@ -1075,6 +1075,15 @@ def test_a_tokenizer_has_its_own_size_where_no_config_says_another(vocabulary, t
     assert npgpt.pretrained_tokenizer(tmp_path).vocab_size == 601
 
 
+@pytest.mark.parametrize("config", [None, "{}"])
+def test_a_tokenizer_that_this_project_saved_keeps_its_size_where_no_config_says_another(vocabulary, tmp_path, config):
+    larger = npgpt.BPETokenizer(npgpt.pretrained_tokenizer(vocabulary).tokenizer, 640)
+    larger.save(tmp_path / "tokenizer.json")
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert npgpt.pretrained_tokenizer(tmp_path) == larger
+
+
 @pytest.mark.parametrize("where", ["tokenizer_config.json", "added_tokens.json"])
 def test_an_added_token_that_is_in_the_vocabulary_is_found_whole(vocabulary, tmp_path, where):
     """It has its one id, where the merges alone would make others of the text around it."""
