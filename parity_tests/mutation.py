@@ -273,7 +273,8 @@ def listed(files: list[str]) -> list[Mutant]:
 
 # A change is noticed soonest by the test that takes the shortest time: mutmut has measured them by then. And each test computes
 # anew what functions remember (functools.cache): a mutant's process is forked from one that remembers the right results, and
-# mutmut counts as a function's tests those in which it is called.
+# mutmut counts as a function's tests those in which it is called. tqdm's lock is one for all processes that are forked, and an
+# error while a bar is drawn leaves it held: all later mutants would wait for it, so each test makes one of its own.
 ADDED_TO_CONFTEST = """
 
 def pytest_collection_modifyitems(items):
@@ -285,6 +286,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
+    import threading
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
     for name, module in list(sys.modules.items()):
         if name.startswith(("npgpt.", "torchgpt.")):
             for value in list(vars(module).values()):

@@ -175,6 +175,13 @@ def test_of_another_config_every_difference_is_said_and_of_another_kind_that(bac
         backend.load_checkpoint(checkpoint, config=npgpt.LSTMConfig.article())
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_alone_is_at_step_0_and_no_run_goes_on_from_it(backend, tmp_path):
+    backend.save_checkpoint(backend.GPTModel(GPTConfig.article()), tmp_path / "model.safetensors")
+    alone = npgpt.read_checkpoint(tmp_path / "model.safetensors")
+    assert (alone.step, alone.run, alone.moments, alone.tokenizer_options) == (0, {}, {}, None)
+
+
 def test_a_device_that_is_not_there_is_refused(checkpoint):
     with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy"):
         npgpt.load_checkpoint(checkpoint, "cuda")

@@ -429,6 +429,8 @@ def test_a_folder_within_folders_is_made(tmp_path):
         ({"n_inner": 7}, r"h\.0\.mlp\.c_fc\.weight has the shape \(6, 24\), expected \(6, 7\).*; and 1 more"),
         ({"n_layer": 3}, r"missing transformer\.h\.2\.ln_1\.weight; .*; and 7 more"),
         ({"n_layer": 1}, r"unknown transformer\.h\.1\.ln_1\.weight|unknown transformer\.h\.1"),
+        ({"n_layer": 28}, r"missing transformer\.h\.2\.ln_1\.weight; "),  # as many as there are weights
+        ({"n_layer": 29}, "asks for 29 layers, and there are 28 weights"),
         ({"n_layer": 10**9}, "asks for 1000000000 layers, and there are 28 weights"),
         ({"vocab_size": 10**12}, r"wte\.weight has the shape \(11, 6\), expected \(1000000000000, 6\)"),
     ],
@@ -436,8 +438,31 @@ def test_a_folder_within_folders_is_made(tmp_path):
 def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(folder, changes, message):
     change_config(folder, **changes)
     for backend in BACKENDS:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             backend.load_pretrained(folder)
+        assert str(folder) in str(error.value)
+
+
+def test_what_is_wrong_with_a_config_and_with_names_is_said_with_the_file(folder):
+    """The file of the one is config.json; for the other the folder is named, since the weights may lie in several files."""
+    for changes, fault in (
+        ({"model_type": "bert"}, "model_type is 'bert', and only gpt2, llama, mamba, qwen2 are known here"),
+        ({"model_type": "gpt2", "n_head": 0}, "n_head must be an integer of at least 1, got 0"),
+    ):
+        change_config(folder, **changes)
+        with pytest.raises(ValueError) as error:
+            npgpt.load_pretrained(folder)
+        assert str(error.value) == f"{folder / 'config.json'}: {fault}"
+    change_config(folder, n_head=2)
+    change_weights(folder, lambda t: t.update({"ln_f.bias": np.zeros(6)}))
+    with pytest.raises(ValueError) as error:
+        npgpt.load_pretrained(folder)
+    assert str(error.value) == f"{folder} holds transformer.ln_f.bias twice, with and without 'transformer.'"
+
+
+def test_a_device_that_is_not_there_is_refused(folder):
+    with pytest.raises(ValueError, match="'auto' or 'cpu' for NumPy"):
+        npgpt.load_pretrained(folder, "cuda")
 
 
 @pytest.mark.parametrize(
@@ -831,6 +856,7 @@ def test_each_option_is_written_into_the_field_that_transformers_has_for_it(tran
     config, fields = WRITTEN[model_type]
     npgpt.save_pretrained(npgpt.make_model(dataclasses.replace(config, tie_weights=tied), dtype="float64"), tmp_path)
     written = json.loads((tmp_path / "config.json").read_text())
+    assert (tmp_path / "config.json").read_text() == json.dumps(written, indent=2) + "\n"  # as transformers lays its own out
     theirs = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(tmp_path))
     assert written["model_type"] == theirs.config.model_type == model_type
     assert written["architectures"] == [type(theirs).__name__]
@@ -1047,6 +1073,15 @@ def test_a_tokenizer_has_its_own_size_where_no_config_says_another(vocabulary, t
         (tmp_path / "config.json").write_text(config)
     assert npgpt.pretrained_tokenizer(tmp_path) == npgpt.pretrained_tokenizer(vocabulary)
     assert npgpt.pretrained_tokenizer(tmp_path).vocab_size == 601
+
+
+@pytest.mark.parametrize("config", [None, "{}"])
+def test_a_tokenizer_that_this_project_saved_keeps_its_size_where_no_config_says_another(vocabulary, tmp_path, config):
+    larger = npgpt.BPETokenizer(npgpt.pretrained_tokenizer(vocabulary).tokenizer, 640)
+    larger.save(tmp_path / "tokenizer.json")
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert npgpt.pretrained_tokenizer(tmp_path) == larger
 
 
 @pytest.mark.parametrize("where", ["tokenizer_config.json", "added_tokens.json"])

@@ -176,8 +176,9 @@ def test_a_config_that_the_model_here_cannot_have_is_refused_by_name(tmp_path, c
     npgpt.save_pretrained(npgpt.make_model(LlamaConfig(11, 1, 2, 8, 9)), tmp_path)
     change_config(tmp_path, **changes)
     for backend in BACKENDS:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             backend.load_pretrained(tmp_path)
+        assert str(tmp_path) in str(error.value)
 
 
 LLAMA = {"model_type": "llama", "vocab_size": 11, "hidden_size": 40, "intermediate_size": 5, "num_hidden_layers": 3}
@@ -294,6 +295,16 @@ def test_angles_may_take_four_times_the_weights_or_16_mb(numbers):
     ):
         check_context(LlamaConfig(11, 1, 2, 8, longest + 1), weights, "folder")
     check_context(npgpt.GPTConfig(11, 1, 2, 8, 10**9), weights, "folder")  # whose positions are weights
+
+
+def test_a_context_that_is_too_long_is_refused_with_what_it_takes():
+    """15,632,813 positions of 64 bytes, 1,000,500,032 in all; 12,512,501 weights of 4 bytes, 50,050,004. MB: 10**6 bytes."""
+    with pytest.raises(ValueError) as error:
+        check_context(LlamaConfig(11, 1, 2, 8, 15_632_813), {"w": SimpleNamespace(shape=(12_512_501,))}, "folder")
+    assert str(error.value) == (
+        "folder: its config asks for a context of 15,632,813 tokens, whose angles take 1,001 MB beside 50.1 MB of weights; "
+        "give a shorter seq_len"
+    )
 
 
 def test_dropout_has_no_field_in_a_llamas_folder(tmp_path):

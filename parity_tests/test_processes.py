@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +170,30 @@ def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_
     with atomic_file(tmp_path / "a") as file:
         file.write(b"whole")
     assert len(made) == 2 and os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"whole"
+
+
+@pytest.mark.usefixtures("never_waiting")
+def test_a_temporary_file_that_another_process_is_about_to_delete_is_made_again(tmp_path, monkeypatch):
+    """Its lock is waited for: who holds it has taken the file for a leftover. Whoever writes into it all the same loses it."""
+    import fcntl
+    import tempfile
+
+    plain, made = tempfile.mkstemp, []
+
+    def held_by_another(**options):
+        descriptor, name = plain(**options)
+        if not made:
+            other = os.open(name, os.O_RDONLY)  # opened anew, as by another process: its lock is its own
+            fcntl.flock(other, fcntl.LOCK_EX)
+            threading.Timer(0.1, lambda: (os.unlink(name), os.close(other))).start()
+        made.append(name)
+        return descriptor, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", held_by_another)
+    with atomic_file(tmp_path / "a") as file:
+        file.write(b"whole")
+        assert len(made) == 2
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"whole"
 
 
 @pytest.mark.usefixtures("never_waiting")

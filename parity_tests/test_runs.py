@@ -124,6 +124,7 @@ def test_the_metrics_and_the_best_checkpoint_say_the_same(backend, tmp_path):
     assert list(evaluated) == [2, 4, 6, 8, 10]
     best, last = npgpt.read_checkpoint(run.best_path), npgpt.read_checkpoint(run.last_path)
     assert last.step == 10 and last.run["options"] == {"what": "for the one who goes on"}
+    assert best.tokenizer() == last.tokenizer() == run.tokenizer
     assert best.step == min(evaluated, key=evaluated.get) and best.run["best"] == run.best == min(evaluated.values())
     assert backend.evaluate(backend.load_checkpoint(run.best_path), run.validation(), 2) == pytest.approx(run.best, rel=1e-6)
     assert run.picture_path.read_bytes().startswith(b"\x89PNG")

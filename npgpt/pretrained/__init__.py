@@ -125,7 +125,7 @@ def by_their_names(family: ModuleType, tensors: Mapping[str, Tensor], folder: Pa
     """The weights under the names that the language model of the family has, whichever the folder has."""
     found = {}
     for key, tensor in tensors.items():
-        if key.endswith(family.NO_WEIGHTS or ("/",)):  # no name holds a slash
+        if key.endswith(family.NO_WEIGHTS):
             continue
         name = key if key.startswith(family.PREFIX) or key == family.HEAD else family.PREFIX + key
         name = family.OLDER_NAMES.get(name, name)

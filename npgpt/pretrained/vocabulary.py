@@ -31,7 +31,7 @@ def pretrained_tokenizer(path: str | PathLike) -> BPETokenizer:
         tokenizer = from_vocab_and_merges(folder)
     else:
         raise FileNotFoundError(f"{folder} holds no tokenizer: neither {TOKENIZER} nor {VOCAB} with {MERGES}")
-    rows = read_json(folder, "config.json").get("vocab_size", tokenizer.vocab_size) if has_file(folder, "config.json") else None
+    rows = read_json(folder, "config.json").get("vocab_size") if has_file(folder, "config.json") else None
     try:
         return tokenizer if rows is None else BPETokenizer(tokenizer.tokenizer, rows)
     except (TypeError, ValueError) as error:
