@@ -747,6 +747,23 @@ def test_on_a_gpu_ids_come_from_pinned_memory_and_nobody_waits(monkeypatch):
     assert carried == ["pinned", ((model.device,), {"non_blocking": True})]
 
 
+def test_numpy_computes_on_the_cpu_and_nowhere_else(config=EXAMPLES["gpt"]):
+    """Under the name of the twin's function, so that a script need not know the backend."""
+    cpu = torch.device("cpu")
+    assert npgpt.pick_device() == npgpt.pick_device("auto") == npgpt.pick_device("cpu") == npgpt.pick_device(cpu) == "cpu"
+    makers = (npgpt.GPTModel, npgpt.make_model)
+    assert {make(config, *device).device for make in makers for device in ((), ("auto",), ("cpu",))} == {"cpu"}
+    for device in ("cuda", "cpu:1", ""):
+        for call in (
+            lambda device=device: npgpt.pick_device(device),
+            lambda device=device: npgpt.GPTModel(config, device),
+            lambda device=device: npgpt.make_model(config, device),
+            lambda device=device: npgpt.get_position_encoding(2, 4, device=device),
+        ):
+            with pytest.raises(ValueError, match=rf"^device must be 'auto' or 'cpu' for NumPy, got '{device}'; torchgpt"):
+                call()
+
+
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])
 def test_unknown_dtypes_are_refused(backend):
     with pytest.raises(ValueError, match=r"dtype must be one of float32, float64.*; got 'float16'"):

@@ -14,7 +14,7 @@ import pytest
 import npgpt
 import torchgpt
 from npgpt.machine import threads
-from npgpt.machine.heads import by_heads
+from npgpt.machine.heads import by_heads, by_heads_backward
 from npgpt.machine.parameters import Store
 from npgpt.machine.sharing import move_gradients, shares_of_a_batch
 from npgpt.machine.threads import in_a_task, run_together
@@ -425,6 +425,52 @@ def test_the_heads_of_a_long_text_are_shared_out(kind, dropout, monkeypatch):
         assert np.abs(grad - results[0][1]).max() < 64 * eps("float64") * np.abs(grad).max()
 
 
+@pytest.mark.parametrize(("count", "of_keys"), [(2, [1, 2]), (3, [1, 1, 1])])
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_thread_attends_with_its_own_heads_and_what_belongs_to_them(masked, count, of_keys, monkeypatch):
+    """With a stand-in for attention that mixes all its arguments head by head, so that every bit must be the whole's: two query
+    heads for a key head, and nobody looks."""
+    monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
+    rng, seen = np.random.default_rng(0), []
+    (q, dz), (k, v), all_masks = (rng.standard_normal(shape) for shape in ((2, 2, 6, 9, 4), (2, 2, 3, 9, 4), (2, 6, 9, 9)))
+    mask = all_masks if masked else None
+
+    def attend(q, k, v, mask, note):
+        assert note is ignore and q.shape[1] == 2 * k.shape[1] and (mask is None or mask.shape[1] == q.shape[1])
+        seen.append(k.shape[1])
+        dropped = 0 if mask is None else mask.sum(-1, keepdims=True)
+        return q * k.repeat(2, axis=1) + v.repeat(2, axis=1) + dropped, (q, k)
+
+    def attend_backward(dz, cache, note):
+        q, k = cache
+        assert note is ignore and dz.shape == q.shape
+        seen.append(k.shape[1])
+        B, H, T, D = dz.shape
+        dk, dv = ((dz * factor).reshape(B, H // 2, 2, T, D).sum(axis=2) for factor in (q, 1))
+        return dz * k.repeat(2, axis=1), dk, dv
+
+    npgpt.set_num_threads(count)
+    z, cache = by_heads(attend, q, k, v, mask, ignore)
+    gradients = by_heads_backward(attend_backward, dz, cache, ignore)
+    assert sorted(seen) == sorted(2 * of_keys)
+    whole_z, whole = attend(q, k, v, mask, ignore)
+    for ours, theirs in zip((z, *gradients), (whole_z, *attend_backward(dz, whole, ignore)), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_thread_is_in_a_task_from_its_start_to_its_end_however_it_ends():
+    """Also one that has never had a task; and a lone task has all other threads to share with."""
+    seen = []
+    fresh = threading.Thread(target=lambda: seen.append(in_a_task()))
+    fresh.start()
+    fresh.join()
+    assert seen == [False] and run_together([in_a_task]) == [False]
+    assert run_together([in_a_task] * 3) == [True] * 3 and in_a_task() is False
+    with pytest.raises(ZeroDivisionError):
+        run_together([lambda: 1 // 0, in_a_task])
+    assert in_a_task() is False
+
+
 def test_heads_stay_together_where_the_batch_is_shared_out(monkeypatch):
     """Inside a task there is nobody to share with; two sequences on two threads give what they gave."""
     monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
@@ -454,3 +500,4 @@ def test_a_mamba_is_shared_out_sooner_than_an_lstm():
     assert (lstm, mamba, npgpt.make_model(npgpt.GPTConfig.article()).numbers_of_a_step) == (512, 4096, None)
     assert [len(shares_of_a_batch(B, 64, 10**6, lstm)) for B in (8, 12, 31, 32)] == [1, 1, 1, 2]
     assert [len(shares_of_a_batch(B, 64, 10**6, mamba)) for B in (7, 8, 12, 31)] == [1, 2, 2, 2]
+    assert [len(shares_of_a_batch(B, 256, 10**6)) for B in (1, 2)] == [1, 2]  # what goes no steps asks for positions alone
