@@ -259,10 +259,11 @@ def test_patterns_computed_anew_are_the_kept_ones(p, kept):
 
 
 @pytest.mark.parametrize(("kept", "again"), [(7, 0), (6, 3)])
-def test_kept_patterns_are_not_computed_again(kept, again, monkeypatch):
+@pytest.mark.parametrize("heads", [(3,), (3, 2)])  # along two axes: those of grouped_attention
+def test_kept_patterns_are_not_computed_again(heads, kept, again, monkeypatch):
     """Which is what they are kept for: a backward takes a softmax for each of the three tiles, or none."""
     rng, taken = np.random.default_rng(0), []
-    (q, dz), (k, v) = (rng.standard_normal((2, 2, 3, n, 4)) for n in (5, 7))
+    (q, dz), (k, v) = (rng.standard_normal((2, 2, *heads, n, 4)) for n in (5, 7))
     _, cache = ops.attention_in_tiles(q, k, v, tile=2, kept=kept)
     monkeypatch.setattr("npgpt.ops.attention.softmax", lambda scores: taken.append(scores.shape) or ops.softmax(scores))
     ops.attention_in_tiles_backward(dz, cache)
