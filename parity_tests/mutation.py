@@ -82,6 +82,8 @@ PARTS = {
             TESTS + "threads.py::test_a_token_is_worth_one_thread_of_blas_and_a_long_prompt_more",
             TESTS + "threads.py::test_only_a_whole_number_above_0_counts_else_the_cores_that_the_process_may_use",
             TESTS + "threads.py::test_a_forked_process_finds_no_lock_held_and_blas_as_it_was",
+            TESTS + "threads.py::test_few_sequences_are_not_split_where_a_layer_goes_step_by_step",
+            TESTS + "threads.py::test_a_process_has_threads_of_its_own",
             TESTS + "threads.py::test_a_library_gets_its_threads_whoever_set_the_last_number_and_is_let_go_of",
             TESTS + "threads.py::test_blas_has_one_thread_while_anybody_holds_it_and_then_what_was_set",
             TESTS + "threads.py::test_a_pass_of_2_to_the_28_and_of_64_positions_keeps_the_threads_of_blas",

@@ -377,6 +377,26 @@ def test_a_pass_of_2_to_the_28_and_of_64_positions_keeps_the_threads_of_blas(bla
         assert blas.num_threads == 5
 
 
+@pytest.mark.parametrize(("B", "replicas"), [(31, 0), (32, 1)])
+def test_few_sequences_are_not_split_where_a_layer_goes_step_by_step(B, replicas, blas):
+    """512 numbers of a step each: 32 sequences are two shares of 2^13."""
+    npgpt.set_num_threads(2)
+    model = npgpt.LSTMModel(npgpt.LSTMConfig(65, 1, 8, 128, 64))
+    model.loss_and_grad(*np.zeros((2, B, 64), int))
+    assert len(model.replicas.made) == replicas
+
+
+def test_a_process_has_threads_of_its_own(monkeypatch):
+    """A forked one inherits the pool, but not its threads: it would wait for them for ever. Here only the number changes."""
+
+    def thread_of_a_task() -> int:
+        return run_together([lambda: None, threading.get_ident])[1]
+
+    own = thread_of_a_task()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert thread_of_a_task() != own
+
+
 @pytest.mark.parametrize("holders", [0, 2])
 def test_a_forked_process_finds_no_lock_held_and_blas_as_it_was(holders, monkeypatch):
     """Nobody there would let go of them. (The tests above fork; this one calls what the fork calls.)"""
