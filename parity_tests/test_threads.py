@@ -161,6 +161,17 @@ def test_each_thread_adds_up_its_own_part_of_the_gradients(piece, parts, monkeyp
         assert all(np.array_equal(source, np.where(moved, 0, sizes)) for source in sources)
 
 
+def test_long_vectors_are_worked_on_in_pieces_each_once_and_in_order(blas, monkeypatch):
+    """Three threads share 26 elements, at least two pieces of 4 each; 7 elements are too few to share."""
+    npgpt.set_num_threads(3)
+    monkeypatch.setattr(threads, "PIECE", 4)
+    numbers = np.arange(26)
+    assert [piece.size for piece in threads.in_pieces(lambda piece: piece, numbers)] == [4, 4, 4, 4, 1, 4, 4, 1]
+    for size in (7, 26):
+        pieces = threads.in_pieces(lambda *pieces: np.stack(pieces), numbers[:size], -numbers[:size])
+        assert np.array_equal(np.concatenate(pieces, axis=1), [numbers[:size], -numbers[:size]])
+
+
 def test_the_optimiser_and_clipping_give_the_same_in_threads():
     results = []
     for count in (1, 2):
