@@ -45,6 +45,12 @@ class Parser(argparse.ArgumentParser):
         self.check_fixed({name: saved[name] for name in fixed if name in saved}, f"the run in {path.parent}")
         return checkpoint
 
+    def typed(self) -> set[str]:
+        """The names of the options that stand on the command line, whatever their values."""
+        nothing = object()
+        blank = argparse.Namespace(**dict.fromkeys(vars(self.parse_args()), nothing))
+        return {name for name, value in vars(self.parse_args(namespace=blank)).items() if value is not nothing}
+
     def check_fixed(self, fixed: Mapping, whose: str) -> None:
         """Raises ValueError where an option is typed otherwise than it is fixed by `whose`."""
         args = self.parse_args()

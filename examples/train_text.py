@@ -18,8 +18,10 @@ gloo; on GPUs, with NCCL, not yet.)
 
 import argparse
 import dataclasses
+import itertools
 import math
 import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -68,6 +70,8 @@ FIXED = ("model", *dict.fromkeys(name for names in MODEL.values() for name in na
 FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
 # What a checkpoint does not remember.
 FREE = ("out_dir", "resume", "init_from", "device", "threads", "cache_dir", "preset", "inspector")
+
+FREE_AGAIN = ("device", "threads", "cache_dir")  # of these, what whoever goes on has to type again
 
 # --inspector: how often it looks at the model, at how many tokens, and the megabytes of what it keeps and of its page.
 LOOKS, PROBE, RECORDED_MB, PAGE_MB = 40, 24, 500, 12
@@ -167,6 +171,8 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     if args.resume:
         checkpoint = parser.take_defaults_from(args.out_dir / "last.safetensors", FIXED)
     args = parser.parse_args()
+    for name in (name for names in MODEL.values() for name in names if name in parser.typed() - {*MODEL[args.model]}):
+        raise ValueError(f"--{name.replace('_', '-')} is no option of --model {args.model}")
     check_at_least(1, args, "max_iters", "eval_interval", "eval_iters", "save_interval", "gradient_accumulation_steps")
     check_at_least(1, args, "max_new_tokens", "threads")
     check_at_least(0, args, "seed", "warmup_iters", "temperature", "min_lr", "lr_decay_iters")
@@ -223,15 +229,11 @@ def make_tokenizer(args: argparse.Namespace) -> npgpt.Tokenizer:
 
 
 def make_config(args: argparse.Namespace, vocab_size: int, known=None):
-    """The config of the kind of model that was asked for. Raises ValueError for an option that only another kind has.
+    """The config of the kind of model that was asked for.
 
     known : the config of the weights that are there already, not all of which is among the options.
     """
-    own = MODEL[args.model]
-    for name in (name for names in MODEL.values() for name in names if name not in own):
-        if getattr(args, name) != make_parser().get_default(name):
-            raise ValueError(f"--{name.replace('_', '-')} is no option of --model {args.model}")
-    chosen = {name: getattr(args, name) for name in own}
+    chosen = {name: getattr(args, name) for name in MODEL[args.model]}
     if known is not None:
         return dataclasses.replace(known, **{name: chosen[name] for name in (*CHANGEABLE, "seq_len") if name in chosen})
     if args.model == "gpt":
@@ -370,7 +372,10 @@ def main() -> None:
         print("\n".join(f"wrote {path}" for path in run.paths))
     else:
         print(f"\nstopped after step {run.step:,} and saved. To go on:")
-        print(f"  python {sys.argv[0]} --resume --out-dir {args.out_dir}")
+        typed = make_parser().typed()
+        again = [(f"--{name.replace('_', '-')}", str(getattr(args, name))) for name in FREE_AGAIN if name in typed]
+        command = ["python", sys.argv[0], "--resume", "--out-dir", str(args.out_dir), *itertools.chain(*again)]
+        print("  " + shlex.join(command))
     if process[1] > 1:
         backend.leave_ranks()
 

@@ -184,13 +184,19 @@ def test_what_can_be_counted_is_counted():
 
 
 def test_the_speeds_are_the_same_in_both_languages():
-    english = rows_of("README.md", "| work, one training step")
-    turkish = rows_of("README.tr.md", "| iş, bir eğitim adımı")
+    english = rows_of("README.md", "| work, one training step | torch time")
+    turkish = rows_of("README.tr.md", "| iş, bir eğitim adımı | torch süresi")
     assert len(english) == len(turkish) == 9
     for one, other in zip(english, turkish, strict=True):
         assert [numbers(cell) for cell in one] == [numbers(cell, turkish=True) for cell in other]
         (ratio,), (low, high), peaks = map(numbers, one[1:])
         assert low <= ratio <= high and len(peaks) == 2
+    english = rows_of("README.md", "| work, one training step | torch |")
+    turkish = rows_of("README.tr.md", "| iş, bir eğitim adımı | torch |")
+    assert len(english) == len(turkish) == 7
+    for one, other in zip(english, turkish, strict=True):
+        assert [numbers(cell) for cell in one] == [numbers(cell, turkish=True) for cell in other]
+        assert len(numbers(one[1])) == 1 and len(numbers(one[-1])) == 2
     told = [
         re.findall(r"([\d.]+) (?:to|ila) ([\d.]+) (?:rounds|turun).*?\(PyTorch ([\d.]+\d)", text) for text in (ENGLISH, TURKISH)
     ]

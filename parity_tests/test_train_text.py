@@ -168,6 +168,7 @@ def test_another_kind_makes_the_same_run_on_both_backends_goes_on_and_writes(mon
         ("lstm", ["--n-head", 2]),
         ("lstm", ["--d-state", 4]),
         ("mamba", ["--n-hidden", 4]),
+        ("mamba", ["--n-head", 4]),  # the default, but typed
         ("mamba", ["--dropout", 0.1]),
         ("gpt", ["--expand", 3]),
         ("gpt", ["--n-kv-head", 2]),
@@ -210,7 +211,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(monkeypatch):
         run(monkeypatch, *options)  # while the other one goes on as it was
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out/text" in output
+    assert process.returncode == 0 and "finishing the step" in output and "--resume --out-dir out/text --device cpu\n" in output
     saved = read_checkpoint("out/text/last.safetensors")
     assert saved.step == len(records("out/text")) > 0 and f"stopped after step {saved.step:,} and saved" in output
     steps = saved.step + 3

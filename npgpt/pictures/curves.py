@@ -387,14 +387,15 @@ def speed_ratios(rows: Mapping[str, tuple[str, Sequence[float]]], title: str, la
     axes = figure.add_subplot()
     for place, (other, ratios) in enumerate(rows.values()):
         median = float(np.median(ratios))
-        colour = VOWEL if median >= 1 else CONSONANT
+        colour = CONSONANT if median >= 1 else OTHER
         axes.plot([min(ratios), max(ratios)], [place, place], color=colour, linewidth=2.5, alpha=0.45)
         axes.plot([median], [place], "o", color=colour, markersize=6)
-        axes.annotate(f"{median:.2f}  {other}", (max(ratios), place), (6, 0), textcoords="offset points", va="center", size=8)
+        at_the_right = axes.get_yaxis_transform()  # x in the axes' width, y in rows
+        axes.text(1.02, place, f"{median:.2f}  {other}", transform=at_the_right, va="center", size=8)
     axes.axvline(1, color="black", linestyle="--", linewidth=1)
     axes.set_xscale("log")
     low, high = (edge(edge(ratios) for _, ratios in rows.values()) for edge in (min, max))
-    axes.set_xlim(min(low, 1) / 1.15, 2 * max(high, 1))  # room for the names at the right
+    axes.set_xlim(min(low, 1) / 1.15, 1.15 * max(high, 1))
     ticks = [tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
