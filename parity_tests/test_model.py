@@ -390,7 +390,7 @@ def test_smollm2_has_134515008_parameters():
     """(The test above has shown that a model has as many as the formula says, and as its layout.)"""
     config = LlamaConfig.smollm2()
     assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 134_515_008
-    assert (config.seq_len, config.rope_theta, config.norm_eps, config.tie_weights) == (2048, 1e5, 1e-5, True)
+    assert (config.seq_len, config.ffn_hidden, config.rope_theta, config.norm_eps, config.tie_weights) == (2048, 1536, 1e5, 1e-5, True)
 
 
 def test_linear_layers_start_as_widely_as_the_config_says():
@@ -614,6 +614,22 @@ def test_walking_through_the_modules_by_hand_gives_the_models_logits(backend):
         assert np.allclose(as_numpy(whole), as_numpy(x), rtol=1e-13, atol=1e-14)
     logits = model.head(model.ln_f(x))
     assert np.allclose(as_numpy(logits), as_numpy(model(ids)), rtol=1e-13, atol=1e-14)
+
+
+def test_the_parts_of_the_other_kinds_are_called_by_hand_too():
+    """Each alone, on what a trace shows before it, gives what the trace shows after it; a sequence begins without a past."""
+    parts = {
+        "llama": [("norm2", "norm2", "resid_mid"), ("ffn", "ffn_out", "norm2")],
+        "mamba": [("norm", "norm", "resid_pre"), ("mixer", "mixer_out", "norm"), ("", "resid_post", "resid_pre")],
+        "lstm": [("lstm", "h", "embed"), ("", "h", "embed")],
+    }
+    for kind, rows in parts.items():
+        model = npgpt.make_model(EXAMPLES[kind], seed=1, dtype="float64")
+        trace = {name: value for name, (value, _) in model.trace([[1, 2, 3], [4, 5, 6]]).items()}
+        block = model.blocks[0]
+        for part, after, before in rows:
+            x = trace[before if before == "embed" else f"blocks.0.{before}"]
+            assert np.array_equal((getattr(block, part) if part else block)(x), trace[f"blocks.0.{after}"]), (kind, part)
 
 
 def concatenate(arrays):
