@@ -375,9 +375,17 @@ def test_an_lstm_of_the_articles_size_has_248_parameters_too():
 
 
 def test_the_article_has_248_parameters_and_275_with_qkv():
+    assert GPTConfig.article().seq_len == LSTMConfig.article().seq_len == 12  # the sequences of its task
     for backend in (npgpt, torchgpt):
         assert backend.GPTModel(GPTConfig.article()).num_parameters() == 248
         assert backend.GPTModel(GPTConfig.article(train_qkv=True)).num_parameters() == 275
+
+
+def test_gpt2_has_the_sizes_of_its_paper_and_as_many_parameters():
+    """Without making one, which the next test does."""
+    config = GPTConfig.gpt2()
+    assert (config.vocab_size, config.n_layer, config.n_head, config.n_embd, config.seq_len) == (50257, 12, 12, 768, 1024)
+    assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 124_439_808
 
 
 def test_gpt2_has_124439808_parameters_on_both_sides():
@@ -390,7 +398,8 @@ def test_smollm2_has_134515008_parameters():
     """(The test above has shown that a model has as many as the formula says, and as its layout.)"""
     config = LlamaConfig.smollm2()
     assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 134_515_008
-    assert (config.seq_len, config.ffn_hidden, config.rope_theta, config.norm_eps, config.tie_weights) == (2048, 1536, 1e5, 1e-5, True)
+    assert (config.seq_len, config.ffn_hidden, config.tie_weights) == (2048, 1536, True)
+    assert (config.rope_theta, config.norm_eps) == (1e5, 1e-5)
 
 
 def test_linear_layers_start_as_widely_as_the_config_says():
