@@ -165,6 +165,28 @@ PARTS = {
         ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
         [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
     ),
+    "figures": (
+        ["npgpt/pictures/statistics.py"],
+        [
+            TESTS + "pictures.py::test_" + name
+            for name in (
+                "surprise_is_the_loss_place_by_place",
+                "entropies_of_texts_that_can_be_counted_by_hand",
+                "no_model_falls_below_the_prefix_entropy",
+                "numbers_of_either_backend_become_numpys",
+                "float32_vectors_are_compared_in_double_precision",
+                "rank_pairs_and_knee",
+                "rank_correlation_by_hand",
+                "the_rotation_is_the_one_that_brings_vectors_back",
+                "vectors_of_size_zero_are_like_nothing",
+                "nearest_neighbours_by_direction_from_the_mean",
+                "neighbours_are_kept_by_a_rotation_and_by_chance",
+                "centres_apart_in_radii",
+                "a_logit_matrix_has_no_more_rank_than_the_model_has_dimensions",
+                "a_head_switched_off_and_on_again",
+            )
+        ],
+    ),
     "text": (
         ["npgpt/text/*.py"],
         [

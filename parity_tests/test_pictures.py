@@ -294,6 +294,33 @@ def test_surprise_is_the_loss_place_by_place():
     values = statistics.surprise(model(ids), targets)
     assert values.shape == (1, 3) and values.mean() == pytest.approx(model.loss(ids, targets), rel=1e-12)
     assert statistics.surprise(np.array([0.0, -2000.0]), np.array(1)) == 2000  # where p itself would be 0
+    logits = np.array([[0.0, -2000.0], [5000.0, 5000.0]])  # rows whose largest logits lie far apart
+    assert np.allclose(statistics.surprise(logits, np.array([0, 1])), [0, np.log(2)], rtol=1e-12, atol=0)
+
+
+def test_numbers_of_either_backend_become_numpys():
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor([[0.0, np.log(3.0)]], dtype=torch.float64, requires_grad=True)
+    assert np.allclose(statistics.probabilities(tensor), [[0.25, 0.75]], rtol=1e-15)
+    assert np.allclose(statistics.probabilities(np.array([[0.0, np.log(3.0)]])), [[0.25, 0.75]], rtol=1e-15)
+    assert statistics.probabilities(tensor).shape == (1, 2)
+    assert type(statistics.numpy_array(tensor)) is np.ndarray and statistics.numpy_array([1, 2]).tolist() == [1, 2]
+
+
+def test_float32_vectors_are_compared_in_double_precision():
+    """Vectors whose squares float32 cannot hold."""
+    tiny = np.array([[1e-30, 0.0], [0.0, 1e-30], [3e-30, 1e-30]], np.float32)  # whose squares are 0 in float32
+    ((a, b, distance), *_) = statistics.closest_pairs(tiny, "abc")
+    assert (a, b) == ("a", "b") and distance == pytest.approx(np.sqrt(2) * 1e-30, rel=1e-6, abs=0)
+    assert np.array_equal(statistics.nearest(tiny, 2), statistics.nearest(tiny.astype(np.float64) * 1e30, 2))
+    assert statistics.rotation_onto(tiny, 2 * tiny)[1] == pytest.approx(1, rel=1e-12)
+    kinds = np.array([True, False, False])
+    one, same = (
+        statistics.centres_apart(tiny, kinds, ~kinds),
+        statistics.centres_apart(1e30 * tiny.astype(float), kinds, ~kinds),
+    )
+    assert one == pytest.approx(same, rel=1e-6)
+    assert statistics.matrix_rank(np.array([[1, 0], [0, 1e-3]], np.float16)) == 2
 
 
 def test_entropies_of_texts_that_can_be_counted_by_hand():
@@ -301,8 +328,10 @@ def test_entropies_of_texts_that_can_be_counted_by_hand():
     assert statistics.ngram_entropy([0, 1] * 50, 2) == 0  # the last letter tells the next
     assert statistics.ngram_entropy([0, 0, 1, 1] * 50, 2) == pytest.approx(np.log(2), abs=1e-2)
     assert statistics.ngram_entropy([0, 0, 1, 1] * 50, 3) == 0
-    with pytest.raises(ValueError, match=r"n must be in 1\.\.2"):
-        statistics.ngram_entropy([0, 1], 0)
+    assert statistics.ngram_entropy([0, 1], 2) == 0  # as long as the text: one pair, no doubt
+    for n in (0, 3):
+        with pytest.raises(ValueError, match=rf"^n must be in 1\.\.2, the number of tokens; got {n}$"):
+            statistics.ngram_entropy([0, 1], n)
 
 
 def test_no_model_falls_below_the_prefix_entropy():
@@ -316,9 +345,18 @@ def test_no_model_falls_below_the_prefix_entropy():
 def test_rank_pairs_and_knee():
     rng = np.random.default_rng(0)
     assert statistics.matrix_rank(rng.normal(size=(20, 3)) @ rng.normal(size=(3, 9))) == 3
+    assert statistics.matrix_rank(np.diag([4.0, 1e-4, 1e-5])) == 2  # 1e-5 of the largest, 4, is 4e-5
+    assert statistics.matrix_rank(np.diag([1.0, 0.5, 0.25]), relative=0.5) == 1  # what is as large as that does not count
+    assert statistics.matrix_rank(np.zeros((0, 3))) == statistics.matrix_rank(np.zeros((2, 2))) == 0
     assert statistics.closest_pairs([[0.0], [5.0], [5.5], [9.0]], "abcd", 2) == [("b", "c", 0.5), ("c", "d", 3.5)]
+    grid = [[float(x), float(y)] for x in range(5) for y in range(5)]  # 40 pairs at the distance 1, in the rows' order
+    names = [f"{x}{y}" for x in range(5) for y in range(5)]
+    assert statistics.closest_pairs(grid, names) == [("00", "01", 1.0), ("00", "10", 1.0), ("01", "02", 1.0)]
     assert statistics.knee([1, 2, 4, 8], [3.0, 2.0, 1.01, 1.0], floor=1.0) == 4
     assert statistics.knee([1, 2, 4], [3.0, 1.0, 2.0], floor=1.0) is None  # it came back up
+    assert statistics.knee([1, 2, 4, 8], [3.0, 1.0, 1.0, 1.0], floor=1.0) == 2
+    assert statistics.knee([1, 2, 4], [3.0, 2.0, 1.0], floor=1.0, share=0.5) == 2  # half of the way is half of the way
+    assert statistics.knee([1, 2], [3.0, 3.0], floor=1.0, share=0.0) == 1  # who asks for nothing has it at once
 
 
 def test_rank_correlation_by_hand():
@@ -327,6 +365,10 @@ def test_rank_correlation_by_hand():
     assert statistics.rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 sum d^2 / (N^3 - N)
     assert statistics.rank_correlation([1, 2, 2, 3], [1, 2, 2, 3]) == 1
     assert statistics.rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(np.sqrt(3) / 2)  # ranks 1.5, 1.5, 3
+    # ranks 1, 3, 3, 3, 5.5, 5.5 and 1 .. 6: the sums of products and of squares from 3.5 are 15.5, 15.5 and 17.5
+    tied = statistics.rank_correlation([1, 2, 2, 2, 3, 3], [1, 2, 3, 4, 5, 6])
+    assert tied == pytest.approx(15 / np.sqrt(15 * 17.5))
+    assert statistics.rank_correlation([1, 2], [5, 7]) == pytest.approx(1)
     assert np.isnan(statistics.rank_correlation([1, 1], [1, 2])) and np.isnan(statistics.rank_correlation([1], [1]))
 
 
@@ -363,6 +405,13 @@ def test_nearest_neighbours_by_direction_from_the_mean():
     assert statistics.nearest(vectors, 1)[:, 0].tolist() == [1, 0, 3, 2, 3]  # however far: 0 and 1, 2 and 3 point one way
     turned = 7 + 2 * vectors @ np.array([[0.6, 0.8], [-0.8, 0.6]])
     assert np.array_equal(statistics.nearest(turned, 4), statistics.nearest(vectors, 4))
+    small = statistics.nearest(1e-3 * vectors, 4)  # short vectors have directions too
+    assert np.array_equal(small, statistics.nearest(vectors, 4))
+    short, long = np.array([[1.0, 0.0], [1.0, 0.1]]), np.array([[10.0, 5.0]])  # nearer in direction, larger in the product
+    assert statistics.nearest(np.concatenate([short, long, -short, -long]), 2)[0].tolist() == [1, 2]
+    cross = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]] * 6)  # 6 of each: equals come in the rows' order
+    assert statistics.nearest(cross, 5)[0].tolist() == [4, 8, 12, 16, 20]
+    assert statistics.nearest(cross, 21)[3].tolist()[5:] == [row for row in range(24) if row % 2 == 0] + [1, 5, 9, 13]
     assert all(sorted([i, *row]) == [0, 1, 2, 3, 4] for i, row in enumerate(statistics.nearest(vectors, 4).tolist()))
     for k in (0, 5):
         with pytest.raises(ValueError, match=rf"k must be in 1\.\.4, the number of other rows; got {k}"):
@@ -383,6 +432,8 @@ def test_neighbours_are_kept_by_a_rotation_and_by_chance():
 def test_centres_apart_in_radii():
     vectors, first = np.array([[0.0], [2.0], [10.0], [14.0]]), np.array([True, True, False, False])
     assert statistics.centres_apart(vectors, first, ~first) == 11 / 1.5
+    plane = np.array([[0.0, 0.0], [0.0, 2.0], [30.0, 44.0], [36.0, 36.0]])  # centres (0, 1) and (33, 40); radii 1 and 5
+    assert statistics.centres_apart(plane, first, ~first) == pytest.approx(np.hypot(33, 39) / 3)
     assert np.isnan(statistics.centres_apart(vectors, first, first & ~first))
     assert np.isnan(statistics.centres_apart(np.ones((4, 2)), first, ~first))
 
@@ -399,7 +450,16 @@ def test_a_head_switched_off_and_on_again(backend):
     model = module.GPTModel(module.GPTConfig(32, 2, 3, 6, 8), dtype="float64", seed=1)
     ids = np.random.default_rng(0).integers(32, size=(2, 3, 8))
     before = model.loss(*ids)
-    off = statistics.loss_without_head(model, 1, 2, *ids)
-    assert off != before and model.loss(*ids) == before
-    with pytest.raises(ValueError, match="layer 2, head 0 is not in a model of 2 layers"):
-        statistics.loss_without_head(model, 2, 0, *ids)
+    for layer, head in ((0, 0), (1, 1), (1, 2)):
+        # the same by hand: what the head brings home is taken off what the projection makes of all three (B, T, 6)
+        weights = {name: statistics.numpy_array(weight).copy() for name, weight in model.state_dict().items()}
+        weights[f"blocks.{layer}.mha.projection.weight"] *= np.repeat(np.arange(3) != head, 2)
+        other = npgpt.GPTModel(npgpt.GPTConfig(32, 2, 3, 6, 8), dtype="float64")
+        other.load_state_dict(weights)
+        assert statistics.loss_without_head(model, layer, head, *ids) == pytest.approx(other.loss(*ids), rel=1e-12) != before
+        assert model.loss(*ids) == before
+    for layer, head in ((2, 0), (0, 3), (-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match=f"^layer {layer}, head {head} is not in a model of 2 layers and 3 heads$"):
+            statistics.loss_without_head(model, layer, head, *ids)
+    with pytest.raises(ValueError, match=r"^only a model of kind 'gpt' has heads to switch off, got one of kind 'lstm'$"):
+        statistics.loss_without_head(module.make_model(npgpt.LSTMConfig.article()), 0, 0, *ids)

@@ -554,6 +554,23 @@ def test_a_token_is_worth_one_thread_of_blas_and_a_long_prompt_more():
     assert not threads.too_little_for_blas(64, parameters) and threads.too_little_for_blas(64, 1000)
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_a_loss_alone_is_shared_out_as_a_training_step_is(count, monkeypatch):
+    """Validation too: the same bits as the training step's loss, one thread's up to rounding, and dropout drops nothing."""
+    npgpt.set_num_threads(count)
+    model = npgpt.GPTModel(CONFIG, seed=1, dtype="float64")
+    sizes, alone = [], model.loss_alone
+    monkeypatch.setattr(model, "loss_alone", lambda ids, targets: sizes.append(len(ids)) or alone(ids, targets))
+    loss = model.loss(IDS, TARGETS)
+    assert len(sizes) == count and sum(sizes) == 80 and max(sizes) - min(sizes) <= 1
+    assert loss == model.loss_and_grad(IDS, TARGETS)
+    assert math.isclose(loss, alone(IDS, TARGETS), rel_tol=1e-14)
+    dropping = npgpt.GPTModel(dataclasses.replace(CONFIG, dropout=0.5), seed=1, dtype="float64")
+    assert dropping.loss(IDS, TARGETS) == loss
+    with pytest.raises(ValueError, match="targets"):
+        model.loss(IDS, TARGETS[:, 1:])
+
+
 @pytest.mark.parametrize("kind", ["gpt", "llama"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_the_heads_of_a_long_text_are_shared_out(kind, dropout, monkeypatch):

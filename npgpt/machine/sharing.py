@@ -41,6 +41,13 @@ class Replicas:
         self.model = model
         self.made: list[LanguageModel] = []
 
+    def loss(self, ids: Array, targets: Array) -> float:
+        """The loss of the batch (B, T). A forward pass leaves nothing in the model, so all threads work on the one."""
+        B, T = ids.shape
+        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
+        losses = run_together([partial(self.model.loss_alone, ids[share], targets[share]) for share in shares])
+        return sum((share.stop - share.start) / B * loss for share, loss in zip(shares, losses, strict=True))
+
     def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
         """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as
         `model.loss_and_grad_alone`, which the shares run; a small batch is not split."""

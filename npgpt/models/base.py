@@ -183,8 +183,14 @@ class LanguageModel:
         return ids, targets
 
     def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
-        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept."""
-        return float(cross_entropy(self(ids), np.asarray(targets))[0])
+        """The mean cross-entropy, in nats, of the targets (B, T) over all B * T positions. No gradients are kept. A large batch
+        is split between threads, as in `loss_and_grad`."""
+        return self.replicas.loss(*self.checked_pair(ids, targets))
+
+    def loss_alone(self, ids: Array, targets: Array) -> float:
+        """What `loss` is about, on this thread."""
+        logits, _ = self.forward(ids)  # (B, T, V)
+        return float(cross_entropy(logits, targets)[0])
 
     def loss_and_grad(self, ids: ArrayLike, targets: ArrayLike, scale: float = 1.0) -> float:
         """The loss; and adds its gradient, times `scale`, to that of every parameter (`zero_grad` clears them).

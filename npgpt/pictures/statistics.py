@@ -73,7 +73,7 @@ def closest_pairs(vectors: Array, names: Sequence[str], count: int = 3) -> list[
     vectors = np.asarray(vectors, dtype=np.float64)
     distances = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)  # (N, N)
     first, second = np.triu_indices(len(vectors), k=1)
-    order = np.argsort(distances[first, second], kind="stable")[:count]
+    order = np.argsort(distances[first, second], stable=True)[:count]
     return [(names[first[i]], names[second[i]], float(distances[first[i], second[i]])) for i in order]
 
 
@@ -89,7 +89,7 @@ def nearest(vectors: Array, k: int) -> Array:
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-300)
     cosines = unit @ unit.T  # (N, N)
     np.fill_diagonal(cosines, -np.inf)
-    return np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return np.argsort(-cosines, stable=True)[:, :k]
 
 
 def neighbours_kept(before: Array, after: Array, k: int) -> float:
@@ -127,7 +127,7 @@ def centres_apart(vectors: Array, first: Array, second: Array) -> float:
     if not all(map(len, kinds)):
         return math.nan
     between = np.linalg.norm(kinds[0].mean(axis=0) - kinds[1].mean(axis=0))
-    within = np.mean([np.linalg.norm(rows - rows.mean(axis=0), axis=-1).mean() for rows in kinds])
+    within = np.mean([np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean() for rows in kinds])
     return float(between / within) if within else math.nan
 
 
@@ -148,14 +148,14 @@ def rank_correlation(first: Array, second: Array) -> float:
     opposite. Equal numbers share the mean of their ranks; nan where one list is all equal, or N is below 2."""
     ranks = []
     for values in (first, second):
-        values = np.asarray(values, dtype=np.float64)
+        values = np.asarray(values)
         smaller = (values[None, :] < values[:, None]).sum(axis=1)  # (N,)
         equal = (values[None, :] == values[:, None]).sum(axis=1)  # itself among them
         rank = smaller + (equal + 1) / 2  # 1 .. N
         ranks.append(rank - rank.mean())
     a, b = ranks
     norms = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norms) if norms > 0 else float("nan")
+    return float(a @ b / norms) if norms > 0 else math.nan
 
 
 def loss_without_head(model: Model, layer: int, head: int, ids: Array, targets: Array) -> float:
