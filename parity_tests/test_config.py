@@ -120,6 +120,12 @@ def test_a_mambas_bad_option_is_named_with_what_came_and_what_is_allowed(change,
         ({"qkv_bias": 1}, TypeError, "^qkv_bias must be True or False, got 1$"),
         ({"tie_weights": None}, TypeError, "^tie_weights must be True or False, got None$"),
         ({"dropout": 1.0}, ValueError, "^dropout must be at least 0 and below 1, got 1.0$"),
+        ({"rope_scaling": 8.0}, TypeError, r"^rope_scaling must be None or the numbers \(factor, .*\), got 8.0$"),
+        ({"rope_scaling": (8, 1, "4", 16)}, TypeError, "^rope_scaling must be None or the numbers .* got .8, 1, '4', 16.$"),
+        *(
+            ({"rope_scaling": given}, ValueError, "^rope_scaling must be four numbers .*factor, low and original above 0.*got ")
+            for given in ((8, 1, 4), (0, 1, 4, 16), (8, 0, 4, 16), (8, 1, 4, 0), (8, 4, 4, 16), (np.inf, 1, 4, 16))
+        ),
         ({"head_bias": False}, TypeError, "head_bias"),
     ],
 )
@@ -161,6 +167,7 @@ def test_defaults_and_derived_sizes_of_the_other_kinds():
     assert (given.kv_heads, given.head_width, given.ffn_size) == (2, 6, 5)
     assert [dataclasses.replace(llama, n_embd=n, head_size=2).ffn_size for n in (1, 3, 4, 128, 576)] == [8, 8, 16, 344, 1536]
     assert type(LlamaConfig(**(GOOD_LLAMA | {"n_kv_head": np.int64(2)})).n_kv_head) is int
+    assert LlamaConfig(**GOOD_LLAMA, rope_scaling=[8, 1, 4, 16]).rope_scaling == (8, 1, 4, 16)  # a list, as JSON has it
 
 
 @given_every_kind()

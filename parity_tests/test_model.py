@@ -375,9 +375,17 @@ def test_an_lstm_of_the_articles_size_has_248_parameters_too():
 
 
 def test_the_article_has_248_parameters_and_275_with_qkv():
+    assert GPTConfig.article().seq_len == LSTMConfig.article().seq_len == 12  # the sequences of its task
     for backend in (npgpt, torchgpt):
         assert backend.GPTModel(GPTConfig.article()).num_parameters() == 248
         assert backend.GPTModel(GPTConfig.article(train_qkv=True)).num_parameters() == 275
+
+
+def test_gpt2_has_the_sizes_of_its_paper_and_as_many_parameters():
+    """Without making one, which the next test does."""
+    config = GPTConfig.gpt2()
+    assert (config.vocab_size, config.n_layer, config.n_head, config.n_embd, config.seq_len) == (50257, 12, 12, 768, 1024)
+    assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 124_439_808
 
 
 def test_gpt2_has_124439808_parameters_on_both_sides():
@@ -390,7 +398,8 @@ def test_smollm2_has_134515008_parameters():
     """(The test above has shown that a model has as many as the formula says, and as its layout.)"""
     config = LlamaConfig.smollm2()
     assert closed_formula(config) == sum(entry.size for entry in layout_of(config).values()) == 134_515_008
-    assert (config.seq_len, config.rope_theta, config.norm_eps, config.tie_weights) == (2048, 1e5, 1e-5, True)
+    assert (config.seq_len, config.ffn_hidden, config.tie_weights) == (2048, 1536, True)
+    assert (config.rope_theta, config.norm_eps) == (1e5, 1e-5)
 
 
 def test_linear_layers_start_as_widely_as_the_config_says():
@@ -616,6 +625,22 @@ def test_walking_through_the_modules_by_hand_gives_the_models_logits(backend):
     assert np.allclose(as_numpy(logits), as_numpy(model(ids)), rtol=1e-13, atol=1e-14)
 
 
+def test_the_parts_of_the_other_kinds_are_called_by_hand_too():
+    """Each alone, on what a trace shows before it, gives what the trace shows after it; a sequence begins without a past."""
+    parts = {
+        "llama": [("norm2", "norm2", "resid_mid"), ("ffn", "ffn_out", "norm2")],
+        "mamba": [("norm", "norm", "resid_pre"), ("mixer", "mixer_out", "norm"), ("", "resid_post", "resid_pre")],
+        "lstm": [("lstm", "h", "embed"), ("", "h", "embed")],
+    }
+    for kind, rows in parts.items():
+        model = npgpt.make_model(EXAMPLES[kind], seed=1, dtype="float64")
+        trace = {name: value for name, (value, _) in model.trace([[1, 2, 3], [4, 5, 6]]).items()}
+        block = model.blocks[0]
+        for part, after, before in rows:
+            x = trace[before if before == "embed" else f"blocks.0.{before}"]
+            assert np.array_equal((getattr(block, part) if part else block)(x), trace[f"blocks.0.{after}"]), (kind, part)
+
+
 def concatenate(arrays):
     return torch.cat(arrays, dim=-1) if isinstance(arrays[0], torch.Tensor) else np.concatenate(arrays, axis=-1)
 
@@ -745,6 +770,23 @@ def test_on_a_gpu_ids_come_from_pinned_memory_and_nobody_waits(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *where, **how: (carried.append((where, how)), tensor)[1])
     assert model.checked([[1, 2]]).tolist() == [[1, 2]]
     assert carried == ["pinned", ((model.device,), {"non_blocking": True})]
+
+
+def test_numpy_computes_on_the_cpu_and_nowhere_else(config=EXAMPLES["gpt"]):
+    """Under the name of the twin's function, so that a script need not know the backend."""
+    cpu = torch.device("cpu")
+    assert npgpt.pick_device() == npgpt.pick_device("auto") == npgpt.pick_device("cpu") == npgpt.pick_device(cpu) == "cpu"
+    makers = (npgpt.GPTModel, npgpt.make_model)
+    assert {make(config, *device).device for make in makers for device in ((), ("auto",), ("cpu",))} == {"cpu"}
+    for device in ("cuda", "cpu:1", ""):
+        for call in (
+            lambda device=device: npgpt.pick_device(device),
+            lambda device=device: npgpt.GPTModel(config, device),
+            lambda device=device: npgpt.make_model(config, device),
+            lambda device=device: npgpt.get_position_encoding(2, 4, device=device),
+        ):
+            with pytest.raises(ValueError, match=rf"^device must be 'auto' or 'cpu' for NumPy, got '{device}'; torchgpt"):
+                call()
 
 
 @pytest.mark.parametrize("backend", [npgpt, torchgpt])

@@ -258,6 +258,18 @@ def test_patterns_computed_anew_are_the_kept_ones(p, kept):
     assert kept == 7 or held == q.nbytes + k.nbytes + v.nbytes  # nothing that grows like T^2
 
 
+@pytest.mark.parametrize(("kept", "again"), [(7, 0), (6, 3)])
+@pytest.mark.parametrize("heads", [(3,), (3, 2)])  # along two axes: those of grouped_attention
+def test_kept_patterns_are_not_computed_again(heads, kept, again, monkeypatch):
+    """Which is what they are kept for: a backward takes a softmax for each of the three tiles, or none."""
+    rng, taken = np.random.default_rng(0), []
+    (q, dz), (k, v) = (rng.standard_normal((2, 2, *heads, n, 4)) for n in (5, 7))
+    _, cache = ops.attention_in_tiles(q, k, v, tile=2, kept=kept)
+    monkeypatch.setattr("npgpt.ops.attention.softmax", lambda scores: taken.append(scores.shape) or ops.softmax(scores))
+    ops.attention_in_tiles_backward(dz, cache)
+    assert len(taken) == again
+
+
 def test_an_observer_inside_a_block_hears_longer_names():
     heard, x = [], np.ones(2)
     prefixed(lambda *shown: heard.append(shown), "blocks.0.")("q", x)

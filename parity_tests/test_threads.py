@@ -7,15 +7,18 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import npgpt
 import torchgpt
+from npgpt.layers import KeyValues
 from npgpt.machine import threads
-from npgpt.machine.heads import by_heads
+from npgpt.machine.heads import by_heads, by_heads_backward
 from npgpt.machine.parameters import Store
+from npgpt.machine.prompt import PartOfKeyValues
 from npgpt.machine.sharing import move_gradients, shares_of_a_batch
 from npgpt.machine.threads import in_a_task, run_together
 from npgpt.ops.attention import TILE
@@ -156,6 +159,17 @@ def test_each_thread_adds_up_its_own_part_of_the_gradients(piece, parts, monkeyp
         moved[number * size // parts : (number + 1) * size // parts] = True
         assert np.array_equal(target, np.where(moved, 2 * sizes, 0))
         assert all(np.array_equal(source, np.where(moved, 0, sizes)) for source in sources)
+
+
+def test_long_vectors_are_worked_on_in_pieces_each_once_and_in_order(blas, monkeypatch):
+    """Three threads share 26 elements, at least two pieces of 4 each; 7 elements are too few to share."""
+    npgpt.set_num_threads(3)
+    monkeypatch.setattr(threads, "PIECE", 4)
+    numbers = np.arange(26)
+    assert [piece.size for piece in threads.in_pieces(lambda piece: piece, numbers)] == [4, 4, 4, 4, 1, 4, 4, 1]
+    for size in (7, 26):
+        pieces = threads.in_pieces(lambda *pieces: np.stack(pieces), numbers[:size], -numbers[:size])
+        assert np.array_equal(np.concatenate(pieces, axis=1), [numbers[:size], -numbers[:size]])
 
 
 def test_the_optimiser_and_clipping_give_the_same_in_threads():
@@ -310,6 +324,105 @@ def test_while_a_step_runs_other_threads_may_come_change_the_number_and_fork(cod
     assert status == 0
 
 
+class Blas:
+    """A library as threadpoolctl hands it out from 3.8 on: it listens to one thread alone, the first that sets a number, until
+    that one lets go of it or is made to."""
+
+    def __init__(self, num_threads, controller=None):
+        self.num_threads, self.controller = num_threads, controller
+
+    def set_num_threads(self, num_threads):
+        self.controller = self.controller or threading.current_thread()
+        if self.controller is threading.current_thread():
+            self.num_threads = num_threads
+
+    def clear_controlling_thread(self, force=False):
+        if force or self.controller is threading.current_thread():
+            self.controller = None
+
+
+class OlderBlas:
+    """As before 3.8: it listens to whoever sets a number."""
+
+    num_threads = 5
+
+    def set_num_threads(self, num_threads):
+        self.num_threads = num_threads
+
+
+@pytest.fixture
+def blas(monkeypatch):
+    """A library of five threads in place of those that are loaded."""
+    library = Blas(5)
+    monkeypatch.setattr(threads, "_blas", lambda: SimpleNamespace(lib_controllers=[library]))
+    return library
+
+
+def test_a_library_gets_its_threads_whoever_set_the_last_number_and_is_let_go_of():
+    libraries = [OlderBlas(), Blas(5), Blas(5, controller=threading.Thread())]
+    threads._set_blas([(library, 2) for library in libraries])
+    assert [library.num_threads for library in libraries] == [2, 2, 2]
+    assert [library.controller for library in libraries[1:]] == [None, None]
+
+
+def test_blas_has_one_thread_while_anybody_holds_it_and_then_what_was_set(blas):
+    """Two that hold it, in one thread here, and a number that is set in between. (Further down in threads and processes.)"""
+    first, second = threads._one_thread_of_blas(), threads._one_thread_of_blas()
+    for each in (first, second):
+        each.__enter__()
+        assert blas.num_threads == 1
+    first.__exit__(None, None, None)
+    assert blas.num_threads == 1
+    npgpt.set_num_threads(3)
+    assert blas.num_threads == 1 and npgpt.get_num_threads() == 3
+    second.__exit__(None, None, None)
+    assert blas.num_threads == 3
+    npgpt.set_num_threads(2)
+    assert blas.num_threads == 2
+
+
+def test_a_pass_of_2_to_the_28_and_of_64_positions_keeps_the_threads_of_blas(blas):
+    for positions, parameters, inside in [(64, 2**22, 5), (64, 2**22 - 1, 1), (63, 2**23, 1), (2**28, 1, 5), (1, 1, 1)]:
+        with threads.blas_for(positions, parameters):
+            assert blas.num_threads == inside
+        assert blas.num_threads == 5
+
+
+@pytest.mark.parametrize(("B", "replicas"), [(31, 0), (32, 1)])
+def test_few_sequences_are_not_split_where_a_layer_goes_step_by_step(B, replicas, blas):
+    """512 numbers of a step each: 32 sequences are two shares of 2^13."""
+    npgpt.set_num_threads(2)
+    model = npgpt.LSTMModel(npgpt.LSTMConfig(65, 1, 8, 128, 64))
+    model.loss_and_grad(*np.zeros((2, B, 64), int))
+    assert len(model.replicas.made) == replicas
+
+
+def test_a_process_has_threads_of_its_own(monkeypatch):
+    """A forked one inherits the pool, but not its threads: it would wait for them for ever. Here only the number changes."""
+
+    def thread_of_a_task() -> int:
+        return run_together([lambda: None, threading.get_ident])[1]
+
+    own = thread_of_a_task()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert thread_of_a_task() != own
+
+
+@pytest.mark.parametrize("holders", [0, 2])
+def test_a_forked_process_finds_no_lock_held_and_blas_as_it_was(holders, monkeypatch):
+    """Nobody there would let go of them. (The tests above fork; this one calls what the fork calls.)"""
+    given = []
+    monkeypatch.setattr(threads, "_before", [(SimpleNamespace(set_num_threads=given.append), 3)])
+    monkeypatch.setattr(threads, "_holders", holders)
+    locks = ("_one_at_a_time", "_changing")
+    for name in locks:
+        monkeypatch.setattr(threads, name, threading.Lock())
+        getattr(threads, name).acquire()
+    threads._in_a_forked_process()
+    assert all(getattr(threads, name).acquire(blocking=False) for name in locks)
+    assert threads._holders == 0 and given == ([3] if holders else [])
+
+
 def test_work_is_cut_into_equal_slices_that_cover_it():
     npgpt.set_num_threads(3)
     assert threads.slices(10, 1) == [slice(0, 3), slice(3, 6), slice(6, 10)]
@@ -332,7 +445,7 @@ def test_the_number_of_threads_is_a_setting(backend):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell the cores")
-@pytest.mark.parametrize(("wanted", "expected"), [(None, "cores"), ("3", "3"), ("none", "cores"), ("0", "cores")])
+@pytest.mark.parametrize(("wanted", "expected"), [(None, "cores"), ("3", "3")])
 def test_at_first_as_many_threads_as_cores_or_as_the_environment_says(wanted, expected):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     if wanted is not None:
@@ -340,6 +453,22 @@ def test_at_first_as_many_threads_as_cores_or_as_the_environment_says(wanted, ex
     code = "import npgpt; print(npgpt.get_num_threads())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == (str(len(os.sched_getaffinity(0))) if expected == "cores" else expected)
+
+
+@pytest.mark.parametrize("wanted", [None, "", "none", "0", "-2", "1.5", "1", "3"])
+def test_only_a_whole_number_above_0_counts_else_the_cores_that_the_process_may_use(wanted, monkeypatch):
+    """Five of the machine's seven; all of them where the system does not tell, and one where it does not even tell those."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    given = {"1": 1, "3": 3}.get(wanted)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", {0: range(5)}.get, raising=False)  # 0 is the process itself
+    assert threads._at_first() == (given or 5)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert threads._at_first() == (given or 7)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert threads._at_first() == (given or 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ a prompt in parts
@@ -368,6 +497,32 @@ def test_a_prompt_read_in_parts_leaves_what_one_thread_leaves(count, starts):
         assert one.length == other.length == 290
         for a, b in ((one.k[:, :, :290], other.k[:, :, :290]), (one.v[:, :, :290], other.v[:, :, :290])):
             assert np.abs(a - b).max() <= 1e3 * eps("float64") * np.abs(a).max()
+
+
+@pytest.mark.parametrize(("count", "lengths"), [(1, [290]), (2, [145, 145]), (4, [72, 73, 72, 73]), (9, [72, 73, 72, 73])])
+def test_each_thread_reads_its_own_part_of_64_positions_or_more(count, lengths, monkeypatch):
+    npgpt.set_num_threads(count)
+    model, seen = npgpt.GPTModel(LONG), []
+    of_all = model.read
+    monkeypatch.setattr(model, "read", lambda ids, past: seen.append((past[0].length, ids.shape[1])) or of_all(ids, past))
+    model.next_logits(PROMPT, model.remember(2))
+    assert sorted(seen) == [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
+
+
+def test_a_part_of_what_is_remembered_grows_as_the_whole_does():
+    """From its own start on, and to its own end: what comes after it is not there for it."""
+    rng = np.random.default_rng(0)
+    k, v = rng.standard_normal((2, 1, 2, 6, 4))
+    plain, whole, event = KeyValues(1, 2, 8, 4, "float64"), KeyValues(1, 2, 8, 4, "float64"), threading.Event()
+    for memory in (plain, whole):
+        memory.extended_by(k[:, :, :3], v[:, :, :3])
+    part = PartOfKeyValues(whole, 1, None, event)  # one position of an earlier part is written by another thread
+    whole.k[:, :, 3], whole.v[:, :, 3] = k[:, :, 3], v[:, :, 3]
+    plain.extended_by(k[:, :, 3:4], v[:, :, 3:4])
+    for new in (slice(4, 5), slice(5, 6)):
+        ours, theirs = (memory.extended_by(k[:, :, new], v[:, :, new]) for memory in (part, plain))
+        assert part.length == plain.length == new.stop and whole.length == 3 and event.is_set()
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_a_prompt_in_parts_gives_the_same_bits_each_time():
@@ -442,6 +597,52 @@ def test_the_heads_of_a_long_text_are_shared_out(kind, dropout, monkeypatch):
         assert np.abs(grad - results[0][1]).max() < 64 * eps("float64") * np.abs(grad).max()
 
 
+@pytest.mark.parametrize(("count", "of_keys"), [(2, [1, 2]), (3, [1, 1, 1])])
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_thread_attends_with_its_own_heads_and_what_belongs_to_them(masked, count, of_keys, monkeypatch):
+    """With a stand-in for attention that mixes all its arguments head by head, so that every bit must be the whole's: two query
+    heads for a key head, and nobody looks."""
+    monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
+    rng, seen = np.random.default_rng(0), []
+    (q, dz), (k, v), all_masks = (rng.standard_normal(shape) for shape in ((2, 2, 6, 9, 4), (2, 2, 3, 9, 4), (2, 6, 9, 9)))
+    mask = all_masks if masked else None
+
+    def attend(q, k, v, mask, note):
+        assert note is ignore and q.shape[1] == 2 * k.shape[1] and (mask is None or mask.shape[1] == q.shape[1])
+        seen.append(k.shape[1])
+        dropped = 0 if mask is None else mask.sum(-1, keepdims=True)
+        return q * k.repeat(2, axis=1) + v.repeat(2, axis=1) + dropped, (q, k)
+
+    def attend_backward(dz, cache, note):
+        q, k = cache
+        assert note is ignore and dz.shape == q.shape
+        seen.append(k.shape[1])
+        B, H, T, D = dz.shape
+        dk, dv = ((dz * factor).reshape(B, H // 2, 2, T, D).sum(axis=2) for factor in (q, 1))
+        return dz * k.repeat(2, axis=1), dk, dv
+
+    npgpt.set_num_threads(count)
+    z, cache = by_heads(attend, q, k, v, mask, ignore)
+    gradients = by_heads_backward(attend_backward, dz, cache, ignore)
+    assert sorted(seen) == sorted(2 * of_keys)
+    whole_z, whole = attend(q, k, v, mask, ignore)
+    for ours, theirs in zip((z, *gradients), (whole_z, *attend_backward(dz, whole, ignore)), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_thread_is_in_a_task_from_its_start_to_its_end_however_it_ends():
+    """Also one that has never had a task; and a lone task has all other threads to share with."""
+    seen = []
+    fresh = threading.Thread(target=lambda: seen.append(in_a_task()))
+    fresh.start()
+    fresh.join()
+    assert seen == [False] and run_together([in_a_task]) == [False]
+    assert run_together([in_a_task] * 3) == [True] * 3 and in_a_task() is False
+    with pytest.raises(ZeroDivisionError):
+        run_together([lambda: 1 // 0, in_a_task])
+    assert in_a_task() is False
+
+
 def test_heads_stay_together_where_the_batch_is_shared_out(monkeypatch):
     """Inside a task there is nobody to share with; two sequences on two threads give what they gave."""
     monkeypatch.setattr("npgpt.machine.heads.LONG", 8)
@@ -471,3 +672,4 @@ def test_a_mamba_is_shared_out_sooner_than_an_lstm():
     assert (lstm, mamba, npgpt.make_model(npgpt.GPTConfig.article()).numbers_of_a_step) == (512, 4096, None)
     assert [len(shares_of_a_batch(B, 64, 10**6, lstm)) for B in (8, 12, 31, 32)] == [1, 1, 1, 2]
     assert [len(shares_of_a_batch(B, 64, 10**6, mamba)) for B in (7, 8, 12, 31)] == [1, 2, 2, 2]
+    assert [len(shares_of_a_batch(B, 256, 10**6)) for B in (1, 2)] == [1, 2]  # what goes no steps asks for positions alone

@@ -126,13 +126,13 @@ def layout(config: MambaConfig) -> Layout:
         if config.conv_bias:
             entries |= vector(mixer + "conv1d.bias", E, 0)
         entries |= linear(mixer + "x_proj", R + 2 * N, E, uniform(1 / math.sqrt(E)), bias=False)
-        entries |= linear(mixer + "dt_proj", E, R, uniform(1 / math.sqrt(R)), bias=numbers_of_a_steps)
+        entries |= linear(mixer + "dt_proj", E, R, uniform(1 / math.sqrt(R)), bias=step_sizes)
         entries |= linear(mixer + "out_proj", C, E, uniform(1 / math.sqrt(E * config.n_layer)), bias=False)
     entries |= vector("norm_f.weight", C, 1)
     return entries | head(V, C, normal(INIT_STD), tied=config.tie_weights, bias=config.head_bias)
 
 
-def numbers_of_a_steps(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
+def step_sizes(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
     """dt_proj's bias: softplus of it is a step size dt, drawn log-uniformly from DT_MIN..DT_MAX.
 
     softplus(b) = dt is log(1 + exp(b)) = dt, so b = log(exp(dt) - 1) = dt + log(1 - exp(-dt)).
