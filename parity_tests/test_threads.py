@@ -662,6 +662,8 @@ def test_heads_stay_together_where_the_batch_is_shared_out(monkeypatch):
     assert seen[-1] == 4 and not in_a_task()
     by_heads(attend, q[:, :, 1:], q[:, :, 1:], q[:, :, 1:], None, ignore)
     assert seen[-1] == 4  # 8 positions are not long
+    by_heads(attend, q[:, :, 8:], q, q, None, ignore)
+    assert seen[-1] == 4  # nor is one query of 9 keys
 
 
 def test_a_mamba_is_shared_out_sooner_than_an_lstm():

@@ -14,8 +14,8 @@ from numpy import ndarray as Array
 from ..ops.note import Note, ignore
 from .threads import in_a_task, run_together, slices
 
-# Positions: in shorter texts attention is too small a part. (Two threads in place of one: GPT-2's size at T = 1,024 is 1.03
-# times as fast; 2 layers of 4 heads and 128 features at T = 4,096, 1.25 times.)
+# Queries: in shorter texts attention is too small a part, and the one query of a token that is generated is none. (Two threads in
+# place of one: GPT-2's size at T = 1,024 is 1.03 times as fast; 2 layers of 4 heads and 128 features at T = 4,096, 1.25 times.)
 LONG = 2048
 
 
@@ -28,7 +28,7 @@ def by_heads(
     Whoever looks (`note`) is shown all heads at once, so then they stay together.
     """
     heads = k.shape[1]
-    parts = slices(heads, 1) if k.shape[2] > LONG and note is ignore and not in_a_task() else []
+    parts = slices(heads, 1) if q.shape[2] > LONG and note is ignore and not in_a_task() else []
     if len(parts) < 2:
         return attend(q, k, v, mask, note)
     results = run_together(
