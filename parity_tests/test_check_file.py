@@ -537,6 +537,9 @@ def test_a_file_that_cannot_be_graded_is_one_line_of_error(tmp_path, capsys):
     assert capsys.readouterr().err == "error: mine.txt cannot be imported: it is no file of Python\n"
     assert main([str(tmp_path / "none.py")]) == main([str(tmp_path / "none.py"), "--watch"]) == 2
     assert capsys.readouterr().err == 2 * f"error: {tmp_path / 'none.py'}: no such file\n"
+    with pytest.raises(SystemExit):
+        main([str(written(tmp_path, SOFTMAX)), "--seed=-1"])
+    assert capsys.readouterr().err.endswith("error: --seed must be at least 0, got -1\n")
 
 
 def test_modules_beside_the_file_and_of_its_package_are_found(tmp_path):

@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", help="grade the pair whose forward or backward is called so")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs and cotangents (default: 0)")
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed must be at least 0, got {options.seed}")
     try:
         if options.watch:
             return watch(options.file, options.only, options.seed)
