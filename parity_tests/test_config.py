@@ -124,7 +124,10 @@ def test_a_mambas_bad_option_is_named_with_what_came_and_what_is_allowed(change,
         ({"rope_scaling": (8, 1, "4", 16)}, TypeError, "^rope_scaling must be None or the numbers .* got .8, 1, '4', 16.$"),
         *(
             ({"rope_scaling": given}, ValueError, "^rope_scaling must be four numbers .*factor, low and original above 0.*got ")
-            for given in ((8, 1, 4), (0, 1, 4, 16), (8, 0, 4, 16), (8, 1, 4, 0), (8, 4, 4, 16), (np.inf, 1, 4, 16))
+            for given in (
+                *((8, 1, 4), (0, 1, 4, 16), (8, 0, 4, 16), (8, 1, 4, 0), (8, 4, 4, 16), (np.inf, 1, 4, 16)),
+                *(tuple(np.nan if i == place else n for i, n in enumerate((8, 1, 4, 16))) for place in range(4)),
+            )
         ),
         ({"head_bias": False}, TypeError, "head_bias"),
     ],

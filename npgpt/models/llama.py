@@ -128,7 +128,7 @@ class LlamaConfig(Config):
         given = self.rope_scaling
         if not isinstance(given, (tuple, list)) or not all(type(n) in (int, float) for n in given):
             raise TypeError(f"rope_scaling must be None or the numbers {names}, got {given!r}")
-        if len(given) != 4 or not (min(given[0], given[1], given[3]) > 0 and given[1] < given[2] and max(given) < math.inf):
+        if len(given) != 4 or not (all(0 < given[i] < math.inf for i in (0, 1, 3)) and given[1] < given[2] < math.inf):
             raise ValueError(f"rope_scaling must be four numbers {names}, {wanted}; got {given!r}")
         object.__setattr__(self, "rope_scaling", tuple(given))  # JSON makes a list of it
 
