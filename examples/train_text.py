@@ -70,7 +70,6 @@ FIXED = ("model", *dict.fromkeys(name for names in MODEL.values() for name in na
 FIXED += ("tokenizer", "vocab_size", "errors", "validation", "seed")
 # What a checkpoint does not remember.
 FREE = ("out_dir", "resume", "init_from", "device", "threads", "cache_dir", "preset", "inspector")
-
 FREE_AGAIN = ("device", "threads", "cache_dir")  # of these, what whoever goes on has to type again
 
 # --inspector: how often it looks at the model, at how many tokens, and the megabytes of what it keeps and of its page.
@@ -171,7 +170,8 @@ def parse_arguments() -> tuple[argparse.Namespace, npgpt.Checkpoint | None]:
     if args.resume:
         checkpoint = parser.take_defaults_from(args.out_dir / "last.safetensors", FIXED)
     args = parser.parse_args()
-    for name in (name for names in MODEL.values() for name in names if name in parser.typed() - {*MODEL[args.model]}):
+    of_other_kinds = parser.typed() - {*MODEL[args.model]}
+    for name in (name for names in MODEL.values() for name in names if name in of_other_kinds):
         raise ValueError(f"--{name.replace('_', '-')} is no option of --model {args.model}")
     check_at_least(1, args, "max_iters", "eval_interval", "eval_iters", "save_interval", "gradient_accumulation_steps")
     check_at_least(1, args, "max_new_tokens", "threads")
@@ -338,10 +338,10 @@ def main() -> None:
     print(f"      {len(train_tokens):,} to train on, {len(validation_tokens):,} to validate on")
     if args.init_from:
         print(f"begins with the weights and the tokenizer of {args.init_from}")
-    if checkpoint is None and run.last_path.exists():
-        print(f"replaces the run that is in {args.out_dir} (--resume would go on with it)")
     if checkpoint:
         print(f"goes on after step {checkpoint.step:,} of {run.last_path}")
+    elif run.last_path.exists():
+        print(f"replaces the run that is in {args.out_dir} (--resume would go on with it)")
     rate = partial(
         npgpt.cosine_schedule,
         learning_rate=args.learning_rate,

@@ -55,17 +55,13 @@ def the_same_numbers():
     draw.bit_generator.state = np.random.default_rng(11).bit_generator.state
 
 
-def about(forward, backward, *inputs, i=0):
-    """Evidence about the i-th gradient of a right pair; `said` puts a wrong gradient in its place."""
-    return evidence_of(forward, backward, *inputs, i=i)
-
-
 def said(hypothesis, found, wrong):
+    """What a hypothesis about a right pair says with this wrong gradient in the place of its own."""
     return [tuple(each) for each in hypothesis(replace(found, wrong=np.ravel(wrong)))]
 
 
 def of_tanh(x=X):
-    return about(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
+    return evidence_of(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
 
 
 def slope_of_tanh(x):
@@ -73,7 +69,7 @@ def slope_of_tanh(x):
 
 
 def of_softmax(x=X):
-    return about(softmax, lambda dp, x: softmax_backward(dp, softmax(x)), x)
+    return evidence_of(softmax, lambda dp, x: softmax_backward(dp, softmax(x)), x)
 
 
 def sampled(found, n=5):
@@ -91,7 +87,7 @@ def too_large(found):
 def several_outputs():
     """(tanh of the first half, tanh of the second): dy has the shape of x, and there is no y with axes."""
     x = draw.standard_normal(4)
-    found = about(lambda x: ((np.tanh(x[:2]), np.tanh(x[2:])), x), lambda d, e, x: np.append(d, e) * slope_of_tanh(x), x)
+    found = evidence_of(lambda x: ((np.tanh(x[:2]), np.tanh(x[2:])), x), lambda d, e, x: np.append(d, e) * slope_of_tanh(x), x)
     assert found.y is None and found.dy.shape == x.shape
     return found
 
@@ -130,7 +126,7 @@ def test_dy_itself_is_dy_in_the_shape_of_x():
         ("dy itself", "dx is dy, handed through: the derivative of this function is missing")
     ]
     assert said(dy_itself, found, 2 * found.dy) == []
-    other = about(lambda x: x[:1, :, :2] * x[1:, :, 2:], lambda dy, x: 0 * x, X)  # more elements than dy has
+    other = evidence_of(lambda x: x[:1, :, :2] * x[1:, :, 2:], lambda dy, x: 0 * x, X)  # more elements than dy has
     assert said(dy_itself, other, other.wrong) == []
     part = sampled(found)
     assert said(dy_itself, part, found.dy.ravel()[:5])[0][0] == "dy itself"
@@ -142,23 +138,23 @@ def test_the_diagonal_alone_is_told_of_what_mixes_its_inputs():
     own = p * (1 - p) * found.dy
     assert said(diagonal_alone, found, own) == [tuple(DIAGONAL)] and said(diagonal_alone, found, p * found.dy) == []
     assert said(diagonal_alone, too_large(found), own) == []
-    summed = about(lambda x: x.sum(axis=1), lambda dy, x: 0 * x, X)  # there is no place of its own
+    summed = evidence_of(lambda x: x.sum(axis=1), lambda dy, x: 0 * x, X)  # there is no place of its own
     assert said(diagonal_alone, summed, X) == []
 
 
 def test_elementwise_is_what_owes_nothing_to_its_neighbours():
     """To a millionth of the largest element. By hand: y = x + c x[reversed]."""
     assert is_elementwise(of_tanh()) and not is_elementwise(of_softmax()) and not is_elementwise(too_large(of_tanh()))
-    assert not is_elementwise(about(lambda x: x.sum(axis=1), lambda dy, x: 0 * x, X))
+    assert not is_elementwise(evidence_of(lambda x: x.sum(axis=1), lambda dy, x: 0 * x, X))
     for c in (1, -1):
         for part, expected in ((0.9, True), (1.1, False)):
-            mixed = about(lambda x, c=c, part=part: 5 * x + part * 5e-6 * c * x[::-1], lambda dy, x: dy, np.ones(2))
+            mixed = evidence_of(lambda x, c=c, part=part: 5 * x + part * 5e-6 * c * x[::-1], lambda dy, x: dy, np.ones(2))
             dy = replace(mixed, trial=replace(mixed.trial, dy=np.array([1.0, -1.0])))
             assert is_elementwise(dy) is expected
 
 
 def test_a_derivative_at_the_output_is_told_of_an_elementwise_function():
-    found = about(sigmoid, lambda dy, x: dy * sigmoid_slope(sigmoid(x)), X)
+    found = evidence_of(sigmoid, lambda dy, x: dy * sigmoid_slope(sigmoid(x)), X)
     at_y = found.dy * sigmoid_slope(sigmoid(sigmoid(X)))
     assert said(at_the_output, found, at_y) == [tuple(AT_THE_OUTPUT)] and said(at_the_output, found, 2 * at_y) == []
     p = softmax(X)
@@ -178,7 +174,7 @@ def normal_density(x):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_gelu_is_told_from_the_other_form_and_from_a_mixture(form):
     gelu, slope = FORMS[form]
-    found = about(gelu, lambda dy, x: dy * slope(x), X)
+    found = evidence_of(gelu, lambda dy, x: dy * slope(x), X)
     taken = {f"the derivative of {other}": each for other, (_, each) in FORMS.items() if other != form}
     taken["a mixture, the tanh form's Phi plus x times the normal density"] = lambda x: (
         gelu_of_tanh(x) / x + x * normal_density(x)
@@ -194,7 +190,7 @@ def test_a_gelu_is_told_from_the_other_form_and_from_a_mixture(form):
 
 def test_a_forward_is_gelu_to_twelve_digits_or_five_in_float32():
     def kinds(forward, eps=None):
-        found = about(forward, lambda dy, x: dy * gelu_of_tanh_slope(x), X)
+        found = evidence_of(forward, lambda dy, x: dy * gelu_of_tanh_slope(x), X)
         assert (found.trial.eps > 1e-8) == (eps is not None)
         return [kind for kind, _ in said(another_gelu, found, found.dy * gelu_of_erf_slope(X))]
 
@@ -225,7 +221,7 @@ def looked_up(ids=IDS, table=TABLE):
         np.add.at(dtable, ids, dy)
         return dtable
 
-    return about(lambda ids, table: table[ids], backward, ids, table)
+    return evidence_of(lambda ids, table: table[ids], backward, ids, table)
 
 
 def test_of_repeated_ids_one_look_up_is_kept_the_first_or_the_last():
@@ -255,7 +251,7 @@ def test_ids_are_buffered_in_each_sample_by_itself():
             np.add.at(dtable, ids[b], dy[b])
         return dtable
 
-    found = about(lambda ids, table: table[ids].sum(axis=1), backward, ids, TABLE)
+    found = evidence_of(lambda ids, table: table[ids].sum(axis=1), backward, ids, TABLE)
     each = np.zeros_like(TABLE)
     each[[0, 1, 3]] = found.dy[0] + found.dy[1], found.dy[0] + found.dy[1], found.dy[1]
     assert said(repeated_ids, found, each) == [REPEATED]
@@ -271,7 +267,7 @@ def test_what_holds_no_ids_of_the_table_tells_nothing_of_them():
             np.add.at(dtable, ids, dy)
             return (0 * other, dtable) if other.dtype.kind == "f" else dtable
 
-        found = about(lambda other, ids, table: table[ids], backward, other, IDS, TABLE, i=int(other.dtype.kind == "f"))
+        found = evidence_of(lambda other, ids, table: table[ids], backward, other, IDS, TABLE, i=int(other.dtype.kind == "f"))
         dy_of_last = np.zeros_like(TABLE)
         dy_of_last[[0, 1, 3]] = found.dy[1, 2], found.dy[1, 1], found.dy[1, 0]
         assert said(repeated_ids, found, dy_of_last) == [REPEATED]
@@ -281,9 +277,10 @@ def test_what_holds_no_ids_of_the_table_tells_nothing_of_them():
 
 def test_of_several_outputs_or_for_a_number_no_ids_are_counted():
     """Catches: an error in place of a verdict where ids and a number are the inputs."""
-    two = about(lambda ids, table: ((table[ids], 2 * table[ids]), ids), lambda d, ids: 0 * TABLE, np.array([0, 1, 1]), TABLE)
+    ids = np.array([0, 1, 1])
+    two = evidence_of(lambda ids, table: ((table[ids], 2 * table[ids]), ids), lambda d, ids: 0 * TABLE, ids, TABLE)
     assert two.y is None and said(repeated_ids, two, TABLE) == []
-    number = about(lambda ids, a: a * a * ids, lambda dy, ids, a: 0.0, IDS, np.array(2.0))
+    number = evidence_of(lambda ids, a: a * a * ids, lambda dy, ids, a: 0.0, IDS, np.array(2.0))
     assert said(repeated_ids, number, 1.7 * number.right) == []
 
 
@@ -316,7 +313,7 @@ def test_dy_in_one_place_of_its_leading_axes():
 
 def test_ids_of_the_neighbouring_place_are_told_with_their_sign():
     ids = np.array([1, 2, 1, 3])
-    found = about(lambda x, ids: x[np.arange(4), ids] ** 2, lambda dy, x, ids: 0 * x, draw.standard_normal((4, 5)), ids)
+    found = evidence_of(lambda x, ids: x[np.arange(4), ids] ** 2, lambda dy, x, ids: 0 * x, draw.standard_normal((4, 5)), ids)
     for step, sign in ((1, "+"), (-1, "-")):
         wrong = np.zeros((4, 5))
         wrong[np.arange(4), ids + step] = found.dy * 2 * found.x[np.arange(4), ids + step]
@@ -336,7 +333,7 @@ def of_sums(axis):
     def backward(dy, x):
         return np.flip(np.flip(dy, axis).cumsum(axis=axis), axis) * slope_of_tanh(x)
 
-    return about(lambda x: np.tanh(x).cumsum(axis=axis), backward, X)
+    return evidence_of(lambda x: np.tanh(x).cumsum(axis=axis), backward, X)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -354,7 +351,7 @@ def test_what_one_step_hands_to_the_next_may_be_left_out(axis):
 def test_steps_of_y_and_of_x_go_together_by_their_axis_whatever_follows():
     """y[t] = sum over c of the running sum of tanh(x[t, c]): y (3, 1), x (3, 4)."""
     x = X[0]
-    found = about(lambda x: np.tanh(x).cumsum(axis=0).sum(axis=1, keepdims=True), lambda dy, x: 0 * x, x)
+    found = evidence_of(lambda x: np.tanh(x).cumsum(axis=0).sum(axis=1, keepdims=True), lambda dy, x: 0 * x, x)
     assert [kind for kind, _ in said(step_by_step, found, found.dy * slope_of_tanh(x))] == ["missing path"]
 
 
@@ -416,7 +413,7 @@ def test_a_loop_may_leave_out_its_first_or_its_last_step(axis, edge, which):
     assert said(steps_left_out, too_large(part), rest.ravel()[:5]) == []
 
     w = draw.standard_normal((4, 4))
-    summed = about(lambda x, w: np.tanh(x @ w), lambda dy, x, w: (0 * x, 0 * w), X, w, i=1)
+    summed = evidence_of(lambda x, w: np.tanh(x @ w), lambda dy, x, w: (0 * x, 0 * w), X, w, i=1)
     dy = summed.dy.copy()
     dy[at_the_edge] = 0
     for counted, kind, text in (
@@ -438,7 +435,7 @@ MISSED = {-1: ("missing path", "is missing"), 1: ("double count", "counts twice"
 
 
 def test_a_residual_path_may_be_missing_count_twice_or_be_subtracted():
-    found = about(lambda x: x + np.tanh(x), lambda dy, x: dy * (1 + slope_of_tanh(x)), X)
+    found = evidence_of(lambda x: x + np.tanh(x), lambda dy, x: dy * (1 + slope_of_tanh(x)), X)
     right, dy = found.right, found.dy.ravel()
     for part, (kind, what) in MISSED.items():
         text = f"the path of x through y = x + ... (a residual connection) {what}"
@@ -456,7 +453,7 @@ def test_a_residual_path_may_be_missing_count_twice_or_be_subtracted():
 
 def test_the_path_through_a_function_that_was_cut_is_told_by_its_name():
     """By hand: y = tanh(x) + x^3; with x^3 cut off, nothing flows back there."""
-    found = about(lambda x: np.tanh(x) + x**3, lambda dy, x: 0 * x, X)
+    found = evidence_of(lambda x: np.tanh(x) + x**3, lambda dy, x: 0 * x, X)
     found.pair.blocked["cube"] = lambda x: np.tanh(x) + X**3
     found.pair.blocked["nothing"] = lambda x: np.tanh(x) + x**3
     cubic = 3 * X**2 * found.dy
@@ -473,7 +470,7 @@ def projected(weights_first, x, *shapes):
     def forward(x, *ws):
         return sum(np.tanh(x @ w if weights_first else x @ w.T) for w in ws)
 
-    return about(forward, lambda dy, x, *ws: (0 * x, *(0 * w for w in ws)), x, *weights), weights
+    return evidence_of(forward, lambda dy, x, *ws: (0 * x, *(0 * w for w in ws)), x, *weights), weights
 
 
 @pytest.mark.parametrize("samples", [False, True])
@@ -498,7 +495,7 @@ def test_samples_are_told_apart_though_y_has_no_steps():
     def forward(x, V, W):
         return (x * x + np.tanh(x @ V) + np.tanh(x @ W)).sum(axis=1)
 
-    found = about(forward, lambda dy, x, V, W: (0 * x, V, 0 * W), x, zeros, w)
+    found = evidence_of(forward, lambda dy, x, V, W: (0 * x, V, 0 * W), x, zeros, w)
     term = (found.dy[:, None] * slope_of_tanh(x @ w)) @ w.T
     assert said(missing_paths, found, found.right - term.ravel()) == [("missing path", "the path of x through W is missing")]
 
@@ -512,11 +509,11 @@ def test_a_path_through_a_weight_is_told_only_where_its_gradient_tells_it():
     of = [square.truth.of[0], square.truth.of[1]._replace(elements=np.arange(7))]
     assert list(paths(replace(square, truth=square.truth._replace(of=of), measured={}))) == []  # W in a sample
     assert list(paths(sampled(square))) == [] and list(paths(replace(square, i=1))) == []
-    vector = about(lambda x, w: np.tanh(x @ w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal(4), np.ones((4, 5)))
+    vector = evidence_of(lambda x, w: np.tanh(x @ w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal(4), np.ones((4, 5)))
     assert list(paths(vector)) == []
-    scaled = about(lambda x, w: np.tanh(x * w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal((3, 4)), np.ones(4))
+    scaled = evidence_of(lambda x, w: np.tanh(x * w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal((3, 4)), np.ones(4))
     assert [name for name, _ in paths(scaled)] == ["y = x + ... (a residual connection)"]
-    narrow = about(
+    narrow = evidence_of(
         lambda x, w: np.tanh(x[:, :2] @ w), lambda dy, x, w: (0 * x, 0 * w), draw.standard_normal((2, 4)), np.ones((2, 3))
     )
     assert list(paths(narrow)) == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -152,21 +153,27 @@ def test_until_it_is_renamed_a_temporary_file_is_no_leftover(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["a"] and path.read_bytes() == b"whole"
 
 
-@pytest.mark.usefixtures("never_waiting")
-def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
-    """Another process may take a file that has just been made for a leftover, and delete it."""
+def at_the_first_temporary_file(monkeypatch, happens: Callable[[str], None]) -> list[str]:
+    """`happens` is called with the name of the first one that is made. The list gets the names of all."""
     import tempfile
 
     plain, made = tempfile.mkstemp, []
 
-    def deleted_at_once(**options):
+    def mkstemp(**options):
         descriptor, name = plain(**options)
         if not made:
-            os.unlink(name)
+            happens(name)
         made.append(name)
         return descriptor, name
 
-    monkeypatch.setattr(tempfile, "mkstemp", deleted_at_once)
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    return made
+
+
+@pytest.mark.usefixtures("never_waiting")
+def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    """Another process may take a file that has just been made for a leftover, and delete it."""
+    made = at_the_first_temporary_file(monkeypatch, os.unlink)
     with atomic_file(tmp_path / "a") as file:
         file.write(b"whole")
     assert len(made) == 2 and os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"whole"
@@ -176,20 +183,13 @@ def test_a_temporary_file_that_is_deleted_before_it_is_locked_is_made_again(tmp_
 def test_a_temporary_file_that_another_process_is_about_to_delete_is_made_again(tmp_path, monkeypatch):
     """Its lock is waited for: who holds it has taken the file for a leftover. Whoever writes into it all the same loses it."""
     import fcntl
-    import tempfile
 
-    plain, made = tempfile.mkstemp, []
+    def held_by_another(name: str) -> None:
+        other = os.open(name, os.O_RDONLY)  # opened anew, as by another process: its lock is its own
+        fcntl.flock(other, fcntl.LOCK_EX)
+        threading.Timer(0.1, lambda: (os.unlink(name), os.close(other))).start()
 
-    def held_by_another(**options):
-        descriptor, name = plain(**options)
-        if not made:
-            other = os.open(name, os.O_RDONLY)  # opened anew, as by another process: its lock is its own
-            fcntl.flock(other, fcntl.LOCK_EX)
-            threading.Timer(0.1, lambda: (os.unlink(name), os.close(other))).start()
-        made.append(name)
-        return descriptor, name
-
-    monkeypatch.setattr(tempfile, "mkstemp", held_by_another)
+    made = at_the_first_temporary_file(monkeypatch, held_by_another)
     with atomic_file(tmp_path / "a") as file:
         file.write(b"whole")
         assert len(made) == 2

@@ -41,36 +41,38 @@ class Replicas:
         self.model = model
         self.made: list[LanguageModel] = []
 
+    def shares(self, B: int, T: int) -> list[tuple[slice, float]]:
+        """Which of B sequences of T positions each thread gets, and what part of the batch they are."""
+        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
+        return [(share, (share.stop - share.start) / B) for share in shares]
+
     def loss(self, ids: Array, targets: Array) -> float:
         """The loss of the batch (B, T). A forward pass leaves nothing in the model, so all threads work on the one."""
-        B, T = ids.shape
-        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
-        losses = run_together([partial(self.model.loss_alone, ids[share], targets[share]) for share in shares])
-        return sum((share.stop - share.start) / B * loss for share, loss in zip(shares, losses, strict=True))
+        shares = self.shares(*ids.shape)
+        losses = run_together([partial(self.model.loss_alone, ids[share], targets[share]) for share, _ in shares])
+        return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
 
     def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
         """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as
         `model.loss_and_grad_alone`, which the shares run; a small batch is not split."""
-        B, T = ids.shape
-        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
+        shares = self.shares(*ids.shape)
         if len(shares) == 1:
             return self.model.loss_and_grad_alone(ids, targets, scale)
         while len(self.made) < len(shares) - 1:
             self.made.append(self.model.replica())
         workers = [self.model, *self.made[: len(shares) - 1]]
-        weights = [(share.stop - share.start) / B for share in shares]
         try:
             losses = run_together(
                 [
                     partial(worker.loss_and_grad_alone, ids[share], targets[share], scale * weight)
-                    for worker, share, weight in zip(workers, shares, weights, strict=True)
+                    for worker, (share, weight) in zip(workers, shares, strict=True)
                 ]
             )
         except BaseException:
             self.made.clear()  # their gradients may be half filled
             raise
         move_gradients([worker.store.grad for worker in workers[1:]], self.model.store.grad)
-        return sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
+        return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
 
 
 def move_gradients(sources: list[Array], target: Array) -> None:
