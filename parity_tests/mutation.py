@@ -90,6 +90,7 @@ PARTS = {
             TESTS + "threads.py::test_a_pass_of_2_to_the_28_and_of_64_positions_keeps_the_threads_of_blas",
             TESTS + "threads.py::test_each_thread_reads_its_own_part_of_64_positions_or_more",
             TESTS + "threads.py::test_a_part_of_what_is_remembered_grows_as_the_whole_does",
+            TESTS + "threads.py::test_a_loss_alone_is_shared_out_as_a_training_step_is",
             TESTS + "threads.py::test_the_heads_of_a_long_text_are_shared_out",
             TESTS + "threads.py::test_each_thread_attends_with_its_own_heads_and_what_belongs_to_them",
             TESTS + "threads.py::test_heads_stay_together_where_the_batch_is_shared_out",
