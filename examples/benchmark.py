@@ -18,6 +18,7 @@ optimiser's memory traffic takes at least; what the calls alone cost.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -130,7 +131,9 @@ def training(backend, config, B: int, T: int, steps: int, compiled: bool = False
         optimizer.step()
         return loss
 
-    return timed(step, steps)
+    with getattr(model, "in_processes", contextlib.nullcontext)():  # as `train` does
+        result = timed(step, steps)
+    return result
 
 
 def timed(step: Callable[[], float | None], steps: int) -> dict:

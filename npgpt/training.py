@@ -74,21 +74,23 @@ def train(
     optimizer.zero_grad()
     losses: list[float] = []
     batches = iter(batches)
-    for step in range(start + 1, steps + 1):
-        optimizer.lr = rate_at(step)
-        with np.errstate(over="ignore", invalid="ignore"):  # nan and inf are looked for below, in words of our own
-            loss = accumulated_loss_and_grad(model, batches, accumulate, step, steps)
-            norm = backend.clip_grad_norm(parameters, max_norm)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
-                raise TrainingDiverged(step, what, *largest_gradient(model))
-            if on_gradient is not None:
-                on_gradient(step, loss, norm)
-            optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss)
-        if on_step is not None and on_step(step, loss, norm) is True:
-            break
+    in_processes = getattr(model, "in_processes", contextlib.nullcontext)  # npgpt's, for layers that go step by step
+    with in_processes():
+        for step in range(start + 1, steps + 1):
+            optimizer.lr = rate_at(step)
+            with np.errstate(over="ignore", invalid="ignore"):  # nan and inf are looked for below, in words of our own
+                loss = accumulated_loss_and_grad(model, batches, accumulate, step, steps)
+                norm = backend.clip_grad_norm(parameters, max_norm)
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
+                    raise TrainingDiverged(step, what, *largest_gradient(model))
+                if on_gradient is not None:
+                    on_gradient(step, loss, norm)
+                optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss)
+            if on_step is not None and on_step(step, loss, norm) is True:
+                break
     return losses
 
 

@@ -61,6 +61,8 @@ PARTS = {
                 for name in ("model.py", "properties.py", "optim.py", "dropout.py", "config.py", "recurrent_models.py")
             ),
             f"--deselect={TESTS}model.py::test_gpt2_has_124439808_parameters_on_both_sides",
+            TESTS + "training.py::test_only_matrices_decay",
+            TESTS + "training.py::test_of_the_other_kinds_no_level_decays",
             TESTS + "generation.py::test_what_is_remembered_gives_the_logits_of_the_full_forward",
             TESTS + "generation.py::test_what_is_remembered_has_the_models_dtype_and_an_entry_for_each_block",
             TESTS + "generation.py::test_a_window_that_slides_by_more_sees_what_is_left_of_it",
@@ -96,6 +98,7 @@ PARTS = {
             TESTS + "threads.py::test_heads_stay_together_where_the_batch_is_shared_out",
             TESTS + "threads.py::test_a_thread_is_in_a_task_from_its_start_to_its_end_however_it_ends",
             TESTS + "threads.py::test_a_mamba_is_shared_out_sooner_than_an_lstm",
+            TESTS + "replicas.py",
             TESTS + "contract.py::test_both_sides_start_from_the_same_weights_under_the_same_names",
             TESTS + "contract.py::test_what_is_remembered_takes_any_number_of_tokens_at_any_time",
             TESTS + "contract.py::test_ids_that_do_not_fit_are_refused_by_name_and_leave_no_trace",

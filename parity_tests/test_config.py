@@ -179,5 +179,12 @@ def test_a_dictionary_and_back(config):
 
 
 def test_a_dictionary_that_is_no_config_is_refused():
-    with pytest.raises(ValueError, match=r"unknown \['colour'\], missing \['seq_len'\]"):
-        GPTConfig.from_dict({k: v for k, v in GOOD.items() if k != "seq_len"} | {"colour": "red"})
+    without = {k: v for k, v in GOOD.items() if k != "seq_len"}
+    for options, message in [
+        (without | {"colour": "red"}, r"unknown \['colour'\], missing \['seq_len'\]"),
+        (GOOD | {"colour": "red"}, r"unknown \['colour'\], missing \[\]"),
+        (without, r"unknown \[\], missing \['seq_len'\]"),
+        ([6, 2], r"not the options of a GPTConfig: \[6, 2\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            GPTConfig.from_dict(options)

@@ -422,6 +422,29 @@ def test_initial_weights_are_identical_for_a_seed(config, seed, dtype):
         assert np.array_equal(ours.position_encoding, as_numpy(theirs.position_encoding))
 
 
+@given_every_kind(seeds)
+def test_a_float64_model_starts_from_the_very_numbers_of_a_float32_one(config, seed):
+    single, double = (npgpt.make_model(config, seed=seed, dtype=dtype).state_dict() for dtype in ("float32", "float64"))
+    for name, drawn in initial_weights(layout_of(config), seed).items():
+        assert drawn.dtype == np.float32, name
+        assert np.array_equal(drawn, single[name]) and np.array_equal(drawn, double[name]), name
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("ffn_hidden", "writes"), [(None, 4), (0, 2)])
+def test_a_gpt_starts_as_gpt2(ffn_hidden, writes, tied):
+    """Spreads of 0.02, of what writes into the stream smaller by the root of the number of writes; norms 1 and 0, biases 0."""
+    config = GPTConfig(300, 2, 4, 64, 7, position="learned", ffn_hidden=ffn_hidden, qkv_bias=True, tie_weights=tied)
+    for name, weight in npgpt.make_model(config, seed=1).state_dict().items():
+        if name.endswith("bias"):
+            assert not weight.any(), name
+        elif "ln" in name:
+            assert (weight == 1).all(), name
+        elif name != "position_embedding.weight":  # 448 numbers: too few to tell their spread
+            spread = 0.02 / math.sqrt(writes) if name.endswith(("projection.weight", "down.weight")) else 0.02
+            assert abs(weight.std() / spread - 1) < 0.1 and abs(weight.mean()) < 0.1 * spread, name
+
+
 def fills(values: np.ndarray, low: float, high: float) -> bool:
     """Whether they look uniform in low..high: within it, reaching nine tenths of it, with the middle in the middle."""
     width = high - low

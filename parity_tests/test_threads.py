@@ -367,7 +367,7 @@ def test_a_library_gets_its_threads_whoever_set_the_last_number_and_is_let_go_of
 
 def test_blas_has_one_thread_while_anybody_holds_it_and_then_what_was_set(blas):
     """Two that hold it, in one thread here, and a number that is set in between. (Further down in threads and processes.)"""
-    first, second = threads._one_thread_of_blas(), threads._one_thread_of_blas()
+    first, second = threads.one_thread_of_blas(), threads.one_thread_of_blas()
     for each in (first, second):
         each.__enter__()
         assert blas.num_threads == 1

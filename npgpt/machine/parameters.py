@@ -5,6 +5,7 @@ optimiser sees one vector and updates it in a few passes instead of a few dozen.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ class Store:
     shapes : name -> shape, in the order in which they are laid out.
     trainable : False leaves out the gradients (`grad` is None): the arrays are buffers.
     data : the vector of another store, to share its weights; by default one of zeros.
+    zeros : zeros(size, dtype) makes the vectors.
     """
 
     def __init__(
@@ -25,21 +27,25 @@ class Store:
         dtype: np.dtype | str,
         trainable: bool = True,
         data: Array | None = None,
+        zeros: Callable[..., Array] = np.zeros,
     ):
-        self.data = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype) if data is None else data
+        self.data = zeros(sum(math.prod(shape) for shape in shapes.values()), dtype) if data is None else data
         # np.zeros, and not zeros_like, which writes its zeros: a model that is only asked never touches this memory
         # Any, here and in Parameter: an array, or None; who trains knows that there is one, and who may meet a buffer asks
-        self.grad: Any = np.zeros(self.data.shape, self.data.dtype) if trainable else None
+        self.grad: Any = zeros(self.data.size, self.data.dtype) if trainable else None
         self.parameters: dict[str, Parameter] = {}
         start = 0
         for name, shape in shapes.items():
             self.parameters[name] = parameter = Parameter(name, self, start, shape)
             start = parameter.stop
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape, as they are laid out."""
+        return {name: parameter.shape for name, parameter in self.parameters.items()}
+
     def with_own_gradients(self) -> "Store":
         """A second store over the same weights, with gradients of its own."""
-        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
-        return Store(shapes, self.data.dtype, data=self.data)
+        return Store(self.shapes(), self.data.dtype, data=self.data)
 
 
 class Parameter:

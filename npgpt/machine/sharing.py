@@ -2,7 +2,8 @@
 
 Every thread runs forward and backward over its own share of the batch's sequences, on a replica of the model: the same weights,
 gradients of its own. The loss is a mean over all positions, so the whole batch's loss and gradient are the sums of the shares',
-each weighed by its part of the sequences.
+each weighed by its part of the sequences. While a model is trained whose layers go step by step, the replicas are in processes
+(processes.py), and a thread waits for each.
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from numpy import ndarray as Array
 
+from .processes import ReplicaInAProcess
 from .threads import WORK_OF_A_TASK, in_pieces, run_together, slices
 
 if TYPE_CHECKING:
@@ -35,21 +37,31 @@ def shares_of_a_batch(B: int, T: int, parameters: int, step: int | None = None) 
 
 
 class Replicas:
-    """The replicas of one model, made when they are first needed."""
+    """The replicas of one model, made when they are first needed; in_processes : each in a process of its own."""
 
-    def __init__(self, model: "LanguageModel"):
-        self.model = model
-        self.made: list[LanguageModel] = []
+    def __init__(self, model: "LanguageModel", in_processes: bool = False):
+        self.model, self.in_processes = model, in_processes
+        self.made: list[LanguageModel | ReplicaInAProcess] = []
 
     def shares(self, B: int, T: int) -> list[tuple[slice, float]]:
-        """Which of B sequences of T positions each thread gets, and what part of the batch they are."""
-        shares = shares_of_a_batch(B, T, self.model.num_parameters(), self.model.numbers_of_a_step)
+        """Which of B sequences of T positions each worker gets, and what part of the batch they are."""
+        step = None if self.in_processes else self.model.numbers_of_a_step
+        shares = shares_of_a_batch(B, T, self.model.num_parameters(), step)
         return [(share, (share.stop - share.start) / B) for share in shares]
+
+    def workers(self, count: int) -> "list[LanguageModel | ReplicaInAProcess]":
+        """The model itself, and replicas for the others."""
+        while len(self.made) < count - 1:
+            self.made.append(ReplicaInAProcess(self.model) if self.in_processes else self.model.replica())
+        return [self.model, *self.made[: count - 1]]
 
     def loss(self, ids: Array, targets: Array) -> float:
         """The loss of the batch (B, T). A forward pass leaves nothing in the model, so all threads work on the one."""
         shares = self.shares(*ids.shape)
-        losses = run_together([partial(self.model.loss_alone, ids[share], targets[share]) for share, _ in shares])
+        workers = self.workers(len(shares)) if self.in_processes else [self.model] * len(shares)
+        losses = run_together(
+            [partial(worker.loss_alone, ids[share], targets[share]) for worker, (share, _) in zip(workers, shares, strict=True)]
+        )
         return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
 
     def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
@@ -58,9 +70,7 @@ class Replicas:
         shares = self.shares(*ids.shape)
         if len(shares) == 1:
             return self.model.loss_and_grad_alone(ids, targets, scale)
-        while len(self.made) < len(shares) - 1:
-            self.made.append(self.model.replica())
-        workers = [self.model, *self.made[: len(shares) - 1]]
+        workers = self.workers(len(shares))
         try:
             losses = run_together(
                 [
@@ -69,10 +79,17 @@ class Replicas:
                 ]
             )
         except BaseException:
-            self.made.clear()  # their gradients may be half filled
+            self.close()  # their gradients may be half filled
             raise
         move_gradients([worker.store.grad for worker in workers[1:]], self.model.store.grad)
         return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
+
+    def close(self) -> None:
+        """Lets go of all replicas; their processes end."""
+        for replica in self.made:
+            if isinstance(replica, ReplicaInAProcess):
+                replica.close()
+        self.made.clear()
 
 
 def move_gradients(sources: list[Array], target: Array) -> None:

@@ -108,8 +108,8 @@ def run_together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """
     if len(tasks) == 1:
         return [tasks[0]()]
-    tasks = [partial(_as_a_task, task) for task in tasks]
-    with _one_at_a_time, _one_thread_of_blas():
+    tasks = [partial(as_a_task, task) for task in tasks]
+    with _one_at_a_time, one_thread_of_blas():
         # A copied context carries np.errstate along; this thread takes the first task itself.
         others = [_pool(os.getpid()).submit(contextvars.copy_context().run, task) for task in tasks[1:]]
         try:
@@ -125,7 +125,7 @@ def in_a_task() -> bool:
     return getattr(_here, "in_a_task", False)
 
 
-def _as_a_task(task: Callable[[], Result]) -> Result:
+def as_a_task(task: Callable[[], Result]) -> Result:
     _here.in_a_task = True
     try:
         return task()
@@ -140,11 +140,11 @@ def too_little_for_blas(positions: int, parameters: int) -> bool:
 
 def blas_for(positions: int, parameters: int) -> AbstractContextManager:
     """A context in which BLAS has one thread if the forward pass is too little for more; otherwise one that changes nothing."""
-    return _one_thread_of_blas() if too_little_for_blas(positions, parameters) else nullcontext()
+    return one_thread_of_blas() if too_little_for_blas(positions, parameters) else nullcontext()
 
 
 @contextmanager
-def _one_thread_of_blas() -> Iterator[None]:
+def one_thread_of_blas() -> Iterator[None]:
     """A context in which BLAS has one thread. Several threads may be in it at once: the last one out gives BLAS back what it
     had before the first one came."""
     global _holders, _before

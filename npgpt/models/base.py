@@ -10,7 +10,8 @@ parity_tests/test_contract.py says.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..layers import Masks, Tensors
 from ..machine.device import pick_device
 from ..machine.memory import keep_freed_memory
 from ..machine.parameters import Parameter, Store
+from ..machine.processes import can_fork
 from ..machine.sharing import Replicas
 from ..ops.cross_entropy import cross_entropy, cross_entropy_backward
 from ..ops.dropout import dropout_mask
@@ -157,10 +159,11 @@ class LanguageModel:
         for name, tensor in self.tensors.items():
             weights(name, tensor.data)
 
-    def replica(self) -> "LanguageModel":
-        """The same model, over the same weights, with gradients of its own: what one more thread works on."""
+    def replica(self, store: Store | None = None) -> "LanguageModel":
+        """The same model over another store; by default over the same weights, with gradients of its own: what one more thread
+        works on."""
         replica = copy.copy(self)
-        replica.store = self.store.with_own_gradients()
+        replica.store = store or self.store.with_own_gradients()
         replica._connect()
         return replica
 
@@ -202,6 +205,20 @@ class LanguageModel:
         if self.config.dropout:
             return self.loss_and_grad_alone(ids, targets, scale)
         return self.replicas.loss_and_grad(ids, targets, scale)
+
+    @contextmanager
+    def in_processes(self) -> Iterator[None]:
+        """A context for a training: where a layer goes step by step, large batches are split between as many processes as there
+        are threads (machine/processes.py), on Linux. They see the weights change, and no other change to the model."""
+        if self.numbers_of_a_step is None or not can_fork():
+            yield
+            return
+        replicas, self.replicas = self.replicas, Replicas(self, in_processes=True)
+        try:
+            yield
+        finally:
+            self.replicas.close()
+            self.replicas = replicas
 
     def loss_and_grad_alone(self, ids: Array, targets: Array, scale: float) -> float:
         """What `loss_and_grad` is about: forward, loss, and the way back, on this thread."""

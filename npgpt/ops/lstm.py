@@ -193,10 +193,11 @@ def lstm(
     check_shape("h0", h0, "(B, H)", (B, H))
     check_shape("c0", c0, "(B, H)", (B, H))
     from_x = x @ weight_ih.T + (bias_ih + bias_hh)  # (B, T, 4H): what needs no h, for all steps at once
+    transposed = np.ascontiguousarray(weight_hh.T)  # (H, 4H): laid out once, for a product of a few rows in every step
     h, c = h0, c0  # (B, H)
     steps = []
     for t in range(x.shape[1]):
-        a = from_x[:, t] + h @ weight_hh.T  # (B, 4H)
+        a = from_x[:, t] + h @ transposed  # (B, 4H)
         i, f, g, o = gates(a)  # each (B, H)
         c, tanh_c, h = memory(i, f, g, o, c)  # each (B, H)
         steps.append((i, f, g, o, c, tanh_c, h))
