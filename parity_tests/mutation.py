@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 TESTS = "parity_tests/test_"
 
-# npgpt/check: what judges a backward, what names the mistake in a wrong one, and what reads a reader's code and says the results.
+# npgpt/check: what judges a backward, what names the mistake in a wrong one, what reads a reader's code and says the results.
 JUDGE = ("derivative", "truth", "numerical", "rounding", "reference", "linearity", "returned", "contract", "grader")
 MISTAKES = ("diagnose", "hypotheses", "rows", "gates", "evidence", "columns", "recognise")
 READERS = (
@@ -260,7 +260,10 @@ PARTS = {
     "check_reading": (
         [f"npgpt/check/{name}.py" for name in READERS],
         [
-            *(TESTS + name for name in ("check_reading.py", "check_file.py", "check_layer.py", "check_steps.py", "grader.py")),
+            *(
+                TESTS + name + ".py"
+                for name in ("check_reading", "check_layer_reading", "check_file", "check_layer", "check_steps", "grader")
+            ),
             *(  # these start processes, or pytest
                 f"--deselect={TESTS}check_file.py::test_{name}"
                 for name in (

@@ -19,7 +19,6 @@ from npgpt.check import (
     importing,
     inputs,
     names,
-    one_pair,
     pairs,
     report,
     signature,
@@ -55,7 +54,9 @@ def test_a_second_cotangent_is_told_by_its_first_letters():
 
 AXES = {
     **{text: text for text in ("B", "HW", "Tq", "C_in", "batch", "3", "K-1+T", "4*H", "H//2", "H/2", "2 * T", "...")},
-    **{"4H": "4*H", "4 H": "4*H", "12x": "12*x"},
+    "4H": "4*H",
+    "4 H": "4*H",
+    "12x": "12*x",
     **dict.fromkeys(
         ("", "Array", "array", "float", "Optional", "C%2", "C**2", "-C", "True", "a b", "C,", "1.5", "f(x)", "C.D")
     ),
@@ -307,7 +308,7 @@ def f(x, y, z):
 def test_of_several_places_the_one_nearest_to_the_parameter_counts():
     # b (N, N), and a number that comes with it
     def f(
-        a: "B C",
+        a: "B C",  # noqa: F722 (a shape)
         b,  # (C, D)
         c,
         d,
@@ -324,7 +325,7 @@ def test_of_several_places_the_one_nearest_to_the_parameter_counts():
         (E,) = e.shape  # e.shape is (F,)
         (G,) = g.shape[-1:]
         (local,) = C.shape
-        return a
+        return C, D, E, G, local
 
     assert signature.parameters_of(f) == [
         Parameter("a", "floats", ("B", "C"), "V"),
@@ -370,7 +371,7 @@ def test_the_comment_above_a_function_is_read():
 def test_inputs_that_cannot_be_told_are_refused_by_name():
     with pytest.raises(ValueError, match=r"^\*rest may be anything$"):
         signature.parameters_of(lambda x, *rest: x)
-    with pytest.raises(ValueError, match="^axis is passed by its keyword alone$"):
+    with pytest.raises(ValueError, match=r"^axis is passed by its keyword alone$"):
         signature.parameters_of(lambda x, *, axis: x)
     assert [each.name for each in signature.parameters_of(lambda x, /, y, *, axis=0, **rest: x)] == ["x", "y"]
 
@@ -570,7 +571,7 @@ def test_inputs_are_drawn_until_the_forward_takes_them():
     assert drawn.optional == 2 and x.shape[1] == w.shape[0] and bias.shape == scale.shape == w.shape[1:]
 
     def never(x):
-        assert False, "not this"
+        raise AssertionError("not this")
 
     def of_labels(scores, target):
         """scores (N, C), target (N,)"""
@@ -693,9 +694,9 @@ def test_a_pair_in_full_says_how_far_its_verdict_reaches():
 
 
 def test_a_report_is_true_where_all_that_could_be_graded_are_right():
-    for pairs, code in [((0, 4, 5), 0), ((0, 1), 1), ((3,), 1), ((5,), 2), ((), 2), ((5, 1), 1)]:
-        found = report.Report(tuple(GRADED[i] for i in pairs))
-        assert found.exit_code == code and bool(found) == (code == 0), pairs
+    for places, code in [((0, 4, 5), 0), ((0, 1), 1), ((3,), 1), ((5,), 2), ((), 2), ((5, 1), 1)]:
+        found = report.Report(tuple(GRADED[i] for i in places))
+        assert found.exit_code == code and bool(found) == (code == 0), places
 
 
 # ------------------------------------------------------------------------------------------------------------------- tensors
@@ -886,8 +887,8 @@ def test_names_are_those_of_a_function_as_far_as_it_tells():
 
 def test_what_holds_arrays_inside_is_told_from_an_array_that_is_written_out():
     for tree in (
-        {"W": W}, {"W": 1.0}, {"n": 3, "s": np.float32(1)}, {"deep": {"W": W}}, [W, B], (W, B), [W, None], [{"W": W}], [1, [W, B]],
-        Point(W, B),
+        {"W": W}, {"W": 1.0}, {"n": 3, "s": np.float32(1)}, {"deep": {"W": W}}, [W, B], (W, B), [W, None], [{"W": W}],
+        [1, [W, B]], Point(W, B),
     ):  # fmt: skip
         assert inputs.is_tree(tree), tree
     for whole in ({"n": 3}, {}, [W, W], [1.0, 2.0], [[1.0], [2.0]], [], W, 1.0, "W", None, (3, "a"), {"W": np.arange(3)}, [W]):
@@ -935,7 +936,7 @@ def test_inputs_have_names_places_and_gradients():
     )
     assert given.wanted == ["dx", "p.dW", "p.db"] and type(given.values[4]) is float and given.values[5] == 3
     assert given.arguments("abcdef") == ("a", {"W": "b", "b": "c"}, "d", "e", "f")
-    assert given.spans() == [range(0, 1), range(1, 3), range(3, 4), range(4, 5), range(5, 6)]
+    assert given.spans() == [range(1), range(1, 3), range(3, 4), range(4, 5), range(5, 6)]
     flat = inputs.checked_inputs(f, (W, W, W, 1e-5), ())
     assert flat.given is None and flat.arguments(["a", 1]) == ("a", 1) and flat.spans() == [] and flat.places == [0, 1, 2, 3]
     with pytest.raises(ValueError) as refused:
@@ -945,7 +946,7 @@ def test_inputs_have_names_places_and_gradients():
 
 def test_copies_keep_the_order_in_memory_and_float64_is_of_floats_alone():
     given = inputs.Inputs([np.asfortranarray(W), np.arange(3), "a", B.astype(np.float32)], ["x", "i", "s", "b"], frozenset({0}))
-    x, i, s, b = given.copies()
+    x, i, s, _ = given.copies()
     assert x is not given.values[0] and x.flags.f_contiguous and np.array_equal(x, W) and i is not given.values[1] and s == "a"
     wide = given.in_float64()
     assert [getattr(each, "dtype", each) for each in wide.values] == [np.float64, np.int64, "a", np.float64]
