@@ -125,6 +125,10 @@ HOMES = {  # a layer, the path of a parameter, where its gradient is
     "weights, dbiases": (Holder(weights=[W, B], dbiases=[like(W), like(B)]), ("weights", (1,)), None),
     "grads of tensors": (Holder(params=[W], grads=[Holder(data=like(W))]), ("params", (0,)), ("grads", (0,), "data")),
     "dicts in a dict": ({"params": {"W": W}, "grads": {"W": like(W)}}, (("params",), ("W",)), (("grads",), ("W",))),
+    "weights, dweights in a dict": ({"weights": [W], "dweights": [like(W)]}, (("weights",), (0,)), (("dweights",), (0,))),
+    "deeper params, grads": (
+        Holder(cell=Holder(params={"W": W}, grads={"W": like(W)})), ("cell", "params", ("W",)), ("cell", "grads", ("W",)),
+    ),
     "attributes in two holders": (Holder(params=Holder(W=W), grads=Holder(W=like(W))), ("params", "W"), None),
     "a pair": (Holder(W=(W, like(W))), ("W", (0,)), ("W", (1,))),
     "the second of a pair": (Holder(W=(W, like(W))), ("W", (1,)), None),
@@ -165,6 +169,9 @@ def test_a_name_is_as_short_as_it_can_be():
         ([("cell", "W"), ("cell", "b")], ["W", "b"]),
         ([("one", "W"), ("two", "W"), ("two", "b")], ["one.W", "two.W", "b"]),
         ([("weight", "data"), ("bias", "value")], ["weight", "bias"]),
+        ([("cell", "weight", "val"), ("cell", "bias", "array")], ["weight", "bias"]),
+        ([("params", ("W",)), ("cell", "W")], ["W", "cell.W"]),
+        ([("a", "parameters", ("W",)), ("b", "weights", ("W",))], ["a.W", "b.W"]),
         ([("data",)], ["data"]),
         ([("cell", "w")], ["w"]),
         ([("params", ("W",)), ("b",)], ["W", "b"]),
@@ -174,7 +181,7 @@ def test_a_name_is_as_short_as_it_can_be():
         ([(("W",),)], ["W"]),
         ([((0,),)], ["[0]"]),
     ]:
-        assert parameters.short_names(paths) == [name.removeprefix(".") for name in names_of_them], paths
+        assert parameters.short_names(paths) == names_of_them, paths
 
 
 def test_what_is_told_is_a_path_a_place_or_a_function():
@@ -244,6 +251,8 @@ def test_only_arrays_with_views_of_theirs_are_shared():
     assert copies.shared_memory(Holder(a=W, b=B, c=W)) == []  # one array in two places is no view
     assert copies.shared_memory(Holder(a=apart[:4], b=apart[4:])) == []
     assert copies.shared_memory(Holder(a=apart[::2], b=apart[1::2])) == []
+    table = np.zeros((4, 4))
+    assert copies.shared_memory(Holder(a=table[1], b=table[::2, 0])) == []  # on both sides of it, and apart
     assert copies.shared_memory(Holder(a=W.T, b=W.T[:2])) == []  # its owner is not there in one piece
     ((owner, views),) = copies.shared_memory(Holder(small=apart[2:4], large=apart, first=apart[0:2]))
     assert owner is apart and len(views) == 2
@@ -256,17 +265,21 @@ class Counting:
 
     def __init__(self):
         self.W, self.seen, self.steps, self.mean, self.deep, self.name = None, [], 0, np.zeros(2), {"n": 3}, "a"
+        self.doubled, self.lists = 1, [[9]]
 
     def forward(self, x):
         if self.W is None:
             self.W = np.ones(2)
-            self.age, self.log, self.total = 5, [9], np.array([4.0])
+            self.age, self.log, self.total, self.short = 5, [9], np.array([4.0]), []
         self.seen.append(x)
         self.steps += 1
         self.age += 2
         self.log += [1, 2]
         self.mean = self.mean + x
-        self.deep["n"] += 1
+        self.deep["n"] *= 2
+        self.doubled *= 2
+        self.lists = self.lists + self.lists
+        self.short.append(x)
         self.total = self.total + 1
         self.name = self.name + "b"
 
@@ -282,7 +295,10 @@ def test_what_a_second_forward_changes_is_set_back():
     copies.set_back(before, once, twice)
     assert np.array_equal(once.W, np.ones(2)) and once.seen == [] and once.steps == 0 and once.deep == {"n": 3}
     assert np.array_equal(once.mean, np.zeros(2)) and once.mean is not before.mean and once.seen is not before.seen
-    assert once.age == 5 and once.log == [9]  # they were not there before: back by as much as they moved on
+    assert once.doubled == 1 and once.lists == [[9]] and once.lists[0] is not before.lists[0]
+    assert (
+        once.age == 5 and once.log == [9] and once.short == []
+    )  # they were not there before: back by as much as they moved on
     assert np.array_equal(once.total, [5.0]) and once.name == "ab" and once.part.age == 0
 
 
@@ -321,7 +337,7 @@ def test_what_the_second_forward_changes_goes_from_the_original_too():
         for _ in range(times):
             layer.forward(np.ones(2))
     made.keep_what_the_first_forward_made(once, twice)
-    assert made.original is once and once.steps == 0 and np.array_equal(once.W, np.ones(2))
+    assert made.original is once and once.steps == 0 and once.doubled == 1 and np.array_equal(once.W, np.ones(2))
 
 
 def test_a_layer_that_cannot_be_copied_says_so():

@@ -19,6 +19,7 @@ from npgpt.check import (
     importing,
     inputs,
     names,
+    one_pair,
     pairs,
     report,
     signature,
@@ -937,6 +938,8 @@ def test_inputs_have_names_places_and_gradients():
     assert given.wanted == ["dx", "p.dW", "p.db"] and type(given.values[4]) is float and given.values[5] == 3
     assert given.arguments("abcdef") == ("a", {"W": "b", "b": "c"}, "d", "e", "f")
     assert given.spans() == [range(1), range(1, 3), range(3, 4), range(4, 5), range(5, 6)]
+    with pytest.raises(ValueError, match=r"^p\.b holds a nan"):
+        inputs.checked_inputs(f, (W, {"W": W, "b": np.array([np.nan])}))
     flat = inputs.checked_inputs(f, (W, W, W, 1e-5), ())
     assert flat.given is None and flat.arguments(["a", 1]) == ("a", 1) and flat.spans() == [] and flat.places == [0, 1, 2, 3]
     with pytest.raises(ValueError) as refused:
@@ -992,6 +995,7 @@ def test_two_numbers_have_as_many_digits_as_tell_them_apart():
         (1.0000001, 1.0, "1.0000001 and should be 1"),
         (1 + 2**-52, 1.0, "1.0000000000000002 and should be 1"),
         (1.0, 1.0, "1.0 and should be 1.0"),
+        (1.00000012345678, 1.0, "1.000000123 and should be 1"),
         (1.000001, 1.0, "1.000001 and should be 1"),
     ]:
         assert wording.shown(got, right) == text
@@ -1054,6 +1058,28 @@ def test_several_outputs_have_several_cotangents_apart_or_together():
         dx, dh = pair.run_backward(np.arange(4.0), handed)
         assert np.array_equal(dx, [0, 1, 2]) and np.array_equal(dh, [3, 0])
         assert [each.shape for each in got[-1][:2]] == [(3,), (1,)] and got[-1][2] == "cache"
+
+
+def test_what_raises_inside_of_a_pair_is_said_of_the_one_that_did():
+    def raises(*_):
+        raise KeyError("a")
+
+    pair = pair_of(raises, raises, np.ones(2))
+    for run in (lambda: pair.run_forward(pair.inputs.copies()), lambda: pair.y(np.ones(2))):
+        with pytest.raises(verdict.Stopped) as stopped:
+            run()
+        assert stopped.value.check.name == "forward runs"
+    pair.shapes = [(2,)]
+    with pytest.raises(verdict.Stopped) as stopped:
+        pair.run_backward(np.ones(2), calling.Handed((), False))
+    assert stopped.value.check.name == "backward runs"
+
+
+def test_an_output_that_is_a_python_float_has_the_inputs_dtype():
+    for dtype in (np.float32, np.float64):
+        pair = pair_of(lambda x: float(x.sum()), lambda dy, x: dy, np.ones(2, dtype))
+        y, _ = pair.run_forward(pair.inputs.copies())
+        assert y.dtype == dtype and y == 2
 
 
 def test_a_number_is_handed_to_the_backward_as_a_number():
@@ -1237,15 +1263,236 @@ def test_the_pairs_of_a_namespace_are_graded_on_their_cases_with_the_seed():
         return np.sin(x)
 
     firsts = []
-    for seed in (1, 1, 2):
+    for options in ({"seed": 0}, {}, {"seed": 2}):
         seen.clear()
-        assert files.check_pairs({"s": spying, "s_backward": sine_backward}, seed=seed)
+        assert files.check_pairs({"s": spying, "s_backward": sine_backward}, **options)
         firsts.append(seen[0])
     assert np.array_equal(firsts[0], firsts[1]) and not np.array_equal(firsts[0], firsts[2])
+    with pytest.raises(ValueError, match=r"^only names 'cosine', and the pairs are sine_backward, tanh_backward$"):
+        files.check_pairs(space, only="cosine")
+    imported = {"__name__": "elsewhere", "sine": sine, "sine_backward": sine_backward}
+    assert files.check_pairs(imported | {"cases": parsed_function("def f(): return {'sine': ([1.0, 2.0],)}")})
     with pytest.raises(ValueError, match=r"^no pair of a forward and a backward \(f and f_backward, f_fwd and f_bwd, ...\) is"):
         files.check_pairs({"sine": sine})
     with pytest.raises(ValueError, match=r"^cases\(\) names 'x', and the pairs are none$"):
         files.check_pairs({"cases": lambda: {"x": (1,)}})
+
+
+# ------------------------------------------------------------------------------------------------------------------ one pair
+
+
+def named(forward, backward) -> pairs.NamedPair:
+    return pairs.NamedPair("f_backward", "f", forward, backward)
+
+
+def product(a, t):
+    """a, t (N, C)"""
+    return a * t
+
+
+def product_backward(dy, a, t):
+    return dy * t, dy * a
+
+
+SINE = named(sine, sine_backward)
+WRONG_SINE = named(sine, lambda dy, x: dy * np.sin(x))
+
+
+def test_cases_are_used_that_have_either_name_else_inputs_are_drawn():
+    one, two = (np.ones(3),), (np.ones((2, 2)),)
+    for cases, shape in [({"f": [one]}, "(3,)"), ({"g": [one], "f_backward": [two]}, "(2, 2)")]:
+        found = one_pair.graded(SINE, cases, 0)
+        assert (
+            found.verdict and f"x {shape} float64" in found.verdict.checks[0].message and not found.drawn and found.remark == ""
+        )
+        assert found.verdict.name == found.name == "f_backward"
+    drawn = one_pair.graded(SINE, {"g": [one]}, 0)
+    assert drawn.verdict and drawn.drawn and drawn.remark == "" and "x (" in drawn.verdict.checks[0].message
+
+
+def test_of_cases_the_first_wrong_one_is_told_by_its_number():
+    wrong_on_squares = named(sine, lambda dy, x: dy * np.cos(x) * (2 if x.ndim == 2 else 1))
+    right, wrong, other = (np.ones(3),), (np.ones((2, 2)),), (np.ones((3, 3)),)
+    assert one_pair.on_cases(wrong_on_squares, [right, wrong, other], 0).remark == "case 2 of 3"
+    assert one_pair.on_cases(wrong_on_squares, [wrong], 0).remark == ""
+    assert one_pair.on_cases(SINE, [right, wrong], 0).remark == ""
+
+    def target(x, y_true):
+        return np.sin(x) * y_true
+
+    forgotten = named(target, lambda dy, x, y_true: dy * np.cos(x) * y_true * 2)
+    assert one_pair.on_cases(forgotten, [2 * right, 2 * right], 0).remark == "case 1 of 2; no gradient of y_true"
+    for bad in (np.array([np.nan]), np.array([1j])):  # ValueError, TypeError
+        with pytest.raises(ValueError, match=r"^cases\(\): case 2 of f_backward: x (holds|must hold)") as refused:
+            one_pair.on_cases(SINE, [right, (bad,)], 0)
+        assert refused.value.__cause__ is not None
+
+
+def test_of_right_cases_the_one_with_the_largest_error_is_kept(monkeypatch):
+    errors = iter([1e-16, 3e-16, 2e-16])
+
+    def right(pair, given, seed):
+        check = verdict.Check("derivative", True, "", verdict.Worst("dx", next(errors)))
+        return verdict.Verdict("f", (check,)), f"of {given[0]}, {seed}"
+
+    monkeypatch.setattr(one_pair, "on_inputs", right)
+    found = one_pair.on_cases(SINE, [(1,), (2,), (3,)], 7)
+    assert found.verdict.worst.error == 3e-16 and found.remark == "of 2, 7" and found.name == "f_backward"
+
+
+def test_what_cannot_be_graded_says_why():
+    def ends(x):
+        raise SystemExit(3)
+
+    for forward, backward, says in [
+        (product, lambda dy: dy, "takes 1 positional argument but 3 were given"),
+        (lambda a, b: a, product_backward, "no shape of a, b is said"),
+        (ends, sine_backward, "it ends Python (sys.exit)"),
+        (sine, lambda *, dy: dy, "positional argument"),
+        (
+            parsed_function("def f(ids):\n    'ids (N,)'\n    return ids"),
+            sine_backward,
+            "none of its inputs seems to hold floats",
+        ),
+    ]:
+        found = one_pair.graded(named(forward, backward), {}, 0)
+        assert found.verdict is None and says in found.remark and found.name == "f_backward", found.remark
+
+
+def test_of_a_layers_method_it_is_said_why_it_is_not_graded():
+    class Layer:
+        def forward(self, x):
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    space = {"forward": Layer().forward, "backward": Layer().backward}
+    (pair,) = pairs.pairs_in(space)
+    with pytest.raises(draws.Unknown):
+        one_pair.on_drawn_inputs(pair._replace(backward=3), 0)
+
+
+def checked(*checks) -> verdict.Verdict:
+    return verdict.Verdict("f", tuple(verdict.Check(*each) for each in checks))
+
+
+def test_on_drawn_inputs_a_failure_may_say_nothing_about_the_backward():
+    ran = ("forward runs", True, "")
+    for checks, says in [
+        ([("forward runs", False, "it\nraised")], "it raised; or write cases()"),
+        ([ran, ("output", False, "y is empty")], "y is empty; or write cases()"),
+        ([ran, ("backward runs", False, "it raised TypeError: a\n(b)")], "it raised TypeError: a (b)"),
+        (
+            [ran, ("derivative", False, "none")],
+            "no gradient can be measured: the forward is not smooth at the inputs that were drawn; write cases()",
+        ),
+    ]:
+        with pytest.raises(draws.Unknown) as refused:
+            one_pair.refuse_what_says_nothing(checked(*checks))
+        assert str(refused.value) == says
+    for checks in [
+        [ran, ("output", False, "y changes"), ("derivative", True, "")],
+        [ran, ("backward runs", False, "it raised TypeError: a\nin line 3 of f")],
+        [ran, ("backward runs", False, "it raised KeyError: a")],
+        [ran, ("derivative", False, "dx", verdict.Worst("dx[0]", 1.0))],
+        [ran, ("derivative", True, "")],
+        [ran, ("shapes", False, "TypeError")],
+    ]:
+        one_pair.refuse_what_says_nothing(checked(*checks))
+
+
+def test_a_signature_may_be_read_in_several_ways():
+    def loss(scores, labels, weight=None, bias=None):
+        """scores (N, C), labels (N,), weight (C,), bias (C,)"""
+        return scores
+
+    (whole, a), (without, b), (floats, c) = one_pair.readings(named(loss, None), 5)
+    assert len(whole) == len(floats) == 4 and len(without) == 2 and (a, b, c) == ("", "weight, bias left at None", "")
+    assert whole[1].dtype.kind == "i" and floats[1].dtype.kind == "f" and np.array_equal(whole[0], without[0])
+    assert np.array_equal(whole[0], next(one_pair.readings(named(loss, None), 5))[0][0])
+    assert not np.array_equal(whole[0].flat[0], next(one_pair.readings(named(loss, None), 6))[0][0].flat[0])
+    assert [said for _, said in one_pair.readings(SINE, 0)] == ["", ""]
+
+    def strict(scores, labels):
+        """scores (N, C), labels (N,)"""
+        return scores[np.arange(len(labels)), labels]
+
+    assert len(list(one_pair.readings(named(strict, None), 0))) == 1  # no floats are taken for labels
+
+
+def test_an_input_that_is_left_out_is_said_with_what_counts_as_a_constant():
+    def f(x, target, bias=None):
+        """x (N, C), target (N, C), bias (C,)"""
+        return x * target if bias is None else x * target + bias
+
+    found = one_pair.graded(named(f, lambda dy, x, target, bias=None: dy * target), {}, 0)
+    assert found.verdict and found.remark == "bias left at None; no gradient of target"
+    found = one_pair.graded(named(f, lambda dy, x, target, bias=None: (dy * target, dy.sum(0))), {}, 0)
+    assert found.verdict and found.remark == "no gradient of target" and found.drawn
+
+
+def test_numbers_and_what_is_called_a_target_may_be_constants():
+    def of(loss, *names):
+        text = f"def f({', '.join(names)}): return {loss}"
+        return named(parsed_function(text), None)
+
+    x, whole = np.ones((2, 3)), np.arange(3)
+    for pair, given, places in [
+        (of("x", "x", "cos", "sin", "y_true", "gold", "my_target", "labels"), 7 * (x,), [1, 2, 3, 4, 5, 6]),
+        (of("x", "x", "cosine", "y", "t"), 4 * (x,), []),
+        (of("x.sum()", "x", "y", "t"), 3 * (x,), [1, 2]),
+        (of("(x.sum(-1), 'cache')", "x", "y"), (x, x), [1]),
+        (of("x", "x", "y", "labels"), (x[0], x, whole), [1]),  # y has fewer axes than the largest input
+        (of("x", "x", "eps", "n"), (x, 1e-5, 3), [1]),
+        (of("3.0", "n"), (3,), []),
+    ]:
+        assert one_pair.constants_among(pair, given) == places, pair
+    changed = x.copy()
+    one_pair.constants_among(named(lambda x: np.multiply(x, 2, out=x), None), (changed,))
+    assert np.array_equal(changed, x)
+
+
+def test_a_constant_is_tried_where_a_gradient_is_missing_alone():
+    missing = named(product, lambda dy, a, t: dy * t)
+    given = (np.ones((2, 3)), np.full((2, 3), 2.0))
+    found, remark = one_pair.on_inputs(missing, given, 0)
+    assert found.first_failure == "number of gradients" and remark == ""  # t is no target where y is as large
+    targets = named(lambda a, target: a * target, lambda dy, a, target: dy * target)
+    found, remark = one_pair.on_inputs(targets, given, 0)
+    assert found and remark == "no gradient of target"
+    both = named(lambda a, target: a * target, lambda dy, a, target: (dy * target, dy * a))
+    assert one_pair.on_inputs(both, given, 0)[1] == ""
+    alone = named(lambda target: 2 * target, lambda dy, target: ())
+    found, remark = one_pair.on_inputs(alone, given[:1], 0)
+    assert not found and remark == ""
+    none = named(lambda a, target: a * target, lambda dy, a, target: ())
+    found, remark = one_pair.on_inputs(none, given, 0)
+    assert found.first_failure == "number of gradients" and remark == ""
+
+
+def test_the_seed_reaches_the_verdict_and_the_inputs_are_left_alone():
+    got: list = []
+    spying = named(sine, lambda dy, x: got.append(np.array(dy)) or dy * np.cos(x))
+    firsts = []
+    for seed in (0, 0, 1):
+        got.clear()
+        assert one_pair.verdict_on(spying, (np.ones(3),), (), seed).name == "f_backward"
+        firsts.append(got[0])
+    assert np.array_equal(firsts[0], firsts[1]) and not np.array_equal(firsts[0], firsts[2])
+    x = np.ones(2)
+    (copied, n) = one_pair.copies((x, 3))
+    assert copied is not x and np.array_equal(copied, x) and n == 3
+
+
+def test_what_is_printed_meanwhile_is_not_seen(capsys):
+    def f(x):
+        print("in the forward")
+        return np.sin(x)
+
+    assert one_pair.graded(named(f, sine_backward), {"f": [(np.ones(2),)]}, 0).verdict
+    print("after")
+    assert capsys.readouterr().out == "after\n"
 
 
 # ----------------------------------------------------------------------------------------------------------------- importing
@@ -1313,6 +1560,7 @@ def test_why_a_file_cannot_be_imported_is_said_in_a_line(tmp_path):
         ("def f():\n    1 / 0\n\nf()\n", "ZeroDivisionError: division by zero (line 2)"),
         ("import json\njson.loads('{')\n", "(line 2)"),
         ("raise SystemExit(3)\n", "SystemExit: 3 (line 1)"),
+        ("\ndef f(:\n", "SyntaxError: invalid syntax (broken.py, line 2)"),
     ]:
         path.write_text(text)
         with pytest.raises(ImportError) as refused, importing.namespace_of(path):

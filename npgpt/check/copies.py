@@ -48,7 +48,7 @@ def shared_memory(layer: Theirs) -> list[tuple[Array, list[Array]]]:
     arrays = sorted({id(x): x for x in floats_in(layer).values()}.values(), key=lambda x: (-x.nbytes, not x.flags.c_contiguous))
     owners: list[tuple[Array, list[Array]]] = []
     for x in arrays:
-        owner = next((each for each in owners if np.may_share_memory(each[0], x) and np.shares_memory(each[0], x)), None)
+        owner = next((each for each in owners if np.shares_memory(each[0], x)), None)
         if owner:
             owner[1].append(x)
         elif x.flags.c_contiguous:
@@ -89,7 +89,7 @@ def set_back(before: Theirs, once: Theirs, twice: Theirs, seen: set[int] | None 
         elif type(value) is int and value != new:
             put(once, (step,), 2 * value - new if old is None else old)
         elif isinstance(value, np.ndarray | float | np.generic) and not np.array_equal(value, new):
-            put(once, (step,), value if old is None else copy.deepcopy(old))
+            put(once, (step,), value if old is None else copy.copy(old))
         else:
             set_back(old, value, new, seen)
 
