@@ -704,6 +704,21 @@ def test_where_the_update_comes_first_the_inputs_gradients_are_those_at_rate_0()
     start = lambda: one.start(inputs.copies())  # noqa: E731
     of_x, of_w = one.gradients(start(), start, (dy,), inputs)
     assert np.array_equal(of_x, dy @ Dense().W.T) and np.allclose(of_w, X.T @ dy, rtol=1e-13) and one.rate == 4.0
+    pair = one.pair("f")
+    _, handed = pair.run_forward(pair.inputs.copies())
+    assert np.array_equal(pair.run_backward(dy, handed)[0], of_x)
+
+    class ByItsOwn(Early):
+        lr = None
+
+        def backward(self, dy):
+            return super().backward(dy, self.lr)
+
+    layer = ByItsOwn()
+    layer.lr = 3.0
+    one = runs_of(layer, X, parameters=parameters.told({"W": "W"}), updates=True, rate=4.0, late=True, rates=[("lr",)])
+    of_x, of_w = one.gradients(start(), start, (dy,), inputs)
+    assert np.array_equal(of_x, dy @ Dense().W.T) and np.allclose(of_w, X.T @ dy, rtol=1e-13)
 
 
 def test_a_gradient_that_is_nowhere_is_named():
@@ -816,19 +831,24 @@ def test_a_derivative_is_multiplied_by_dy():
         runs.times(np.ones(3), a)
     message = "the derivative has the shape (2, 3), y has (3,): no product of the two is a gradient"
     assert stopped.value.check == verdict.Check("shapes", False, message)
+    with pytest.raises(verdict.Stopped, match="no product of the two is a gradient"):
+        runs.times(np.ones(2), np.ones((3, 2)))
     assert runs.one_or_all([W]) is W and runs.one_or_all([W, B]) == (W, B)
 
 
 class Squares:
-    def forward(self, x):
-        return x * x
+    def forward(self, x, scale, power=2):
+        return scale * x**power
 
 
 class Outer(Holder):
-    """y = x + square(2 x), of a layer inside; it stands in two places."""
+    """y = x + 3 (2 x)**4 + 5 x**2, of two layers inside; one stands in two places, and gets a buffer that is used again."""
 
     def forward(self, x):
-        return x + self.square.forward(2 * x)
+        buffer = 2 * x
+        y = x + self.square.forward(buffer, 3, power=4)
+        buffer[...] = x
+        return y + self.second.forward(buffer, 5)
 
     def backward(self, dy):
         return dy
@@ -836,13 +856,16 @@ class Outer(Holder):
 
 def test_a_path_is_cut_where_a_layer_inside_gets_the_same_input_always():
     square = Squares()
-    one = runs_of(Outer(square=square, again=[square], other=Holder(forward=3)), X)
+    one = runs_of(Outer(square=square, again=[square], second=Squares(), other=Holder(forward=3)), X)
     pair = one.pair("Outer.backward")
-    assert list(pair.blocked) == ["square"]
+    assert list(pair.blocked) == ["square", "second"]
+    z, first, second = X + 1, 48 * X**4, 5 * X**2
     y, _ = pair.blocked["square"](X)
-    assert np.array_equal(y, X + 4 * X * X)
-    y, nothing = pair.blocked["square"](X + 1)
-    assert np.array_equal(y, X + 1 + 4 * X * X) and nothing is None
+    assert np.array_equal(y, X + first + second)
+    y, nothing = pair.blocked["square"](z)
+    assert np.array_equal(y, z + first + 5 * z**2) and nothing is None
+    y, _ = pair.blocked["second"](z)
+    assert np.array_equal(y, z + 48 * z**4 + second)
 
 
 def test_what_a_forward_left_may_be_changed_and_run_again():
@@ -868,6 +891,46 @@ def test_what_a_forward_left_may_be_changed_and_run_again():
     one = runs_of(Keeping(), X, parameters=parameters.told({"W": ("W", "dW")}))
     again = runs.Left(one, one.inputs().values, None, lambda x: 2 * x).again()
     assert np.array_equal(again.layer.kept, 6 * X) and np.array_equal(again.layer.W, Dense().W)
+    left = runs.Left(one, one.inputs().values, None, None)
+    nudged = left.nudged(lambda x: 3 * x)
+    assert nudged.run is None and nudged.values is left.values and np.array_equal(nudged.again().layer.kept, 9 * X)
+    numbers = runs.Left(
+        runs_of(Holder(forward=lambda x, n: n * x, backward=function("dy")), X, 3, names=("x", "n")), [X, 3], None
+    )
+    assert np.array_equal(numbers.again().arrays()[0], 3 * X)
+
+
+def test_a_pair_runs_one_forward_for_one_backward_and_again_for_the_next():
+    count = []
+
+    class Counted(Dense):
+        def forward(self, x):
+            count.append(1)
+            return super().forward(x)
+
+    pair = runs_of(Counted(), X[:1], parameters=parameters.told(TWO)).pair("f")
+    _, handed = pair.run_forward(pair.inputs.copies())
+    dy = np.array([[1.0, 2.0]])
+    first = pair.run_backward(dy, handed)
+    assert len(count) == 1
+    second = pair.run_backward(dy, handed)
+    assert len(count) == 2 and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert np.array_equal(first[0], dy @ Dense().W.T)
+
+
+def test_a_pair_of_two_outputs_hands_both_cotangents_over():
+    class Two(Holder):
+        def forward(self, x):
+            return 2 * x, 3 * x
+
+        def backward(self, dy, dz):
+            return 2 * dy + 3 * dz
+
+    pair = runs_of(Two(), X).pair("f")
+    y, handed = pair.run_forward(pair.inputs.copies())
+    assert np.array_equal(y, np.concatenate([2 * X.ravel(), 3 * X.ravel()]))
+    (of_x,) = pair.run_backward(np.arange(12.0), handed)
+    assert np.array_equal(of_x, 2 * np.arange(6.0).reshape(2, 3) + 3 * np.arange(6.0, 12.0).reshape(2, 3))
 
 
 def test_a_layer_is_an_instance_a_class_or_a_function_that_makes_one():
@@ -982,6 +1045,16 @@ def test_an_update_is_read_with_the_rate_that_is_passed_set_or_told():
         lines, others, one = probed(layer, X, rate=rate)
         assert lines == [words, BY_UPDATE + said] and others == [] and one.updates and not one.late and one.rates == rates
         assert one.rate == float(said)
+    rates: list = []
+
+    class Telling(ByRate):
+        def backward(self, dy, lr):
+            rates.append(lr)
+            return super().backward(dy, lr)
+
+    probed(Telling(), X)
+    assert set(rates) == {1024.0, 512.0}  # by powers of two nothing is rounded
+    assert len(probed(ByRate(), 1e8 * X)[0]) == 2  # large gradients are rounded by more
     with pytest.raises(TypeError) as refused:
         probed(ByAHiddenRate(), X)
     message = "the backward updates the weights, and no learning rate was found: pass its value, learning_rate=..."
@@ -1027,6 +1100,13 @@ def test_an_update_that_is_no_rate_times_a_gradient_is_refused_by_name():
             self.b = before - np.sqrt(lr) * dy.sum(axis=0)
             return gradient
 
+    class Still(ByRate):
+        def backward(self, dy, lr):
+            before, gradient = self.b.copy(), super().backward(dy, lr)
+            self.b = before
+            return gradient
+
+    assert len(probed(Still(), X, told={"W": "W", "b": "b"})[0]) == 2  # a gradient of 0: wrong, which the derivative shows
     for kind in (Decaying, Normalised):
         with pytest.raises(TypeError) as refused:
             probed(kind(), X)
@@ -1055,6 +1135,15 @@ def test_an_update_that_comes_too_early_is_a_failed_check():
             self.W = self.W - lr * self.x.T @ dy
             return dy @ self.W.T
 
+    small = Early()
+    small.W = np.zeros((3, 2))
+    assert len(probed(small, 1e-12 * X)[1]) == 1  # however small the gradients are
+
+    class Nought(ByRate):
+        def backward(self, dy, lr):
+            return 0 * super().backward(dy, lr)
+
+    assert probed(Nought(), X)[1] == []
     lines, (late,), one = probed(Early(), X)
     assert lines[:2] == ["parameters, each with its gradient: W (3, 2) in its update", BY_UPDATE + "1024"] and one.late
     assert late == verdict.Check(
@@ -1081,7 +1170,14 @@ def test_gradients_that_add_up_are_said_of_those_that_do():
             return super().backward(dy)
 
     adds = "the gradients of W add up from one backward to the next: graded from zeros"
-    assert probed(Adding(), X)[0] == [IN_DW, adds]
+
+    class ByRateToo(Adding):
+        def backward(self, dy, lr):
+            self.b = self.b + 0 * lr
+            return super().backward(dy)
+
+    assert probed(Adding(), X)[0] == probed(ByRateToo(), X)[0] == [IN_DW, adds]
+    assert probed(Dense(), 1e-9 * X)[0] == [IN_DW]  # gradients as small as that
     assert probed(Once(), X)[0] == [IN_DW]
 
 
@@ -1109,6 +1205,13 @@ def test_weights_that_the_first_forward_makes_are_said_and_kept():
             self.shift = Hidden(0) if made else Hidden(self.shift.number() + 1)
             return y + self.shift.number()
 
+    class LazyByRate(Lazy):
+        def backward(self, dy, lr):
+            return ByRate.backward(self, dy, lr)
+
+    lines, _, one = probed(LazyByRate(), X)
+    assert lines[1:] == ["weights are made in the first forward, and graded as they are then", BY_UPDATE + "1024"]
+    assert [p.path for p in one.parameters] == [("W",), ("b",)]
     with pytest.raises(TypeError) as refused:
         probed(Drifting(), X)
     assert str(refused.value) == (
@@ -1266,7 +1369,7 @@ def test_gradients_that_are_returned_are_told_by_their_names_or_their_order():
     anywhere = "W (3, 2) in what is returned, b (2,) in what is returned"
     for kind, said in [(Returning, places), (LastADict, anywhere), (AllInADict, anywhere)]:
         lines, _, one = probed(kind(), X)
-        assert lines == [f"parameters, each with its gradient: {said}"]
+        assert lines == [f"parameters, each with its gradient: {said}"] and [p.path for p in one.parameters] == [("W",), ("b",)]
         inputs = one.inputs()
         of_x, of_w, of_b = one.gradients(one.start(inputs.copies()), None, (dy,), inputs)
         assert np.array_equal(of_w, X.T @ dy) and np.array_equal(of_b, [2, 2]) and of_x.shape == (2, 3)
