@@ -721,6 +721,56 @@ def test_where_the_update_comes_first_the_inputs_gradients_are_those_at_rate_0()
     assert np.array_equal(of_x, dy @ Dense().W.T) and np.allclose(of_w, X.T @ dy, rtol=1e-13)
 
 
+def test_a_derivative_is_multiplied_by_the_cotangent_of_the_first_output():
+    layer = Holder(forward=lambda x: x**3, backward=lambda x: 3 * x**2)
+    one = runs_of(layer, X)
+    one.calls = one.calls._replace(sources={"x": ("input", 0)})
+    dy = np.arange(6.0).reshape(2, 3)
+    (of_x,) = one.gradients(one.start([X]), None, (dy,), one.inputs())
+    assert np.array_equal(of_x, 3 * X**2 * dy)
+    layer.backward = lambda x: 3.0  # a number of Python's
+    (of_x,) = one.gradients(runs.Run(layer, [X], (X,), None, []), None, (np.asarray(2.0),), one.inputs())
+    assert of_x == 6.0
+
+
+def squared(x):
+    y = Tensor(x.data**2)
+
+    def backward(grad):
+        x.grad = Tensor(2 * x.data * grad)
+
+    y.backward = backward
+    return y
+
+
+def test_on_tensors_the_output_has_the_backward_and_the_inputs_have_the_gradients():
+    template = Tensor(np.ones((2, 3)))
+    one = runs_of(Holder(forward=squared), template)
+    assert one.arrays()[0] is not template.data and np.array_equal(one.arrays()[0], template.data)
+    run = one.start([X])
+    assert run.arguments[0].data is X and np.array_equal(run.arrays()[0], X**2)
+    dy = np.arange(6.0).reshape(2, 3)
+    (of_x,) = one.gradients(run, None, (dy,), one.inputs())
+    assert np.array_equal(of_x, 2 * X * dy) and template.grad is None
+    pair = one.pair("f")
+    assert pair.blocked == {}
+    y, handed = pair.run_forward([X])
+    assert np.array_equal(y, X**2) and np.array_equal(pair.run_backward(dy, handed)[0], 2 * X * dy)
+    lines, _, one = probed(Holder(forward=squared), template)
+    assert lines == ["no parameters with a gradient were found"] and one.without_gradient == frozenset()
+
+
+def test_an_array_beside_tensors_has_no_gradient():
+    class Scaled:
+        def forward(self, x, scale, n):
+            return squared(x)
+
+    lines, _, one = probed(Scaled(), Tensor(np.ones((2, 3))), np.ones(3), 3, names=("x", "scale", "n"))
+    assert lines[1:] == ["scale is an array and no tensor, so it has no gradient"] and one.without_gradient == {1}
+    _, _, one = probed(Scaled(), Tensor(np.ones(3)), np.ones(3), 3, names=("x", "scale", "n"), without=("x",))
+    assert one.without_gradient == {0, 1}
+
+
 def test_a_gradient_that_is_nowhere_is_named():
     class Silent(Dense):
         def backward(self, dy): ...
@@ -1028,6 +1078,7 @@ def test_arrays_that_y_does_not_see_are_not_mentioned():
 
     layer = Scaled()
     layer.scale, layer._hidden = np.full(2, 2.0), np.full(2, 3.0)
+    layer.inner = Holder(_too=layer.W[:, 1:])
     assert [line.partition(" too")[0] for line in probed(layer, X)[0]] == [IN_DW, "Note: y depends on scale"]
 
 
@@ -1114,6 +1165,26 @@ def test_an_update_that_is_no_rate_times_a_gradient_is_refused_by_name():
             "the backward changes b by something else than learning rate times gradient (momentum, Adam, decay): switch that "
             "off, or say where the gradient is, parameters=..."
         )
+
+
+def test_gradients_that_are_returned_beside_an_update_count():
+    class Returning(ByRate):
+        def backward(self, dy, lr):
+            return super().backward(dy, lr), self.x.T @ dy, dy.sum(axis=0)
+
+    lines, _, one = probed(Returning(), X)
+    assert lines[0].endswith(": W (3, 2) in what is returned, [1], b (2,) in what is returned, [2]") and one.updates
+    assert lines[1:] == ["the backward updates the weights too"]
+
+
+def test_a_gradient_that_the_next_forward_uses_is_no_parameter():
+    class Later(Dense):
+        def forward(self, x):
+            self.x = x
+            return x @ (self.W - 0.1 * self.dW) + self.b
+
+    lines, _, one = probed(Later(), X)
+    assert lines[0] == IN_DW and not one.updates
 
 
 def test_a_buffer_that_the_backward_keeps_is_no_parameter():
@@ -1402,3 +1473,20 @@ def test_an_array_of_the_layer_moves_y_or_not():
     layer = FromZero()
     layer.zero = np.zeros(2, np.float32)
     assert probing.moves_y(runs_of(layer, X), ("zero",))
+
+    class Ignoring(Dense):
+        def forward(self, x):
+            seen.append(self.extra)
+            return super().forward(x) + 0 * self.extra.sum()
+
+    seen: list = []
+    layer = Ignoring()
+    layer.extra = np.array([0.0, 100.0, 100.0], np.float32)
+    for _ in range(2):
+        assert not probing.moves_y(runs_of(layer, X), ("extra",))
+    as_it_is, moved, _, again = seen
+    assert np.array_equal(as_it_is, layer.extra) and np.array_equal(moved, again) and moved.dtype == np.float32
+    apart = np.abs(moved - layer.extra)
+    assert (
+        (apart > 0).all() and (apart < 0.01 * (1 + layer.extra)).all() and moved[1] != moved[2]
+    )  # by a little, each by its own
