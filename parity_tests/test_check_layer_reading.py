@@ -1183,8 +1183,8 @@ def test_a_gradient_that_the_next_forward_uses_is_no_parameter():
             self.x = x
             return x @ (self.W - 0.1 * self.dW) + self.b
 
-    lines, _, one = probed(Later(), X)
-    assert lines[0] == IN_DW and not one.updates
+    lines, _, one = probed(Later(), X, rate=1.0)
+    assert lines[:2] == [IN_DW, "the backward updates the weights too"] and [p.name for p in one.parameters] == ["W", "b"]
 
 
 def test_a_buffer_that_the_backward_keeps_is_no_parameter():
