@@ -465,6 +465,7 @@ def test_outputs_and_a_cache_are_told_apart():
         ((W, V), taking, (W,), V),
         ((W, B, V), both, (W, B), V),
         ((W, B, V), taking, (W,), V),
+        ((W, B), both, (W,), B),  # the last is the cache, whatever else the backward takes
         ((W, B, V), three, (W,), V),
         (((W, B), V), two, (W, B), V),
         (([W, B], None), two, (W, B), None),
@@ -642,6 +643,8 @@ def test_a_run_is_on_a_fresh_copy_with_the_arrays_that_are_given_and_gradients_o
     assert run.layer.W is not w and np.array_equal(run.layer.W, w) and seen == [(run.layer, False)]
     run.layer.W += 1
     assert np.array_equal(run.parameters[0], w)
+    lacking = runs_of(Dense(), X, parameters=parameters.told({"W": ("W", "none"), "u": "W", "b": ("b", "db")}))
+    assert [x.shape for x in lacking.zeros([w, w, b]).values()] == [(2,)]
     short = one.zeros([w.astype(np.float32), b])
     assert sorted(x.dtype.itemsize for x in short.values()) == [4, 8]
 
@@ -823,6 +826,17 @@ def test_arguments_of_the_backward_are_handed_over_as_they_are_read():
     assert dy is V and cache is B and x is X and y is W and (lr, n, m) == (0.5, 5, 7)
 
 
+def test_arguments_that_have_no_place_are_handed_over_by_name():
+    got: list = []
+
+    def backward(dy, *, cache):
+        got.append((dy, cache))
+
+    one = runs_of(Holder(forward=len, backward=backward), X)
+    one.run_backward(runs.Run(Holder(backward=backward), [X], (W,), B, []), (V,), 1.0)
+    assert got[0][0] is V and got[0][1] is B
+
+
 def test_one_argument_gets_all_cotangents_together():
     got: list = []
     one = runs_of(Holder(forward=len, backward=lambda dy: got.append(dy)), X)
@@ -846,6 +860,20 @@ def test_a_backward_that_fails_says_how_it_was_called():
     assert text.endswith("\n(called as backward(dy = dy); takes={...} says otherwise)") and text.count("called as") == 1
 
 
+def test_a_backward_that_python_cannot_call_so_says_how_it_was_called():
+    one = runs_of(Holder(forward=len, backward=function("dy")), X)
+    with pytest.raises(verdict.Stopped) as stopped:
+        one.run_backward(runs.Run(Holder(backward=function("dy, more")), [X], (W,), None, []), (V,), 1.0)
+    raised, how = str(stopped.value).split("\n")
+    assert raised.startswith("it raised TypeError") and how == "(called as backward(dy = dy); takes={...} says otherwise)"
+    broken = Tensor([1.0])
+    broken.backward = None
+    one = runs_of(Holder(forward=squared), broken)
+    with pytest.raises(verdict.Stopped) as stopped:
+        one.run_backward(runs.Run(Holder(), [], (broken,), None, []), (V,), 1.0)
+    assert stopped.value.check.name == "backward runs"
+
+
 def test_a_forward_without_an_output_is_stopped_and_gets_its_options():
     one = runs_of(Holder(forward=lambda x, flag: None, backward=function("dy")), X, options={"flag": True})
     with pytest.raises(verdict.Stopped) as stopped:
@@ -854,7 +882,31 @@ def test_a_forward_without_an_output_is_stopped_and_gets_its_options():
     assert stopped.value.check == verdict.Check("output", False, message)
     with pytest.raises(verdict.Stopped) as stopped:
         runs_of(Holder(forward=function("x, y"), backward=function("dy")), X).start([X])
-    assert stopped.value.check.name == "forward runs" and "called as" not in str(stopped.value)
+    assert stopped.value.check.name == "forward runs" and "\n" not in str(stopped.value)
+
+
+def test_an_output_that_the_forward_stores_is_not_an_array_that_was_there():
+    class Storing:
+        def __init__(self):
+            self.a = W.T.copy()
+
+        def forward(self, x):
+            self.z = x @ self.a
+
+        def backward(self, dy): ...
+
+    run = runs_of(Storing(), X).start([X])
+    assert run.outputs == (run.layer.z,) and np.array_equal(run.layer.z, X @ W.T)
+
+    class Slotted:
+        __slots__ = ("x",)
+
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, dy): ...
+
+    assert np.array_equal(runs_of(Slotted(), X).start([X]).arrays()[0], 2 * X)
 
 
 def test_every_forward_and_backward_draws_the_same_random_numbers():
@@ -1319,6 +1371,39 @@ def test_a_forward_that_takes_one_call_before_each_backward_is_graded():
     assert probed(Strict(), X)[0] == [IN_DW]
 
 
+def test_arrays_that_a_forward_writes_are_told_from_those_that_stay():
+    """Catches: a buffer that gets the input each time taken for a parameter: two forwards on one input leave it the same."""
+
+    class Buffered(Dense):
+        def __init__(self):
+            super().__init__()
+            self.h, self.dh, self.table = np.zeros((2, 3)), np.zeros((2, 3)), np.array([np.nan, 1.0])
+
+        def forward(self, x):
+            seen.append((x.copy(), x.dtype))
+            self.h[...] = x
+            self.made = x + 0
+            return super().forward(x)
+
+    seen: list = []
+    one = runs_of(Buffered(), X.astype(np.float32))
+    stable, made = probing.stable_arrays(one, np.random.default_rng(0))
+    assert stable == {("W",), ("b",), ("dW",), ("db",), ("dh",), ("table",)} and made == set()
+    assert [dtype for _, dtype in seen] == 3 * [np.float32]
+    apart = np.abs(seen[2][0] / X - 1)
+    assert (apart > 0).all() and (apart < 0.01).all() and np.array_equal(seen[0][0], seen[1][0])
+
+    class LazyMean(Lazy):
+        mean = None
+
+        def forward(self, x):
+            self.mean = x.mean(axis=0) if self.mean is None else 0.5 * self.mean
+            return super().forward(x)
+
+    stable, made = probing.stable_arrays(runs_of(LazyMean(), X), np.random.default_rng(0))
+    assert stable == made == {("W",), ("b",)}
+
+
 def test_targets_are_told_or_known_where_gradients_are_missing():
     class Loss(Holder):
         def forward(self, p, target, n):
@@ -1343,6 +1428,12 @@ def test_targets_are_told_or_known_where_gradients_are_missing():
 
     assert probed(Whole(), X, X + 1, 3, names=names)[2].without_gradient == frozenset()
     assert probed(Loss(), X, X + 1, 3, names=("p", "q", "n"))[2].without_gradient == frozenset()
+
+    class Three(Loss):
+        def backward(self, dy):
+            return dy, dy
+
+    assert probed(Three(), X, X, X, names=("p", "n", "target"))[2].without_gradient == {2}
 
     class Nothing(Loss):
         def backward(self, dy): ...
