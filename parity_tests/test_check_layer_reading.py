@@ -536,6 +536,15 @@ def test_where_an_argument_comes_from_is_told_by_its_name(text, given, expected)
         assert found == expected and list(found) == list(expected)
 
 
+def test_the_one_input_and_the_output_have_names_that_are_known():
+    dy = [("dy", 0)]
+    for name in ("x", "X", "input", "inputs", "inp"):
+        assert reading.source_of(name, True, dy, ["z"], False) == ("input", 0)
+        assert reading.source_of(name, True, dy, ["z", "h"], False) is None
+    for name in ("out", "Output", "outputs"):
+        assert reading.source_of(name, True, dy, ["z", "h"], False) == ("output", 0)
+
+
 def test_a_derivative_gets_the_forwards_inputs():
     for text, given, expected in [
         ("z", ["x"], {"z": ("input", 0)}),
