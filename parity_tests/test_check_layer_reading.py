@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+from npgpt import check_layer
 from npgpt.check import copies, parameters, probing, reading, runs, verdict
 from npgpt.check.layer import instance_of
 from npgpt.check.parameters import at, gradient_path, put, walk, written
@@ -1590,3 +1591,100 @@ def test_an_array_of_the_layer_moves_y_or_not():
     assert (
         (apart > 0).all() and (apart < 0.01 * (1 + layer.extra)).all() and moved[1] != moved[2]
     )  # by a little, each by its own
+
+
+# ------------------------------------------------------------------------------------------------------------- check_layer
+
+
+def test_what_is_told_of_a_layer_reaches_its_runs():
+    """Catches: an option that is taken and not used."""
+
+    class Named(Dense):
+        def run(self, x, training=False):
+            flags.append(training)
+            return super().forward(x)
+
+        def undo(self, stuff, signal, x):
+            assert stuff == "stuff"
+            self.x = x
+            return super().backward(signal)
+
+        forward = backward = None
+
+    flags: list = []
+    options = {"forward": "run", "backward": "undo", "takes": {"stuff": "stuff", "signal": "dy"}}
+    found = check_layer(Named(), X, **options)
+    assert found.ok and found.name == "Named.undo" and found.checks[0] == verdict.Check("layer", True, IN_DW) and not any(flags)
+    flags.clear()
+    assert check_layer(Named(), X, training=True, **options).ok and all(flags)
+    (first, *_) = check_layer(Named(), X, parameters={"b": ("b", "db")}, **options).checks
+    assert first.message.startswith("parameters, each with its gradient: b (2,) in db\nNote: y depends on W too")
+    (first, *_) = check_layer(ByAHiddenRate(), X, learning_rate=0.5).checks
+    assert first.message.endswith(BY_UPDATE + "0.5")
+    assert "dx" not in str(check_layer(Dense(), X, without_gradient=["x"]))
+
+
+def test_a_layers_verdict_has_its_name():
+    def failing():
+        return {}["a"]
+
+    def soon(x):
+        return 2 * x
+
+    for layer, name in [(failing, "failing"), (functools.partial(failing), "the layer")]:
+        found = check_layer(layer, X)
+        assert found.name == name and [check.name for check in found.checks] == ["layer runs"]
+
+    class Unwritten(Dense):
+        def backward(self, dy):
+            raise NotImplementedError("your turn")
+
+    found = check_layer(Unwritten(), X)
+    assert (found.name, found.unwritten, found.mistake) == ("Unwritten.backward", "your turn", None)
+    assert [check.name for check in found.checks] == ["backward runs"]
+    template = Tensor(np.ones((2, 3)))
+    found = check_layer(squared, template)
+    assert found.ok and found.name == "squared.backward", str(found)
+    with pytest.raises(ValueError) as refused:
+        check_layer(Holder(forward=lambda n: np.ones(3) * n, backward=lambda dy: None), 3)
+    assert str(refused.value) == (
+        "Holder.backward has no input of floats, and no parameters were found: tell where they are, parameters=..."
+    )
+    with pytest.raises(ValueError, match=r"^x holds a nan"):
+        check_layer(Dense(), np.full((2, 3), np.nan))
+
+
+def test_a_list_is_an_array_to_a_layer_too():
+    assert check_layer(Dense(), X.tolist()).ok
+
+
+def test_a_reference_and_the_seed_are_those_of_check_backward():
+    assert check_layer(Dense(), X, reference=lambda x, w, b: x @ w + b).ok
+    apart = check_layer(Dense(), X, reference=lambda x, w, b: x @ w + b + x.sum())
+    assert not apart and "reference" in str(apart.first_failure)
+    with pytest.raises(TypeError):
+        check_layer(Dense(), X, reference=3)
+    cotangents: list = []
+
+    class Telling(Dense):
+        def backward(self, dy):
+            cotangents.append(dy.copy())
+            return super().backward(dy)
+
+    seen = []
+    for options in ({"seed": 0}, {}, {"seed": 1}):
+        cotangents.clear()
+        assert check_layer(Telling(), X, **options).ok
+        seen.append(np.array(cotangents))
+    assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0][0], seen[2][0])
+    assert not np.array_equal(seen[0][-1], seen[2][-1])  # of the probe and of the checks
+
+
+def test_what_a_backward_does_too_early_stands_among_the_checks():
+    class Early(ByRate):
+        def backward(self, dy, lr):
+            self.W = self.W - lr * self.x.T @ dy
+            return dy @ self.W.T
+
+    found = check_layer(Early(), X)
+    assert [check.name for check in found.checks if not check.passed] == ["learning rate"]
