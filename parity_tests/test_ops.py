@@ -312,6 +312,6 @@ def test_inputs_that_do_not_fit_are_named(call, message):
 
 
 def test_ids_that_are_not_integers_are_refused():
-    for ids in (np.array([1.0]), np.array([True]), np.array(["a"])):
+    for ids in (np.array([1.0]), np.array([True]), np.array(["a"]), np.array([1], "timedelta64[s]")):
         with pytest.raises(TypeError, match=r"^ids must be integers"):
             ops.embedding(ids, np.ones((4, 2)))
