@@ -12,6 +12,7 @@ import typing
 import numpy as np
 import pytest
 
+from npgpt import check_backward
 from npgpt.check import (
     calling,
     draws,
@@ -1359,18 +1360,38 @@ def test_what_cannot_be_graded_says_why():
         assert found.verdict is None and says in found.remark and found.name == "f_backward", found.remark
 
 
-def test_of_a_layers_method_it_is_said_why_it_is_not_graded():
-    class Layer:
-        def forward(self, x):
-            return x
+def test_what_check_backward_does_not_take_is_said_in_its_words():
+    with pytest.raises(TypeError) as told:
+        check_backward(sine, 3, np.ones(3))
+    with pytest.raises(draws.Unknown) as refused:
+        one_pair.on_drawn_inputs(named(sine, 3), 0)
+    assert str(refused.value) == str(told.value)
 
-        def backward(self, dy):
-            return dy
 
-    space = {"forward": Layer().forward, "backward": Layer().backward}
-    (pair,) = pairs.pairs_in(space)
-    with pytest.raises(draws.Unknown):
-        one_pair.on_drawn_inputs(pair._replace(backward=3), 0)
+def test_a_gradient_that_no_reading_explains_is_missing():
+    found = one_pair.graded(named(product, lambda dy, a, t: dy * t), {}, 0)
+    assert found.word == "WRONG" and found.verdict.first_failure == "number of gradients" and found.drawn
+
+
+def test_floats_for_labels_are_tried_too():
+    def weighted(target, scores=None):
+        """target (N,), scores (N, C)"""
+        return scores * target[:, None]
+
+    found = one_pair.graded(named(weighted, lambda dy, t, s: ((dy * s).sum(axis=1), dy * t[:, None])), {}, 0)
+    assert found.verdict and found.remark == "" and "target" in found.verdict.checks[0].message
+
+
+def test_everything_that_is_drawn_is_drawn_by_the_seed():
+    got: list = []
+    spying = named(sine, lambda dy, x: got.append(np.array(dy)) or dy * np.cos(x))
+    for cases in ({}, {"f": [(np.ones(3),)]}):
+        seen = []
+        for seed in (4, 4, 5):
+            got.clear()
+            assert one_pair.graded(spying, cases, seed).verdict
+            seen.append(got[0])
+        assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0].flat[0], seen[2].flat[0])
 
 
 def checked(*checks) -> verdict.Verdict:
@@ -1412,6 +1433,8 @@ def test_a_signature_may_be_read_in_several_ways():
     assert whole[1].dtype.kind == "i" and floats[1].dtype.kind == "f" and np.array_equal(whole[0], without[0])
     assert np.array_equal(whole[0], next(one_pair.readings(named(loss, None), 5))[0][0])
     assert not np.array_equal(whole[0].flat[0], next(one_pair.readings(named(loss, None), 6))[0][0].flat[0])
+    *_, (again, _) = one_pair.readings(named(loss, None), 5)
+    assert all(np.array_equal(one, other) for one, other in zip(floats, again, strict=True))
     assert [said for _, said in one_pair.readings(SINE, 0)] == ["", ""]
 
     def strict(scores, labels):
