@@ -3,6 +3,7 @@
 import functools
 import random
 import types
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -65,6 +66,22 @@ def test_a_walk_goes_as_deep_as_it_can_and_into_each_thing_once():
     assert at(layer, ()) is layer
     with pytest.raises(AttributeError):
         at(layer, ("cells", (0,), "V"))
+
+
+def test_what_is_made_as_it_is_walked_is_walked_too():
+    """Catches: a thing that stands in memory where another one has stood, taken for that one."""
+
+    class Making(Mapping):
+        def __getitem__(self, key):
+            return Holder(W=W)
+
+        def __iter__(self):
+            return iter("abcdef")
+
+        def __len__(self):
+            return 6
+
+    assert [path for path, _, _ in walk(Making())] == [path for key in "abcdef" for path in (((key,),), ((key,), "W"))]
 
 
 def test_a_value_is_put_where_it_belongs():
@@ -954,13 +971,13 @@ class Squares:
 
 
 class Outer(Holder):
-    """y = x + 3 (2 x)**4 + 5 x**2, of two layers inside; one stands in two places, and gets a buffer that is used again."""
+    """y = x + a + 5 a**2, a = 3 (2 x)**4, of two layers inside; one stands in two places, and gets a buffer that is used again."""
 
     def forward(self, x):
         buffer = 2 * x
-        y = x + self.square.forward(buffer, 3, power=4)
-        buffer[...] = x
-        return y + self.second.forward(buffer, 5)
+        a = self.square.forward(buffer, 3, power=4)
+        buffer[...] = 0
+        return x + a + self.second.forward(a, 5)
 
     def backward(self, dy):
         return dy
@@ -971,13 +988,13 @@ def test_a_path_is_cut_where_a_layer_inside_gets_the_same_input_always():
     one = runs_of(Outer(square=square, again=[square], second=Squares(), other=Holder(forward=3)), X)
     pair = one.pair("Outer.backward")
     assert list(pair.blocked) == ["square", "second"]
-    z, first, second = X + 1, 48 * X**4, 5 * X**2
+    z, a = X + 1, 48 * X**4
     y, _ = pair.blocked["square"](X)
-    assert np.array_equal(y, X + first + second)
+    assert np.array_equal(y, X + a + 5 * a**2)
     y, nothing = pair.blocked["square"](z)
-    assert np.array_equal(y, z + first + 5 * z**2) and nothing is None
+    assert np.array_equal(y, z + a + 5 * a**2) and nothing is None
     y, _ = pair.blocked["second"](z)
-    assert np.array_equal(y, z + 48 * z**4 + second)
+    assert np.array_equal(y, z + 48 * z**4 + 5 * a**2)
 
 
 def test_what_a_forward_left_may_be_changed_and_run_again():
@@ -1652,6 +1669,17 @@ def test_a_layers_verdict_has_its_name():
     )
     with pytest.raises(ValueError, match=r"^x holds a nan"):
         check_layer(Dense(), np.full((2, 3), np.nan))
+
+
+def test_a_tensor_may_have_a_method_that_torchs_have():
+    class Detaching(Tensor):
+        def detach(self): ...
+
+    assert check_layer(squared, Detaching(np.ones((2, 3)))).ok
+
+
+def test_a_derivative_is_called_on_the_forwards_input_whatever_it_calls_it():
+    assert check_layer(Holder(fn=lambda x: x**3, derivative=lambda z: 3 * z**2), X).ok
 
 
 def test_a_list_is_an_array_to_a_layer_too():

@@ -53,10 +53,10 @@ def inside(thing: Theirs) -> Iterator[tuple[Step, Theirs]]:
         yield from vars(thing).items()
 
 
-def walk(thing: Theirs, path: Path = (), seen: set[int] | None = None) -> Iterator[tuple[Path, Theirs, Theirs]]:
+def walk(thing: Theirs, path: Path = (), seen: dict | None = None) -> Iterator[tuple[Path, Theirs, Theirs]]:
     """(path, value, the container that holds it) of everything inside; each container once."""
-    seen = set() if seen is None else seen
-    seen.add(id(thing))
+    seen = {} if seen is None else seen
+    seen[id(thing)] = thing
     for step, each in inside(thing):
         yield (*path, step), each, thing
         if id(each) not in seen:
