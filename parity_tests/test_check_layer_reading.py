@@ -971,7 +971,7 @@ class Squares:
 
 
 class Outer(Holder):
-    """y = x + a + 5 a**2, a = 3 (2 x)**4, of two layers inside; one stands in two places, and gets a buffer that is used again."""
+    """y = x + a + 5 a**2, a = 3 (2 x)**4: two layers inside; one stands in two places, and gets a buffer that is used again."""
 
     def forward(self, x):
         buffer = 2 * x
@@ -1669,6 +1669,46 @@ def test_a_layers_verdict_has_its_name():
     )
     with pytest.raises(ValueError, match=r"^x holds a nan"):
         check_layer(Dense(), np.full((2, 3), np.nan))
+
+
+def test_arguments_go_by_name_or_by_place_as_they_must():
+    class ByName(Dense):
+        def forward(self, x):
+            return super().forward(x), (x,)
+
+        def backward(self, dy, *, cache):
+            (self.x,) = cache
+            return super().backward(dy)
+
+    class ByPlace(Dense):
+        def backward(self, dy, x, /):
+            self.x = x
+            return super().backward(dy)
+
+    assert check_layer(ByName(), X).ok and check_layer(ByPlace(), X).ok
+
+
+def test_a_training_flag_is_an_attribute_an_argument_or_an_input():
+    class Attribute(Dense):
+        training = None
+
+        def __init__(self):
+            super().__init__()
+            self.training = False
+
+        def forward(self, x):
+            flags.append(self.training)
+            return super().forward(x)
+
+    class Input(Dense):
+        def forward(self, x, training):
+            flags.append(training)
+            return super().forward(x)
+
+    flags: list = []
+    assert check_layer(Attribute(), X, training=True).ok and all(flags)
+    flags.clear()
+    assert check_layer(Input(), X, False).ok and not any(flags)
 
 
 def test_a_tensor_may_have_a_method_that_torchs_have():
