@@ -1153,11 +1153,11 @@ def test_arrays_that_y_does_not_see_are_not_mentioned():
         scale = None
 
         def forward(self, x):
-            return super().forward(x) * self.scale * self._hidden
+            return super().forward(x) * self.scale * self._hidden * self.inner._too
 
     layer = Scaled()
     layer.scale, layer._hidden = np.full(2, 2.0), np.full(2, 3.0)
-    layer.inner = Holder(_too=layer.W[:, 1:])
+    layer.inner = Holder(_too=np.full(2, 4.0))
     assert [line.partition(" too")[0] for line in probed(layer, X)[0]] == [IN_DW, "Note: y depends on scale"]
 
 
