@@ -971,13 +971,15 @@ class Squares:
 
 
 class Outer(Holder):
-    """y = x + a + 5 a**2, a = 3 (2 x)**4: two layers inside; one stands in two places, and gets a buffer that is used again."""
+    """y = x + a + 5 a**2, a = 3 (2 x)**4: of two layers inside; one stands in two places, is called
+    twice, the second time on what it gave, and gets a buffer that is used again.
+    """
 
     def forward(self, x):
         buffer = 2 * x
         a = self.square.forward(buffer, 3, power=4)
         buffer[...] = 0
-        return x + a + self.second.forward(a, 5)
+        return x + self.square.forward(a, 1, power=1) + self.second.forward(a, 5)
 
     def backward(self, dy):
         return dy
