@@ -1494,6 +1494,17 @@ def test_a_constant_is_tried_where_a_gradient_is_missing_alone():
     assert found.first_failure == "number of gradients" and remark == ""
 
 
+def test_where_a_constant_is_tried_the_seed_is_the_same():
+    got: list = []
+    spying = named(lambda a, target: a * target, lambda dy, a, target: got.append(np.array(dy)) or dy * target)
+    seen = []
+    for seed in (0, 0, 1):
+        got.clear()
+        assert one_pair.on_inputs(spying, (np.ones((2, 3)), np.ones((2, 3))), seed)[0]
+        seen.append(got[-1])
+    assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])
+
+
 def test_the_seed_reaches_the_verdict_and_the_inputs_are_left_alone():
     got: list = []
     spying = named(sine, lambda dy, x: got.append(np.array(dy)) or dy * np.cos(x))
