@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,6 +171,27 @@ def test_what_a_process_does(ends):
         assert first == ((1, "a"), True, 1) and second == ((), True, 1)
         assert isinstance(error, FloatingPointError) and error.args == ("in the middle",)
         assert not ours.poll()
+
+
+def test_a_process_begins_as_a_copy_and_may_not_stay_behind(monkeypatch):
+    """Whatever other processes begin with. Python 3.12 warns who forks where there are threads; any other warning is heard."""
+    start = multiprocessing.process.BaseProcess.start
+
+    def warning(self):
+        warnings.warn("threads", DeprecationWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        start(self)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", warning)
+    model, before = npgpt.make_model(CONFIGS["mamba"]), multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        with model.in_processes(), pytest.warns(UserWarning, match="^something else$"):
+            model.loss_and_grad(IDS, TARGETS)
+            (process,) = processes_of(model)
+            assert isinstance(process, multiprocessing.context.ForkProcess) and process.daemon
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_a_process_that_dies_is_missed():
