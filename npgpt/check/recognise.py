@@ -38,7 +38,7 @@ def recognised(
     if six_digits_agree(wrong, right):
         return None, PRECISION + "."
     mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, clear, measured)), None)
-    return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text.rstrip('.')}."
+    return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text}."
 
 
 def mistakes(evidence: Evidence) -> Iterator[Mistake]:
