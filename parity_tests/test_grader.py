@@ -300,6 +300,24 @@ def test_the_first_recognised_mistake_is_data():
     assert verdict.mistake.kind == "sign" and check_backward(ops.softmax, ops.softmax_backward, X).mistake is None
 
 
+def test_a_verdict_names_the_backward_and_says_where_it_is_not_written_yet():
+    def my_backward(dy, x):
+        return dy
+
+    def to_be_written(dy, x):
+        raise NotImplementedError("the second exercise")
+
+    def empty(dy, x):
+        raise NotImplementedError
+
+    assert str(check_backward(lambda x: x * 1, my_backward, X)).startswith("my_backward is right.\n")
+    assert str(check_backward(np.square, my_backward, X)).startswith("my_backward is wrong.\n")
+    verdict = check_backward(np.square, to_be_written, X)
+    assert verdict.unwritten == "the second exercise" and verdict.first_failure == "backward runs"
+    assert str(verdict) == "to_be_written is not written yet: the second exercise"
+    assert str(check_backward(np.square, empty, X)) == "empty is not written yet: your turn"
+
+
 def test_an_exception_names_the_readers_line():
     def broken(dy, cache):
         return np.ones(3) @ np.ones(4)  # the line
