@@ -325,6 +325,8 @@ def test_a_row_is_wrong_beyond_a_millionth_of_its_largest_element():
                 row.true = {3: np.array([4.0, 1, -2])}.get
                 row.got = {3: np.array([4.0 * (1 - digits / 10), 1 + sign * part * digits * 4, -2])}.get
                 assert row.is_wrong(3) is wrong
+        row.true = row.got = {3: np.zeros(3)}.get
+        assert row.is_wrong(3) is False  # of zeros nothing is wrong
 
 
 def test_a_row_reads_the_measured_elements():
