@@ -3,7 +3,7 @@
 The book: `ops/` (the operations, each with its derivation), layers.py, `models/` (base.py, then a kind a file), optim.py,
 training.py, generation.py, sampling.py, influence.py (where does a model look?). The workshop around it: `text/` (tokenizers,
 files to batches), `runs/` (checkpoints, runs that stop and go on), `pretrained/` (published models, in and out), `machine/`
-(threads, memory), `check/` (is your backward right?), `pictures/`, `inspector/` (a training run, laid open in one page).
+(threads, processes, memory), `check/` (is your backward right?), `pictures/`, `inspector/` (a training run, in one page).
 
 `torchgpt` has the same models in PyTorch under the same names; `parity_tests` proves the two equal.
 """

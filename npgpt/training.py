@@ -43,6 +43,9 @@ def train(
 ) -> list[float]:
     """Trains the model up to step `steps` and returns the loss of each step, in nats.
 
+    On Linux an LSTM or a Mamba of npgpt, where its batches are large enough, is trained by as many processes as there are
+    threads (machine/processes.py): they see the weights change, and no other change that is made to the model meanwhile.
+
     Parameters
     ----------
     model : of any kind, of either backend.

@@ -167,7 +167,10 @@ PARTS = {
     ),
     "training": (
         ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
-        [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
+        [
+            *(TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")),
+            TESTS + "replicas.py::test_a_training_is_that_of_threads",
+        ],
     ),
     "figures": (
         ["npgpt/pictures/statistics.py"],

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import npgpt
 from npgpt.machine import processes, sharing
 
+from .test_examples import EXAMPLES
 from .tolerances import eps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
@@ -187,6 +189,13 @@ def test_whoever_is_killed_takes_its_processes_along():
     while any(os.path.exists(f"/proc/{pid}/exe") for pid in pids):  # a zombie has none
         assert time.monotonic() < until, "a process is left"
         time.sleep(0.01)
+
+
+def test_the_benchmark_counts_the_memory_of_the_processes():
+    benchmark = runpy.run_path(str(EXAMPLES / "benchmark.py"))
+    assert benchmark["peak_of"](os.getpid()) == pytest.approx(benchmark["peak_memory"](), rel=0.02)
+    measured = benchmark["training"](npgpt, CONFIGS["mamba"], 90, 64, 1)
+    assert measured["peak"] > benchmark["peak_memory"]() + 20  # MB: Python and NumPy alone are more
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

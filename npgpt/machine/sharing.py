@@ -56,7 +56,7 @@ class Replicas:
         return [self.model, *self.made[: count - 1]]
 
     def loss(self, ids: Array, targets: Array) -> float:
-        """The loss of the batch (B, T). A forward pass leaves nothing in the model, so all threads work on the one."""
+        """The loss of the batch (B, T). A forward pass leaves nothing in the model, so threads need no replicas."""
         shares = self.shares(*ids.shape)
         workers = self.workers(len(shares)) if self.in_processes else [self.model] * len(shares)
         losses = run_together(
