@@ -31,6 +31,8 @@ from npgpt.check.recognise import (
 from npgpt.check.rounding import EPS, trial_of
 from npgpt.check.truth import Measured, Truth, measured
 
+from .wrong_backwards import softmax, softmax_backward
+
 draw = np.random.default_rng(0)
 RIGHT = draw.standard_normal((3, 4, 5))
 SIZES = {"B": 3.0, "T": 5.0, "C": 7.0}
@@ -394,6 +396,20 @@ def mistakes_in(found, wrong):
     return [tuple(each) for each in mistakes(replace(found, wrong=wrong))]
 
 
+def test_a_wrong_gradient_is_told_in_the_axes_of_its_input():
+    """A factor under the name of y's axis, which comes before W's; axes swapped; a row that lacks a multiple of y."""
+    x, w = draw.standard_normal((4, 4)), draw.standard_normal((4, 5))
+    found = evidence_of(linear, linear_gradients, x, w)
+    right = found.right.reshape(x.shape)
+    assert mistakes_in(found, 5 * found.right)[0] == ("factor", "everything is multiplied by 5, which is y.shape[1]")
+    assert mistakes_in(found, right.T.ravel()) == [("transpose", "axes 0 and 1 are swapped")]
+
+    found = evidence_of(softmax, lambda dp, x: softmax_backward(dp, softmax(x)), x)
+    text = "each row lacks a multiple of the output: a sum over the row, times the output, is missing"
+    multiples = draw.standard_normal((4, 1))
+    assert mistakes_in(found, found.right + (multiples * softmax(x)).ravel()) == [("missing term", text)]
+
+
 def test_three_digits_that_agree_everywhere_are_another_formula():
     """One element that is off by a part of the largest: 3 digits up to 0.0005 of it, and no word of it beyond that."""
     found = evidence_of(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), draw.standard_normal((4, 5)))
@@ -562,9 +578,14 @@ def linear(x, W):
     return np.tanh(x @ W)
 
 
-def doubled(dy, x, W):
+def linear_gradients(dy, x, W):
     dz = dy * (1 - np.tanh(x @ W) ** 2)
-    return 2 * dz @ W.T, x.T @ dz
+    return dz @ W.T, x.T @ dz
+
+
+def doubled(dy, x, W):
+    dx, dW = linear_gradients(dy, x, W)
+    return 2 * dx, dW
 
 
 def test_evidence_knows_what_it_is_about():
