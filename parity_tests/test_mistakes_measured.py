@@ -383,15 +383,19 @@ def test_the_first_row_tells_most_and_where_it_is_right_the_next_three(order):
 
 
 def last_of(backward_of_z, f, i=2, bias_shape=(3,)):
-    """What last_derivative says of y = f(x W + b) in the first row, where the backward takes dz for what is told."""
+    """What last_derivative says of y = f(x W + b) in the first row, where the backward takes dz for what is told. Of a b with
+    two axes its first row is taken, which a number has not."""
     x, w, b = draw.standard_normal((3, 4)), draw.standard_normal((4, 3)), draw.standard_normal(bias_shape)
 
+    def inside(x, w, b):
+        return x @ w + (b if len(bias_shape) == 1 else b[0])
+
     def backward(dy, x, w, b):
-        z = x @ w + b
+        z = inside(x, w, b)
         dz = backward_of_z(dy, z, f(z))
         return dz @ w.T, x.T @ dz, dz.sum(axis=0).reshape(b.shape)
 
-    found = evidence_of(lambda x, w, b: f(x @ w + b), backward, x, w, b, i=i)
+    found = evidence_of(lambda x, w, b: f(inside(x, w, b)), backward, x, w, b, i=i)
     return [tuple(each) for each in rows_module.last_derivative(found, Row(found))]
 
 
