@@ -6,6 +6,7 @@ product of two vectors.
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -36,9 +37,8 @@ def last_derivative(evidence: Evidence, row: Row) -> Iterator[Mistake]:
             continue
         nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
         there = {**nothing, evidence.inputs.places[j]: np.float64(evidence.y).flat[row.outputs].reshape(x.shape)}
-        columns, columns_there = evidence.columns(j), evidence.columns(j, evidence.values_with(there))
-        if columns is None or columns_there is None:
-            continue
+        columns: Any = evidence.columns(j)  # of a gradient that is wrong they are there, at whatever values
+        columns_there: Any = evidence.columns(j, evidence.values_with(there))
         fits, slope, at_y = row.fits(j), row.jacobian(columns), row.jacobian(columns_there)  # (row, row), twice
         if fits(dy):
             yield Mistake("derivative missing", "the derivative of the last function, f'(x), is missing: dy goes past it")
