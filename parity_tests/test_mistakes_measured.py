@@ -510,6 +510,28 @@ def test_a_softmax_inside_is_told_by_the_gradient_of_what_it_was_made_from(shape
             assert found == [(kind, f"inside, the gradient of a softmax's scores is {name}") for kind, name in expected]
 
 
+def test_keys_are_told_from_what_is_only_as_large_and_are_measured_whole():
+    """A vector, and an input of the keys' shape that has no part in y, stand before them. Catches: a gradient of 0, rightly so,
+    that is every multiple of 0; a sample of the keys' elements in the place of all."""
+    shapes = ((4,), (2, 5, 4), (2, 3, 4), (2, 5, 4), (2, 5, 3))
+    inputs = [draw.standard_normal(shape) for shape in shapes]
+
+    def of(of_scores):
+        def backward(dz, s, u, q, k, v):
+            return 0 * s, 0 * u, *attended_backward(dz, q, k, v, of_scores)
+
+        return evidence_of(lambda s, u, q, k, v: attended(q, k, v)[0], backward, *inputs, i=3)
+
+    assert list(rows_module.softmax_inside(of(right_of_scores))) == []
+    found = of(lambda dp, p: dp)
+    assert [each.kind for each in rows_module.softmax_inside(found)] == ["derivative missing"]
+    found.truth.of[3] = found.truth.of[3]._replace(elements=np.arange(39))
+    found.measured.clear()
+    assert list(rows_module.softmax_inside(found)) == []
+    found.measured[3] = None  # or not at all
+    assert list(rows_module.softmax_inside(found)) == []
+
+
 def test_the_row_that_is_asked_of_a_softmax_inside_is_the_last():
     """Of two steps behind a causal mask: the first sees itself alone, p is 1 there, and nothing tells what was taken."""
 

@@ -68,10 +68,9 @@ def softmax_inside(evidence: Evidence) -> Iterator[Mistake]:
         dp = v[sample] @ dy  # (S,)
         right = p * (dp - p @ dp)
         for i, k in enumerate(evidence.inputs.floats):
-            true = row.true(i)
-            if i == j or k.ndim != v.ndim or k.shape[-2] != len(p) or true is None or true.size < k.size or not row.is_wrong(i):
+            if k.ndim != v.ndim or k.shape[-2] != len(p) or not row.is_wrong(i) or row.got(i).size < k.size:
                 continue
-            true, got = true.reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
+            true, got = row.true(i).reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
             for kind, name, taken in (
                 ("diagonal", "the diagonal alone, p (1 - p) dp", p * (1 - p) * dp),
                 ("missing term", "p dp, without the sum over the row", p * dp),
