@@ -532,6 +532,30 @@ def test_keys_are_told_from_what_is_only_as_large_and_are_measured_whole():
     assert list(rows_module.softmax_inside(found)) == []
 
 
+def test_a_key_that_is_hidden_hides_no_mistake():
+    """Of keys behind a mask p is 0, and so is what is right there. Catches: 0 / 0, with which no mistake is told."""
+    hidden = np.array([0, 0, -np.inf, 0, 0])
+    inputs = [draw.standard_normal(shape) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 3))]
+
+    def weights(q, k):
+        return softmax(q @ np.swapaxes(k, -1, -2) + hidden)
+
+    for of_scores, kind in ((lambda dp, p: p * (1 - p) * dp, "diagonal"), (lambda dp, p: dp, "derivative missing")):
+
+        def backward(dz, q, k, v, of_scores=of_scores):
+            p = weights(q, k)
+            dscores = of_scores(dz @ np.swapaxes(v, -1, -2), p)
+            return dscores @ k, np.swapaxes(dscores, -1, -2) @ q, np.swapaxes(p, -1, -2) @ dz
+
+        found = evidence_of(lambda q, k, v: weights(q, k) @ v, backward, *inputs)
+        assert [each.kind for each in rows_module.softmax_inside(found)] == [kind]
+
+
+def test_of_one_key_alone_nothing_tells_what_was_taken():
+    found = evidence_of_attention(lambda dp, p: dp, 1, ((2, 3, 4), (2, 1, 4), (2, 1, 3)))
+    assert list(rows_module.softmax_inside(found)) == []
+
+
 def test_the_row_that_is_asked_of_a_softmax_inside_is_the_last():
     """Of two steps behind a causal mask: the first sees itself alone, p is 1 there, and nothing tells what was taken."""
 

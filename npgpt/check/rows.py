@@ -67,17 +67,19 @@ def softmax_inside(evidence: Evidence) -> Iterator[Mistake]:
         sample = (0,) * (v.ndim - 2)
         dp = v[sample] @ dy  # (S,)
         right = p * (dp - p @ dp)
+        if not right.any():  # of one key alone nothing tells what was taken
+            continue
         for i, k in enumerate(evidence.inputs.floats):
             if k.ndim != v.ndim or k.shape[-2] != len(p) or not row.is_wrong(i) or row.got(i).size < k.size:
                 continue
             true, got = row.true(i).reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
+            query = right @ true / (right @ right)  # (D,): true is the outer product of right and this
             for kind, name, taken in (
                 ("diagonal", "the diagonal alone, p (1 - p) dp", p * (1 - p) * dp),
                 ("missing term", "p dp, without the sum over the row", p * dp),
                 ("derivative missing", "dp itself", dp),
             ):
-                ratio = np.divide(taken, right, out=np.zeros_like(right), where=right != 0)[:, None]
-                if evidence.fitter(got, true)(true * ratio):
+                if evidence.fitter(got, true)(np.outer(taken, query)):
                     yield Mistake(kind, f"inside, the gradient of a softmax's scores is {name}")
                     return
 
