@@ -2,8 +2,8 @@
 
 Python has one lock, and every call of NumPy takes it again when its loop has ended. A layer that goes step by step makes
 thousands of short calls, so its threads mostly wait for each other (sharing.py). A process has a lock of its own. Two processes
-took 0.70 of the time of two threads for a step of a Mamba, and 0.74 of the time of one thread for one of an LSTM (128 features,
-B = 12, T = 64, two cores).
+took 0.7 times as long as two threads for a step of a Mamba, and 0.7 to 1.0 times as long as one thread for one of an LSTM (128
+features, B = 12, T = 64, two cores; the machine was not always the same).
 
 The price: a process sees the model as it was when the process began. What changes from step to step, the weights, is copied
 into memory that both see, and the gradients come back there. So a process lasts no longer than a training
