@@ -148,7 +148,7 @@ def blas() -> list:
     return threads._blas().lib_controllers
 
 
-@pytest.mark.parametrize("ends", ["told to", "left alone", "left before it answers"])
+@pytest.mark.parametrize("ends", ["told to", "left alone", "left before it answers", "left with the answers unread"])
 def test_what_a_process_does(ends):
     """It answers one question after the other, an error is an answer too, and then it ends; here in the process of the test."""
     ours, its_end = multiprocessing.Pipe()
@@ -161,6 +161,8 @@ def test_what_a_process_does(ends):
         ours.send(("where", "after the end"))
     elif ends == "left before it answers":
         ours.close()
+    elif ends == "left with the answers unread":
+        threading.Timer(0.3, ours.close).start()
     else:
         threading.Timer(0.1, lambda: [ours.recv() for _ in questions] and ours.close()).start()
     before = [library.num_threads for library in blas()]

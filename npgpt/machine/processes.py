@@ -97,7 +97,7 @@ def answer(replica: "LanguageModel", pipe: Connection, other_end: Connection) ->
     """What the process does: calls a method of the replica each time it is asked to, until it is told to end, or nobody is
     there to ask."""
     other_end.close()
-    with one_thread_of_blas(), suppress(EOFError, BrokenPipeError):
+    with one_thread_of_blas(), suppress(EOFError, ConnectionError):
         while question := pipe.recv():
             name, *arguments = question
             try:
