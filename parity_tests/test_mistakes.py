@@ -31,10 +31,12 @@ from npgpt.check.recognise import (
 from npgpt.check.rounding import EPS, trial_of
 from npgpt.check.truth import Measured, Truth, measured
 
+from .conftest import begins_anew
 from .wrong_backwards import softmax, softmax_backward
 
 draw = np.random.default_rng(0)
 RIGHT = draw.standard_normal((3, 4, 5))
+the_same_numbers = begins_anew(draw)
 SIZES = {"B": 3.0, "T": 5.0, "C": 7.0}
 
 
