@@ -228,6 +228,8 @@ def test_how_many_digits_agree():
     for off, digits in ((0.0049, 3), (0.0051, 2), (0.00049, 4), (0.49, 1), (0.51, 0), (4.9, 0), (5.1, 0), (60.0, 0)):
         assert digits_that_agree(right + np.array([off, 0]), right) == digits
     assert digits_that_agree(right, right) == 0  # nothing is wrong
+    for number in (np.nan, np.inf):  # catches: the logarithm of it, which is no number of digits
+        assert digits_that_agree(right + np.array([number, 0]), right) == 0
 
 
 def test_the_sizes_that_a_factor_may_be_named_after():

@@ -64,7 +64,7 @@ FORMULA = "the derivative of another formula (an approximation, another epsilon)
 def digits_that_agree(wrong: Array, right: Array) -> int:
     """How many leading digits of the largest element agree everywhere: 3 where the others are at most 0.0005 of it off."""
     off = float(np.abs(wrong - right).max() / np.abs(right).max())
-    return max(0, int(-math.log10(2 * off))) if off else 0
+    return max(0, int(-math.log10(2 * off))) if 0 < off < math.inf else 0
 
 
 def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: bool) -> str:
