@@ -34,7 +34,7 @@ def likely_mistake(
     alternatives: Mapping[str, tuple[str, Array]] | None = None,
     in_rows: Mapping[str, Array] | None = None,
 ) -> Mistake | None:
-    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape,
+    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits or nothing is wrong. Both have one shape,
     real and floating; the wrong one's dtype says how many digits must fit.
 
     factors : name -> size, such as {"B": 4, "sqrt(D)": 1.41}; a constant factor is named after them.
@@ -45,8 +45,6 @@ def likely_mistake(
     wrong, right = np.asarray(wrong), np.asarray(right)
     if wrong.shape != right.shape:
         raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
-    if np.array_equal(wrong, right, equal_nan=True):
-        return None
     fits = fitter(wrong, right)
     hypotheses = itertools.chain(
         of_the_whole(wrong, right, fits, factors or {}, terms or {}, alternatives or {}),
