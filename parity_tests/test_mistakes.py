@@ -13,7 +13,7 @@ import pytest
 from npgpt import check_backward
 from npgpt.check.calling import Pair
 from npgpt.check.columns import Columns, too_many
-from npgpt.check.diagnose import fitter, likely_mistake
+from npgpt.check.diagnose import fitter, least_squares, likely_mistake
 from npgpt.check.evidence import Evidence, Row
 from npgpt.check.gates import of_gates, sigmoid, taken_at_its_output, where
 from npgpt.check.inputs import checked_inputs
@@ -82,6 +82,21 @@ def test_a_prediction_must_be_finite_where_the_wrong_array_is():
     assert fitter(wrong, right)(wrong) and not fitter(wrong, right)(np.nan_to_num(wrong)) and not fitter(wrong, right)(right)
     assert fitter(wrong, RIGHT)(wrong)  # the right one is finite there: nothing says how near it is
     assert fitter(0 * RIGHT, RIGHT)(0 * RIGHT)  # a prediction of nothing is met by nothing
+    unlike = np.where(np.isnan(right), np.inf, wrong)
+    assert not fitter(wrong, unlike)(unlike)  # they differ where nothing can be fitted: nothing explains that
+    wrong = RIGHT.copy()
+    wrong[0, 0, 0] = np.nan
+    assert fitter(wrong, RIGHT)(wrong) and fitter(RIGHT, wrong)(RIGHT)  # all else is right: where it is finite is the error
+
+
+def test_least_squares_by_hand():
+    """c = sum(x y) / sum(x^2), of all or of each slice. Catches: a division by 0, x for y, a sum over another axis."""
+    x, y = np.array([[1.0, 2], [0, 0], [3, 4]]), np.array([[1.0, 7], [5, 6], [1, -2]])
+    assert least_squares(y, x).tolist() == [[(1 + 14 + 3 - 8) / 30]]
+    assert least_squares(y, x, 1).tolist() == least_squares(y, x, (1,)).tolist() == [[3.0], [0.0], [-0.2]]
+    assert least_squares(y, x, 0).tolist() == [[(1 + 3) / 10, (14 - 8) / 20]]
+    small = np.array([1e-18], "f4")  # its square is among float32's smallest
+    assert np.allclose(least_squares(3 * small, small), 3, rtol=1e-5) and least_squares(y[:0], x[:0]).item() == 0
 
 
 def test_what_is_not_finite_or_zero_is_counted():
@@ -93,8 +108,42 @@ def test_what_is_not_finite_or_zero_is_counted():
     assert said(wrong, right) == ("not finite", "1 of 60 elements are nan or inf")
     assert said(0 * RIGHT) == ("zero", "everything is 0: the gradient never arrives here, or is never added")
     assert said(RIGHT, 0 * RIGHT) is None and said(0 * right, right) != ("zero",)
-    assert said(RIGHT, RIGHT.copy()) is None and said(right, right.copy()) is None  # nan in the same place
     assert said(np.array([np.inf, 1, 0]), np.array([np.inf, 0, 1])) is None  # and no warning of 0 times inf
+
+
+def test_nothing_is_said_where_nothing_is_wrong():
+    """Whatever is known. Catches: a prediction taken for an explanation of nothing."""
+    with_nan = RIGHT.copy()
+    with_nan[0, 0, 0] = np.nan
+    for same in (RIGHT, with_nan, 0 * RIGHT, np.full_like(RIGHT, 2), np.array(1.0), np.zeros(0)):
+        known = {"terms": {"a term": same}, "alternatives": {"the same": ("index", same)}, "in_rows": {"itself": same}}
+        assert said(same, same.copy()) is None and said(same, same.copy(), **known) is None
+
+
+def hidden(array):
+    """The scores of a causal attention: -inf above the diagonal of the last two axes."""
+    return np.where(np.triu(np.ones(array.shape[-2:], bool), 1), -np.inf, array)
+
+
+def test_what_is_not_finite_in_both_hides_no_mistake_in_the_rest():
+    """Scores that are masked by adding -inf to inf are nan there, and are not "multiplied by 1" for being right elsewhere.
+    Catches: a nan or an inf in a sum of squares, and a warning of inf - inf."""
+    right, term = hidden(RIGHT), draw.standard_normal(RIGHT.shape)
+    assert said(hidden(5 * RIGHT), right) == ("factor", "everything is multiplied by 5, which is T")
+    assert said(hidden(-RIGHT), right) == ("sign", "the sign is wrong")  # whatever the sign of what is hidden
+    assert said(hidden(RIGHT - term), right, terms={"the bias": term}) == ("missing term", "the bias is missing")
+    unlike = np.where(np.isinf(right), np.nan, right)
+    assert said(unlike, right) == ("not finite", "30 of 60 elements are nan or inf")
+    assert said(2 * unlike, unlike) == ("double count", "everything counts twice")
+    assert said(right, unlike) is None  # inf where nan is due
+    assert said(np.abs(right), np.where(np.isinf(right), right, np.abs(right))) is None  # inf where -inf is due
+    no_mask = {"no mask": ("missing term", RIGHT)}
+    assert said(RIGHT, right, terms={"the bias": term}) is None and said(RIGHT, right, alternatives=no_mask)[1] == "no mask"
+
+
+def test_the_arrays_must_have_one_shape():
+    with pytest.raises(ValueError, match=r"^wrong has the shape \(3, 4, 5\), right \(1, 4, 5\)$"):
+        said(RIGHT, RIGHT[:1])
 
 
 def test_a_factor_is_named_after_sizes_and_their_products_ratios_and_inverses():
@@ -174,8 +223,10 @@ def test_each_slice_may_have_a_factor_of_its_own():
     text = "each slice along axis 1 has a factor of its own, from 0.5 to 8"
     assert said(factors[:, None] * RIGHT) == ("factor", text)
     right = RIGHT.copy()
-    right[:, 1] = 0  # a slice of zeros has a factor of 1, whatever it is
+    right[:, 1] = 0  # a slice of zeros has any factor: none is told
     assert said(factors[:, None] * right, right) == ("factor", text)
+    assert said(4 * factors[:, None] * right, right) == ("factor", text.replace("0.5 to 8", "2 to 32"))
+    assert said(np.array([0, 1, 2, 8])[:, None] * right, right) == ("factor", text.replace("0.5", "0"))
     assert said(factors[:, None] * RIGHT[:1], RIGHT[:1]) == ("factor", text)  # along an axis of one place nothing is scaled
     small = 1e-3 * RIGHT[:, :2]
     assert said(factors[:2, None] * small, small)[1] == text.replace("to 8", "to 1")

@@ -34,7 +34,7 @@ def likely_mistake(
     alternatives: Mapping[str, tuple[str, Array]] | None = None,
     in_rows: Mapping[str, Array] | None = None,
 ) -> Mistake | None:
-    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits. Both have one shape,
+    """The mistake that turns `right` into `wrong`, or None where no hypothesis fits or nothing is wrong. Both have one shape,
     real and floating; the wrong one's dtype says how many digits must fit.
 
     factors : name -> size, such as {"B": 4, "sqrt(D)": 1.41}; a constant factor is named after them.
@@ -45,8 +45,6 @@ def likely_mistake(
     wrong, right = np.asarray(wrong), np.asarray(right)
     if wrong.shape != right.shape:
         raise ValueError(f"wrong has the shape {wrong.shape}, right {right.shape}")
-    if np.array_equal(wrong, right, equal_nan=True):
-        return None
     fits = fitter(wrong, right)
     hypotheses = itertools.chain(
         of_the_whole(wrong, right, fits, factors or {}, terms or {}, alternatives or {}),
@@ -95,13 +93,19 @@ def fitter(wrong: Array, right: Array, tolerance: float = 0.0) -> Fits:
         if not np.array_equal(np.isfinite(prediction), finite):
             return False
         rest = np.linalg.norm(wrong[finite] - prediction[finite])
-        return bool(rest <= tolerance * scale and rest <= 0.01 * difference)
+        return bool(rest <= tolerance * scale and rest < 0.01 * difference)
 
     return fits
 
 
+def least_squares(y: Array, x: Array, axes: int | tuple[int, ...] | None = None) -> Array:
+    """The c with which c x is nearest to y: one for all, or one for each slice, whose axes stay with size 1. 0 where x is."""
+    power = (x**2).sum(axis=axes, keepdims=True)
+    return (y * x).sum(axis=axes, keepdims=True) / np.maximum(power, np.finfo(power.dtype).tiny)
+
+
 def _broken(wrong: Array, right: Array) -> Iterator[Mistake]:
-    unexpected = ~np.isfinite(wrong) & np.isfinite(right)
+    unexpected = (np.isnan(wrong) & ~np.isnan(right)) | (np.isinf(wrong) & np.isfinite(right))
     if unexpected.any():
         yield Mistake("not finite", f"{int(unexpected.sum())} of {wrong.size} elements are nan or inf")
     elif not wrong.any() and right.any():
@@ -110,11 +114,8 @@ def _broken(wrong: Array, right: Array) -> Iterator[Mistake]:
 
 def _scaled(wrong: Array, right: Array, factors: Mapping[str, float], fits: Fits) -> Iterator[Mistake]:
     finite = np.isfinite(right) & np.isfinite(wrong)
-    power = float((right[finite] ** 2).sum())
-    if power == 0:
-        return
-    c = float((wrong[finite] * right[finite]).sum()) / power  # least squares: wrong = c right
-    with np.errstate(invalid="ignore"):
+    c = least_squares(wrong[finite], right[finite]).item()
+    with np.errstate(invalid="ignore"):  # 0 times inf
         if not fits(c * right):
             return
     if np.isclose(c, -1, rtol=1e-4):
@@ -146,11 +147,10 @@ def _alternatives(alternatives: Mapping[str, tuple[str, Array]], fits: Fits) -> 
 
 
 def _terms(wrong: Array, right: Array, terms: Mapping[str, Array], fits: Fits) -> Iterator[Mistake]:
+    finite = np.isfinite(right) & np.isfinite(wrong)
+    difference = wrong[finite] - right[finite]
     for name, term in terms.items():
-        power = float((term**2).sum())
-        if power == 0:
-            continue
-        a = float(((wrong - right) * term).sum()) / power  # least squares: wrong = right + a term
+        a = least_squares(difference, term[finite]).item()
         if not fits(right + a * term):
             continue
         if np.isclose(a, -1, rtol=1e-4):
@@ -191,9 +191,9 @@ def _slice_factors(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:
         if right.shape[axis] < 2 or right.size == right.shape[axis]:
             continue
         others = tuple(i for i in range(right.ndim) if i != axis)
-        power = (right**2).sum(axis=others, keepdims=True)
-        c = np.divide((wrong * right).sum(axis=others, keepdims=True), power, out=np.ones_like(power), where=power > 0)
+        c = least_squares(wrong, right, others)
         if fits(c * right):
+            c = c[right.any(axis=others, keepdims=True)]  # a slice of zeros has any factor
             yield Mistake(
                 "factor", f"each slice along axis {axis} has a factor of its own, from {c.min():.4g} to {c.max():.4g}"
             )
@@ -216,7 +216,5 @@ def _multiples_in_rows(wrong: Array, right: Array, arrays: Mapping[str, Array], 
     if right.ndim == 0 or right.shape[-1] < 3:  # two numbers are too easily a multiple of two others
         return
     for name, array in arrays.items():
-        power = (array**2).sum(axis=-1, keepdims=True)
-        c = np.divide(((wrong - right) * array).sum(axis=-1, keepdims=True), power, out=np.zeros_like(power), where=power > 0)
-        if fits(right + c * array):
+        if fits(right + least_squares(wrong - right, array, -1) * array):
             yield Mistake("missing term", f"each row lacks a multiple of {name}: a sum over the row, times {name}, is missing")

@@ -83,7 +83,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, note: Not
     check_shapes(q, k, v)
     (R, D), T = q.shape[-2:], k.shape[-2]
     scores = q @ k.mT / math.sqrt(D)  # (B, H, R, T)
-    scores = np.where(future(R, T), -np.inf, scores)  # set, not added: -inf + inf would be nan
+    np.copyto(scores, -np.inf, where=future(R, T))  # set, not added: -inf + inf would be nan
     note("scores", scores)
     pattern, _ = softmax(scores)  # (B, H, R, T)
     note("pattern", pattern)

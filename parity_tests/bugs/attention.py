@@ -144,7 +144,7 @@ BUGS = (
     Bug(
         "attention_unmasked_forward_causal_backward",
         "npgpt.ops.attention:attention",
-        "np.where(future(R, T), -np.inf, scores)",
+        "np.copyto(scores, -np.inf, where=future(R, T))",
         "scores",
         "The model reads the answer off the next position, and its loss is splendid.",
         "published",
