@@ -127,19 +127,12 @@ def test_a_shape_alone_has_commas_spaces_or_brackets():
 # ---------------------------------------------------------------------------------------------------------------- annotations
 
 
-class Evaluated:
-    """As jaxtyping's: Float[Array, "B C"] is a class that knows its text."""
-
-    dim_str = "B C"
-    __name__ = "Float[ndarray, 'B C']"
-
-    def __repr__(self):  # its test's name: the same in every process
-        return self.__name__
-
+# As jaxtyping's: Float[Array, "B C"] is a class that knows its text.
+Evaluated = type("Float[ndarray, 'B C']", (), {"dim_str": "B C"})
 
 ANNOTATIONS = [
     (signature.inspect.Parameter.empty, None, ""),
-    (Evaluated(), ("B", "C"), "Float"),
+    (Evaluated, ("B", "C"), "Float"),
     (typing.Annotated[np.ndarray, "N C"], ("N", "C"), ""),
     (typing.Annotated[np.ndarray, "an array", ("C", 3), "D"], ("C", "3"), ""),
     (typing.Annotated[np.ndarray, 1.5], None, ""),
