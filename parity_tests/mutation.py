@@ -34,9 +34,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 TESTS = "parity_tests/test_"
 
-# npgpt/check: what judges a backward, and what names the mistake in a wrong one.
+# npgpt/check: what judges a backward, what names the mistake in a wrong one, what reads a reader's code and says the results.
 JUDGE = ("derivative", "truth", "numerical", "rounding", "reference", "linearity", "returned", "contract", "grader")
 MISTAKES = ("diagnose", "hypotheses", "rows", "gates", "evidence", "columns", "recognise")
+READERS = (
+    *("signature", "draws", "names", "tensors", "inputs", "parameters", "copies", "calling", "probing", "reading", "one_pair"),
+    *("pairs", "files", "importing", "layer", "runs", "report", "verdict", "wording"),
+)
 
 # Part -> what is mutated, and the tests that must notice. Left out are tests that start processes, that read signatures (a
 # mutated function hides its own) and that build a GPT-2: they are slow, and none is needed.
@@ -167,7 +171,10 @@ PARTS = {
     ),
     "training": (
         ["npgpt/training.py", "npgpt/sampling.py", "npgpt/generation.py", "npgpt/influence.py"],
-        [TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")],
+        [
+            *(TESTS + name for name in ("training.py", "sampling.py", "generation.py", "influence.py")),
+            TESTS + "replicas.py::test_a_training_is_that_of_threads",
+        ],
     ),
     "figures": (
         ["npgpt/pictures/statistics.py"],
@@ -251,6 +258,44 @@ PARTS = {
             TESTS + "check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
             TESTS + "check_layer.py::test_the_place_is_said_where_the_mistake_is_not_known",
             TESTS + "grader.py::test_a_wrong_backward_fails_on_the_right_check_and_the_message_helps",
+        ],
+    ),
+    "check_reading": (
+        [f"npgpt/check/{name}.py" for name in READERS],
+        [
+            *(
+                TESTS + name + ".py"
+                for name in ("check_reading", "check_layer_reading", "check_file", "check_layer", "check_steps", "grader")
+            ),
+            *(  # these start processes, or pytest
+                f"--deselect={TESTS}check_file.py::test_{name}"
+                for name in (
+                    "the_command_prints_the_table_and_its_exit_status_tells",
+                    "modules_beside_the_file_and_of_its_package_are_found",
+                    "watch_grades_again_on_save_survives_a_syntax_error_and_ends_without_a_traceback",
+                    "the_plugin_makes_a_test_of_each_pair",
+                    "the_plugin_names_a_bad_file_and_bad_cases",
+                    "without_the_option_the_plugin_costs_and_changes_nothing",
+                    "a_wrong_verdict_in_a_readers_test_is_the_assertions_message",
+                )
+            ),
+            f"--deselect={TESTS}check_layer.py::test_each_mistake_is_named_in_its_own_code_and_in_no_other",
+            f"--deselect={TESTS}check_layer.py::test_nothing_is_named_in_what_is_right",
+            *(  # the figures behind a verdict, which are the part check's
+                f"--deselect={TESTS}grader.py::test_{name}"
+                for name in (
+                    "every_operation_passes_with_torch_as_reference",
+                    "forwards_that_complex_numbers_break_are_judged_by_finite_differences",
+                    "large_inputs_are_sampled_and_said_so",
+                    "normal_inputs_are_judged_by_the_complex_step",
+                    "the_grader_needs_no_torch",
+                    "every_exercise_is_tested",
+                    "an_exercise",
+                    "the_example_shows_two_right_and_two_wrong_ones",
+                    "finite_differences_are_within_their_own_error_estimate",
+                    "rounding_errors_are_not_taken_for_kinks",
+                )
+            ),
         ],
     ),
 }

@@ -302,9 +302,11 @@ def test_the_cotangent_is_random_and_of_the_outputs_dtype():
 
 
 def test_the_output_may_differ_between_calls_by_rounding_alone():
-    for off, fine in ((0.9 * 64 * EPS * 3, True), (1.1 * 64 * EPS * 3, False)):
+    """64 eps of its own dtype, of its largest element, 3."""
+    for (dtype, eps), (part, fine) in itertools.product((("f8", EPS), ("f4", SINGLE)), ((0.9, True), (1.1, False))):
+        x, off = X.astype(dtype), np.array([0, part * 64 * eps * 3, 0], dtype)
         calls = iter(range(9))
-        pair = pair_of(lambda x, off=off, calls=calls: x + np.array([off, 0, 0]) * (next(calls) > 0), None, X)
+        pair = pair_of(lambda x, off=off, calls=calls: x + off * (next(calls) > 0), None, x)
         y, _ = pair.run_forward(pair.inputs.copies())
         if fine:
             assert output_check(pair, y).passed
@@ -351,15 +353,18 @@ def test_a_second_run_tells_work_in_place_from_gradients_that_add_up():
         "nothing changed", True, "inputs, dy and cache are as they were", ("", 0.0),
     )  # fmt: skip
     check = unchanged_check(["dx", "dw"], "x", "dy", first, same)
-    assert not check.passed and check.message.startswith("the forward changes x\nLikely mistake: work in place")
+    assert check.passed is False and check.message.startswith("the forward changes x\nLikely mistake: work in place")
     assert unchanged_check(["dx", "dw"], None, "dy", first, same).message.startswith("the backward changes dy\n")
     check = unchanged_check(["dx", "dw"], None, None, first, [X, 2 * H])
-    assert not check.passed and check.message.startswith("the gradients dw are twice as large when the backward runs again")
+    assert check.passed is False
+    assert check.message.startswith("the gradients dw are twice as large when the backward runs again")
     check = unchanged_check(["dx", "dw"], None, None, first, [X * [1, 1.5, 1], H])
-    assert not check.passed
+    assert check.passed is False
     assert "gives other gradients when it runs again on the same cache: dx[1] is -2, then -3\n" in check.message
     for part, passed in ((0.9, True), (1.1, False)):  # of 64 eps of the largest element, 3
         assert unchanged_check(["dx"], None, None, [X], [X + np.array([part * 192 * EPS, 0, 0])]).passed is passed
+        short, off = X.astype("f4"), np.array([0, part * 192 * SINGLE, 0], "f4")
+        assert unchanged_check(["dx"], None, None, [short], [short + off]).passed is passed
     nan = X * np.array([1, np.nan, 1])
     assert unchanged_check(["dx"], None, None, [nan], [nan]).passed  # that it is not finite, the derivative says
     assert not unchanged_check(["dx"], None, None, [X], [nan]).passed

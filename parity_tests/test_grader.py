@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def passes(verdict) -> bool:
 def message(verdict, check: str) -> str:
     """What the first failed check says; it must be that one."""
     assert not verdict and verdict.first_failure == check, str(verdict)
+    assert all(type(each.passed) is bool for each in verdict.checks)
     return next(each.message for each in verdict.checks if each.name == check)
 
 
@@ -298,6 +300,24 @@ def test_the_first_recognised_mistake_is_data():
     assert verdict.mistake.kind == "sign" and check_backward(ops.softmax, ops.softmax_backward, X).mistake is None
 
 
+def test_a_verdict_names_the_backward_and_says_where_it_is_not_written_yet():
+    def my_backward(dy, x):
+        return dy
+
+    def to_be_written(dy, x):
+        raise NotImplementedError("the second exercise")
+
+    def empty(dy, x):
+        raise NotImplementedError
+
+    assert str(check_backward(lambda x: x * 1, my_backward, X)).startswith("my_backward is right.\n")
+    assert str(check_backward(np.square, my_backward, X)).startswith("my_backward is wrong.\n")
+    verdict = check_backward(np.square, to_be_written, X)
+    assert verdict.unwritten == "the second exercise" and verdict.first_failure == "backward runs"
+    assert str(verdict) == "to_be_written is not written yet: the second exercise"
+    assert str(check_backward(np.square, empty, X)) == "empty is not written yet: your turn"
+
+
 def test_an_exception_names_the_readers_line():
     def broken(dy, cache):
         return np.ones(3) @ np.ones(4)  # the line
@@ -469,8 +489,87 @@ def test_a_forward_that_cannot_be_graded_is_a_clear_message(forward, check, says
 def test_bad_use_of_the_grader_itself_raises(arguments, error, says):
     with pytest.raises(error, match=says):
         check_backward(*arguments)
-    with pytest.raises(TypeError, match="reference must be a function or None"):
+    with pytest.raises(TypeError, match="reference must be a function or None, got ndarray"):
         check_backward(np.exp, STILL, X, reference=X)
+
+
+def test_what_has_half_of_a_layer_is_no_layer():
+    """Catches: a function sent to check_layer, which takes it no more than check_backward does."""
+
+    class OnlyForward:
+        def forward(self, x):
+            return x * 1
+
+    class OnlyBackward:
+        def backward(self, dy):
+            return dy
+
+    for half in (OnlyForward, OnlyBackward):
+        half.__call__ = lambda self, x: x * 1
+        with pytest.raises(TypeError, match="backward must be a function, got ndarray"):
+            check_backward(half(), X, X)
+        assert passes(check_backward(half(), STILL, X))
+
+
+def test_a_layer_that_can_be_called_is_a_function_beside_a_backward():
+    class Layer:
+        def __call__(self, x):
+            return self.forward(x)
+
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy):
+            return dy
+
+    assert passes(check_backward(Layer(), STILL, X))
+
+
+def test_a_learning_rate_of_the_forward_is_an_input():
+    """Catches: a pair that only calls its factor so, sent to check_layer."""
+    verdict = check_backward(lambda x, lr: lr * x, lambda dy, x, lr: (lr * dy, (x * dy).sum()), X, 0.1)
+    assert passes(verdict)
+
+
+def test_the_seed_is_0_where_none_is_told():
+    """Of cotangents: the numbers that a message holds follow from dy."""
+
+    def told(**seed):
+        return str(check_backward(np.square, lambda dy, x: 3 * x * dy, X, **seed))
+
+    assert told() == told(seed=0) != told(seed=1)
+
+
+def test_the_readers_own_warnings_come_through():
+    """Catches: a warning about code that will not run much longer, swallowed with those of an overflow."""
+
+    def forward(x):
+        warnings.warn("of the reader's own", DeprecationWarning, stacklevel=2)
+        return x * 1
+
+    with pytest.warns(DeprecationWarning, match="of the reader's own"):
+        assert passes(check_backward(forward, STILL, X))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert passes(check_backward(lambda x: x + 0 * np.exp(np.float64(1000)).clip(max=1), STILL, X))  # an overflow
+    assert seen == []
+
+
+def test_beyond_a_clip_is_graded_on_the_same_cotangent_made_small():
+    """By a power of two, so that its digits are those of the one that showed the clip. Catches: another cotangent, one that a
+    clip cuts as well."""
+    cotangents = []
+
+    def clips(dy, x):
+        cotangents.append(dy.copy())
+        return 2 * x * np.clip(dy, -5, 5)
+
+    verdict = check_backward(np.square, clips, X)
+    assert verdict.mistake.kind == "clip" and [check.name for check in verdict.checks if not check.passed] == ["linearity"]
+    digits = [np.frexp(dy)[0] for dy in cotangents]
+    of_both = [i for i, dy in enumerate(cotangents) if any(np.array_equal(digits[i], each) for each in digits[:i])]
+    last = cotangents[of_both[-1]]
+    assert of_both[-1] == len(cotangents) - 7 and 0 < np.abs(last).max() < 1e-6  # six more calls measure the noise there
 
 
 # ---------------------------------------------------------------------------------------------------------------- the reference

@@ -463,6 +463,20 @@ def test_the_path_through_a_function_that_was_cut_is_told_by_its_name():
         assert said(missing_paths, too_large(found), wrong) == []
 
 
+@pytest.mark.parametrize(("real", "kind"), [(np.asarray, "c"), (np.real, "f")], ids=["complex step", "differences"])
+def test_what_a_cut_leaves_is_measured_as_the_whole_was(real, kind):
+    """Catches: a path that is the difference of two methods, which is the error of one where the path is short."""
+    found = evidence_of(lambda x: np.tanh(real(x)) + real(x) ** 3, lambda dy, x: 0 * x, X)
+    seen = set()
+
+    def without_the_cube(x):
+        seen.add(x.dtype.kind)
+        return np.tanh(real(x)) + X**3
+
+    found.pair.blocked["cube"] = without_the_cube
+    assert [name for name, _ in paths(found)][1:] == ["cube"] and seen == {kind}
+
+
 def projected(weights_first, x, *shapes):
     """y = the sum over all W of tanh(x W), or of tanh(x W^T)."""
     weights = [draw.standard_normal(shape) for shape in shapes]

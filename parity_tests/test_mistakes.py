@@ -5,6 +5,7 @@ same mistakes in backward passes as learners write them.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,16 +17,21 @@ from npgpt.check.diagnose import fitter, likely_mistake
 from npgpt.check.evidence import Evidence, Row
 from npgpt.check.gates import of_gates, sigmoid, taken_at_its_output, where
 from npgpt.check.inputs import checked_inputs
+from npgpt.check.numerical import extrapolate
 from npgpt.check.recognise import (
     digits_that_agree,
     gradient_of_another,
+    mistakes,
     place_of,
     recognised,
     row_arrays,
     sizes,
+    wrong_block,
 )
 from npgpt.check.rounding import EPS, trial_of
 from npgpt.check.truth import Measured, Truth, measured
+
+from .wrong_backwards import softmax, softmax_backward
 
 draw = np.random.default_rng(0)
 RIGHT = draw.standard_normal((3, 4, 5))
@@ -72,6 +78,7 @@ def test_a_prediction_must_be_finite_where_the_wrong_array_is():
     wrong[0, 0, 0] = right[0, 0, 0] = np.nan
     assert fitter(wrong, right)(wrong) and not fitter(wrong, right)(np.nan_to_num(wrong)) and not fitter(wrong, right)(right)
     assert fitter(wrong, RIGHT)(wrong)  # the right one is finite there: nothing says how near it is
+    assert fitter(0 * RIGHT, RIGHT)(0 * RIGHT)  # a prediction of nothing is met by nothing
 
 
 def test_what_is_not_finite_or_zero_is_counted():
@@ -84,6 +91,7 @@ def test_what_is_not_finite_or_zero_is_counted():
     assert said(0 * RIGHT) == ("zero", "everything is 0: the gradient never arrives here, or is never added")
     assert said(RIGHT, 0 * RIGHT) is None and said(0 * right, right) != ("zero",)
     assert said(RIGHT, RIGHT.copy()) is None and said(right, right.copy()) is None  # nan in the same place
+    assert said(np.array([np.inf, 1, 0]), np.array([np.inf, 0, 1])) is None  # and no warning of 0 times inf
 
 
 def test_a_factor_is_named_after_sizes_and_their_products_ratios_and_inverses():
@@ -98,12 +106,16 @@ def test_a_factor_is_named_after_sizes_and_their_products_ratios_and_inverses():
     assert said(2 * RIGHT, factors={"T": 2.0}) == ("double count", "everything counts twice (or is multiplied by T)")
     assert said(-RIGHT) == ("sign", "the sign is wrong")
     assert said(-1.001 * RIGHT)[0] == "factor" and said(2.002 * RIGHT)[0] == "factor"
+    assert said(-1.00009 * RIGHT)[0] == "sign" and said(2.00018 * RIGHT)[0] == "double count"  # four digits are enough
+    assert said(5.00045 * RIGHT)[1].endswith("which is T")
     assert said(5.005 * RIGHT) == ("factor", "everything is multiplied by 5.005")  # a thousandth beside T is not T
     assert said(1.7 * RIGHT, factors={"none": 0.0, "one": 1.0}) == ("factor", "everything is multiplied by 1.7")
 
 
 def test_one_number_is_some_factor_times_another_and_that_says_nothing():
     one = np.array([0.5])
+    two = np.array([0.5, 2])
+    assert said(1.7 * two, two) == ("factor", "everything is multiplied by 1.7")
     assert said(1.7 * one, one) is None and said(5 * one, one)[1].endswith("which is T") and said(-one, one)[0] == "sign"
 
 
@@ -116,6 +128,9 @@ def test_a_known_term_may_be_missing_count_twice_be_subtracted_or_scaled():
         (-0.5, "factor", "the mean has a factor of 0.5"),
         (1.5, "factor", "the mean has a factor of 2.5"),
         (1.001, "factor", "the mean has a factor of 2.001"),
+        (-1.00009, "missing term", "the mean is missing"),  # four digits are enough
+        (1.00009, "double count", "the mean counts twice"),
+        (-2.00018, "sign", "the mean has the wrong sign"),
     ):
         terms = {"nothing": 0 * term, "another": term**2, "the mean": term}
         assert said(RIGHT + part * term, terms=terms) == (kind, text)
@@ -144,6 +159,9 @@ def test_elements_that_are_zero_are_counted():
     wrong = RIGHT.copy()
     wrong[1, :, 0] = 0
     assert said(wrong) == ("missing term", "4 of 60 elements are 0, the others are right")
+    right = RIGHT.copy()
+    right[1, 0, 0] = 0  # and is so rightly
+    assert said(wrong, right) == ("missing term", "3 of 60 elements are 0, the others are right")
     wrong[0, 0, 0] += 1
     assert said(wrong) is None
 
@@ -155,6 +173,9 @@ def test_each_slice_may_have_a_factor_of_its_own():
     right = RIGHT.copy()
     right[:, 1] = 0  # a slice of zeros has a factor of 1, whatever it is
     assert said(factors[:, None] * right, right) == ("factor", text)
+    assert said(factors[:, None] * RIGHT[:1], RIGHT[:1]) == ("factor", text)  # along an axis of one place nothing is scaled
+    small = 1e-3 * RIGHT[:, :2]
+    assert said(factors[:2, None] * small, small)[1] == text.replace("to 8", "to 1")
     vector = RIGHT[0, 0]
     assert said(np.array([1, 2, 3, 4, 5.5]) * vector, vector) is None  # any vector is that
     assert said(np.array([1, 2, 3, 4, 5.5]) * vector[None], vector[None]) is None
@@ -168,6 +189,8 @@ def test_a_difference_that_is_constant_along_an_axis_is_a_sum_that_is_missing():
     assert said(RIGHT + 0.5)[1].startswith("the difference is constant along axis 2")  # along all: the last is told
     pairs = RIGHT[:, :, :2]
     assert said(pairs + draw.standard_normal((3, 4, 1)), pairs) is None  # two numbers are too few to say that
+    text = "the difference is constant along axis 1: a sum or mean over that axis is missing"
+    assert said(pairs + draw.standard_normal((3, 1, 2)), pairs) == ("missing term", text)  # the axis beside them tells
 
 
 def test_a_row_may_lack_a_multiple_of_what_normalises_it():
@@ -180,6 +203,7 @@ def test_a_row_may_lack_a_multiple_of_what_normalises_it():
     )
     output[0, 0] = 0
     assert said(RIGHT + multiples * output, in_rows={"the output": output}) == found
+    assert said(RIGHT + multiples * 1e-3 * output, in_rows={"the output": 1e-3 * output}) == found
     wrong, short, three = RIGHT + multiples * output, np.s_[..., :2], np.s_[..., :3]
     assert said(wrong[short], RIGHT[short], in_rows={"the output": output[short]}) is None
     assert said(wrong[three], RIGHT[three], in_rows={"the output": output[three]}) == found
@@ -231,6 +255,45 @@ def test_the_place_of_an_unknown_mistake():
     assert place(np.s_[:], True) == line and place(np.s_[:]) == ""
 
 
+def test_the_place_is_looked_for_along_every_axis_and_to_a_millionth():
+    """By hand. Catches: a step of one place alone, blocks in a weight of three axes, rounding taken for a wrong element."""
+    x = np.ones((2, 3, 8))
+    for axis, wrong_steps in enumerate((np.s_[:1], np.s_[:, :2], np.s_[:, :, :7])):
+        wrong = x.copy()
+        wrong[wrong_steps] += 1
+        assert place_of(inputs_of(x), 0, wrong, x, True).startswith(f"dx is right in the last place along axis {axis} only")
+    wrong = x.copy()
+    wrong[:, :, :2] += 1
+    assert place_of(inputs_of(x), 0, wrong, x, False) == ""  # a quarter of an axis is no gate where there are three
+    right = np.array([[4.0, 1, 1, 1, 1, 1, 1, 1]])
+    for off, found in ((0.98e-6 * 4, ""), (1.02e-6 * 4, "dx is wrong in the second of 4 blocks along axis 1 only")):
+        for sign in (1, -1):
+            wrong = right.copy()
+            wrong[0, 2:4] += sign * off
+            assert place_of(inputs_of(right), 0, wrong, right, False).startswith(found or "dx is") is bool(found)
+    one = np.ones((1, 5))
+    assert place_of(inputs_of(one), 0, 2 * one, one, False) == ""
+    last = np.ones((2, 5))
+    assert place_of(inputs_of(last), 0, last + np.array([[0], [1]]), last, False) == ""  # right in the first step
+    vector = np.ones(5)
+    assert (
+        place_of(inputs_of(vector), 0, vector + np.array([1, 1, 1, 1, 0]), vector, False) == ""
+    )  # of a vector that is no step
+    sample = np.ones(4)
+    assert place_of(inputs_of(vector), 0, sample + np.array([1, 0, 0, 0]), sample, False) == ""
+    number = np.array(1.0)
+    assert place_of(inputs_of(number), 0, number + 1, number, False) == ""
+
+
+def test_a_block_holds_more_than_one_step():
+    for size, at, found in (
+        (4, [1], ("first", 2)), (2, [0], None), (3, [0], None), (8, [7], ("last", 4)), (8, [0, 2], ("first", 2)),
+        (6, [2], ("second", 3)), (6, [1, 2], ("first", 2)), (6, [3, 5], ("last", 2)), (12, [2], ("first", 4)), (8, [], None),
+        (5, [1], None), (8, [0, 4], None),
+    ):  # fmt: skip
+        assert wrong_block(np.isin(np.arange(size), at)) == found
+
+
 def test_the_block_of_an_unknown_mistake_is_counted():
     wide = np.ones((8, 3))
     inputs = inputs_of(wide)
@@ -277,6 +340,8 @@ def test_what_each_row_may_lack_a_multiple_of():
     assert np.allclose(found["the normalised input"], [np.array([-1, 0, 1]) / math.sqrt(2 / 3), [0, 0, 0]])
     assert np.array_equal(found["the output"], y)
     assert list(row_arrays(x, y[:, :2], (2, 3))) == ["the normalised input"]
+    of_samples = row_arrays(np.stack([x, 2 * x]), y, (2, 2, 3))
+    assert np.allclose(of_samples["the normalised input"], [found["the normalised input"]] * 2)
     assert row_arrays(x, y, (6,)) == {} and row_arrays(np.array(1.0), y, ()) == {}
 
 
@@ -327,6 +392,44 @@ def test_another_formula_is_told_by_the_digits_that_agree():
     assert verdict_text(np.sin, lambda dy, x: dy * np.cos(x), lambda dx: dx * noise, x)[0] is None
 
 
+def mistakes_in(found, wrong):
+    return [tuple(each) for each in mistakes(replace(found, wrong=wrong))]
+
+
+def test_a_wrong_gradient_is_told_in_the_axes_of_its_input():
+    """A factor under the name of y's axis, which comes before W's; axes swapped; a row that lacks a multiple of y."""
+    x, w = draw.standard_normal((4, 4)), draw.standard_normal((4, 5))
+    found = evidence_of(linear, linear_gradients, x, w)
+    right = found.right.reshape(x.shape)
+    assert mistakes_in(found, 5 * found.right)[0] == ("factor", "everything is multiplied by 5, which is y.shape[1]")
+    assert mistakes_in(found, right.T.ravel()) == [("transpose", "axes 0 and 1 are swapped")]
+
+    found = evidence_of(softmax, lambda dp, x: softmax_backward(dp, softmax(x)), x)
+    text = "each row lacks a multiple of the output: a sum over the row, times the output, is missing"
+    multiples = draw.standard_normal((4, 1))
+    assert mistakes_in(found, found.right + (multiples * softmax(x)).ravel()) == [("missing term", text)]
+
+
+def test_three_digits_that_agree_everywhere_are_another_formula():
+    """One element that is off by a part of the largest: 3 digits up to 0.0005 of it, and no word of it beyond that."""
+    found = evidence_of(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), draw.standard_normal((4, 5)))
+    largest = int(np.abs(found.right).argmax())
+    for part, said in ((0.00049, 3), (0.000049, 4), (0.00051, None)):
+        wrong = found.right + part * np.abs(found.right).max() * (np.arange(20) == (largest + 7) % 20)
+        text = f"{said} digits agree everywhere: the derivative of another formula (an approximation, another epsilon)"
+        assert mistakes_in(found, wrong) == ([("another formula", text)] if said else [])
+
+
+def test_a_mistake_beside_another_formula_is_told_to_half_a_percent():
+    """dy handed through, each element off by the same part of itself: the first two digits are explained."""
+    found = evidence_of(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), 2 + draw.random((4, 5)))
+    signs = draw.choice([-1, 1], 20)
+    text = "dx is dy, handed through: the derivative of this function is missing. That explains all but the third digit; "
+    text += "the rest may be the derivative of another formula (an approximation, another epsilon)"
+    for part, said in ((0.0049, [("dy itself", text)]), (0.0051, [])):
+        assert mistakes_in(found, found.dy.ravel() * (1 + part * signs)) == said
+
+
 # ------------------------------------------------------------------------------------------------------------- the Jacobian
 
 
@@ -367,6 +470,33 @@ def test_the_diagonal_is_what_an_element_owes_to_its_own_place(method):
     dy, elements = draw.standard_normal((2, 3)), np.array([5, 1])
     columns = Columns(pair, [x], 0, elements, method)
     assert np.allclose(columns.diagonal(dy), (c * dy).ravel()[elements], rtol=1e-9, atol=1e-10)
+
+
+def test_the_rounding_of_a_column_is_that_of_both_sides_over_the_step():
+    """By hand, of y = (-3 x, 5): eps (|y(x + h)| + |y(x - h)|) / h, which is 6 and 10 eps / h at x = 1."""
+
+    def forward(x):
+        return np.concatenate([-3 * x.real, [5.0]])
+
+    pair = Pair(forward, lambda dy, x: None, checked_inputs(forward, (np.ones(1),)))
+    columns = Columns(pair, [np.ones(1)], 0, np.array([0]), "finite differences")
+    steps = 4.0 ** -np.arange(1, 10)
+    assert np.array_equal(columns.slopes, [[[-3.0, 0.0]] * 9])
+    assert np.allclose(columns.errors[0], np.outer(EPS / steps, [6, 10]), rtol=1e-12, atol=0)
+
+
+def test_rounding_counts_by_the_size_of_the_cotangent():
+    """The loss 1e-6 y0 + y1 of a column that is exact in y1 alone, by hand: y0 is noise of 1 for a step of 1, and its share of
+    the sum is 1e-6. Catches: a sum in which the noise of y0 counts as much as y1, or hides it."""
+    columns = Columns.__new__(Columns)
+    steps = 4.0 ** -np.arange(1, 10)
+    noise = draw.choice([-1, 1], 9) / steps
+    columns.slopes = np.stack([noise, 2 + 3 * steps**2], axis=-1)[None]  # (1, STEPS, 2)
+    columns.errors = np.stack([1 / steps, 0 * steps], axis=-1)[None]
+    for sign in (1, -1):
+        found = columns.gradient(np.array([sign * 1e-6, 1.0]))
+        sums = (columns.slopes * [sign * 1e-6, 1.0]).sum(axis=-1)
+        assert np.array_equal(found, extrapolate(sums, 1e-6 / steps[None])[0]) and abs(found[0] - 2) < 1e-3
 
 
 def test_a_jacobian_of_more_than_four_million_numbers_is_too_large():
@@ -448,9 +578,14 @@ def linear(x, W):
     return np.tanh(x @ W)
 
 
-def doubled(dy, x, W):
+def linear_gradients(dy, x, W):
     dz = dy * (1 - np.tanh(x @ W) ** 2)
-    return 2 * dz @ W.T, x.T @ dz
+    return dz @ W.T, x.T @ dz
+
+
+def doubled(dy, x, W):
+    dx, dW = linear_gradients(dy, x, W)
+    return 2 * dx, dW
 
 
 def test_evidence_knows_what_it_is_about():

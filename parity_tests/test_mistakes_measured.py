@@ -325,6 +325,8 @@ def test_a_row_is_wrong_beyond_a_millionth_of_its_largest_element():
                 row.true = {3: np.array([4.0, 1, -2])}.get
                 row.got = {3: np.array([4.0 * (1 - digits / 10), 1 + sign * part * digits * 4, -2])}.get
                 assert row.is_wrong(3) is wrong
+        row.true = row.got = {3: np.zeros(3)}.get
+        assert row.is_wrong(3) is False  # of zeros nothing is wrong
 
 
 def test_a_row_reads_the_measured_elements():
@@ -381,15 +383,19 @@ def test_the_first_row_tells_most_and_where_it_is_right_the_next_three(order):
 
 
 def last_of(backward_of_z, f, i=2, bias_shape=(3,)):
-    """What last_derivative says of y = f(x W + b) in the first row, where the backward takes dz for what is told."""
+    """What last_derivative says of y = f(x W + b) in the first row, where the backward takes dz for what is told. Of a b with
+    two axes its first row is taken, which a number has not."""
     x, w, b = draw.standard_normal((3, 4)), draw.standard_normal((4, 3)), draw.standard_normal(bias_shape)
 
+    def inside(x, w, b):
+        return x @ w + (b if len(bias_shape) == 1 else b[0])
+
     def backward(dy, x, w, b):
-        z = x @ w + b
+        z = inside(x, w, b)
         dz = backward_of_z(dy, z, f(z))
         return dz @ w.T, x.T @ dz, dz.sum(axis=0).reshape(b.shape)
 
-    found = evidence_of(lambda x, w, b: f(x @ w + b), backward, x, w, b, i=i)
+    found = evidence_of(lambda x, w, b: f(inside(x, w, b)), backward, x, w, b, i=i)
     return [tuple(each) for each in rows_module.last_derivative(found, Row(found))]
 
 
@@ -502,6 +508,52 @@ def test_a_softmax_inside_is_told_by_the_gradient_of_what_it_was_made_from(shape
         for i in (0, 1):
             found = list(rows_module.softmax_inside(evidence_of_attention(of_scores, i, shapes)))
             assert found == [(kind, f"inside, the gradient of a softmax's scores is {name}") for kind, name in expected]
+
+
+def test_keys_are_told_from_what_is_only_as_large_and_are_measured_whole():
+    """A vector, and an input of the keys' shape that has no part in y, stand before them. Catches: a gradient of 0, rightly so,
+    that is every multiple of 0; a sample of the keys' elements in the place of all."""
+    shapes = ((4,), (2, 5, 4), (2, 3, 4), (2, 5, 4), (2, 5, 3))
+    inputs = [draw.standard_normal(shape) for shape in shapes]
+
+    def of(of_scores):
+        def backward(dz, s, u, q, k, v):
+            return 0 * s, 0 * u, *attended_backward(dz, q, k, v, of_scores)
+
+        return evidence_of(lambda s, u, q, k, v: attended(q, k, v)[0], backward, *inputs, i=3)
+
+    assert list(rows_module.softmax_inside(of(right_of_scores))) == []
+    found = of(lambda dp, p: dp)
+    assert [each.kind for each in rows_module.softmax_inside(found)] == ["derivative missing"]
+    found.truth.of[3] = found.truth.of[3]._replace(elements=np.arange(39))
+    found.measured.clear()
+    assert list(rows_module.softmax_inside(found)) == []
+    found.measured[3] = None  # or not at all
+    assert list(rows_module.softmax_inside(found)) == []
+
+
+def test_a_key_that_is_hidden_hides_no_mistake():
+    """Of keys behind a mask p is 0, and so is what is right there. Catches: 0 / 0, with which no mistake is told."""
+    hidden = np.array([0, 0, -np.inf, 0, 0])
+    inputs = [draw.standard_normal(shape) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 3))]
+
+    def weights(q, k):
+        return softmax(q @ np.swapaxes(k, -1, -2) + hidden)
+
+    for of_scores, kind in ((lambda dp, p: p * (1 - p) * dp, "diagonal"), (lambda dp, p: dp, "derivative missing")):
+
+        def backward(dz, q, k, v, of_scores=of_scores):
+            p = weights(q, k)
+            dscores = of_scores(dz @ np.swapaxes(v, -1, -2), p)
+            return dscores @ k, np.swapaxes(dscores, -1, -2) @ q, np.swapaxes(p, -1, -2) @ dz
+
+        found = evidence_of(lambda q, k, v: weights(q, k) @ v, backward, *inputs)
+        assert [each.kind for each in rows_module.softmax_inside(found)] == [kind]
+
+
+def test_of_one_key_alone_nothing_tells_what_was_taken():
+    found = evidence_of_attention(lambda dp, p: dp, 1, ((2, 3, 4), (2, 1, 4), (2, 1, 3)))
+    assert list(rows_module.softmax_inside(found)) == []
 
 
 def test_the_row_that_is_asked_of_a_softmax_inside_is_the_last():

@@ -315,3 +315,11 @@ def test_ids_that_are_not_integers_are_refused():
     for ids in (np.array([1.0]), np.array([True]), np.array(["a"]), np.array([1], "timedelta64[s]")):
         with pytest.raises(TypeError, match=r"^ids must be integers"):
             ops.embedding(ids, np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("kind", ["int8", "int64", "uint8", "uint64"])
+def test_every_kind_of_integer_is_an_id(kind):
+    table = np.arange(8.0).reshape(4, 2)
+    assert np.array_equal(ops.embedding(np.array([3, 0, 3], kind), table)[0], [[6, 7], [0, 1], [6, 7]])
+    with pytest.raises(ValueError, match=r"^ids must lie in 0\.\.3 .*got 4$"):
+        ops.embedding(np.array([3, 4], kind), table)

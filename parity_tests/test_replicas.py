@@ -6,13 +6,16 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import npgpt
-from npgpt.machine import processes, sharing
+from npgpt.machine import processes, sharing, threads
 
 from .test_examples import EXAMPLES
 from .tolerances import eps
@@ -128,6 +131,67 @@ def test_an_error_in_a_process_comes_here_and_leaves_nothing_behind(method, monk
             assert model.replicas.made == []
             assert model.loss_and_grad(IDS, TARGETS) == right
             assert np.array_equal(model.store.grad, gradient)
+
+
+class Asked:
+    """In a replica's place: tells how it is asked."""
+
+    def where(self, *arguments):
+        (library, *_) = blas() or [SimpleNamespace(num_threads=1)]
+        return arguments, threads.in_a_task(), library.num_threads
+
+    def fail(self):
+        raise FloatingPointError("in the middle")
+
+
+def blas() -> list:
+    return threads._blas().lib_controllers
+
+
+@pytest.mark.parametrize("ends", ["told to", "left alone", "left before it answers"])
+def test_what_a_process_does(ends):
+    """It answers one question after the other, an error is an answer too, and then it ends; here in the process of the test."""
+    ours, its_end = multiprocessing.Pipe()
+    copy_of_ours, _ = multiprocessing.Pipe()
+    questions = [("where", 1, "a"), ("fail",), ("where",)]
+    for question in questions:
+        ours.send(question)
+    if ends == "told to":
+        ours.send(None)
+        ours.send(("where", "after the end"))
+    elif ends == "left before it answers":
+        ours.close()
+    else:
+        threading.Timer(0.1, lambda: [ours.recv() for _ in questions] and ours.close()).start()
+    before = [library.num_threads for library in blas()]
+    processes.answer(Asked(), its_end, copy_of_ours)
+    assert copy_of_ours.closed and [library.num_threads for library in blas()] == before and not threads.in_a_task()
+    if ends == "told to":
+        first, error, second = (ours.recv() for _ in questions)
+        assert first == ((1, "a"), True, 1) and second == ((), True, 1)
+        assert isinstance(error, FloatingPointError) and error.args == ("in the middle",)
+        assert not ours.poll()
+
+
+def test_a_process_begins_as_a_copy_and_may_not_stay_behind(monkeypatch):
+    """Whatever other processes begin with. Python 3.12 warns who forks where there are threads; any other warning is heard."""
+    start = multiprocessing.process.BaseProcess.start
+
+    def warning(self):
+        warnings.warn("threads", DeprecationWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        start(self)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", warning)
+    model, before = npgpt.make_model(CONFIGS["mamba"]), multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        with model.in_processes(), pytest.warns(UserWarning, match="^something else$"):
+            model.loss_and_grad(IDS, TARGETS)
+            (process,) = processes_of(model)
+            assert isinstance(process, multiprocessing.context.ForkProcess) and process.daemon
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_a_process_that_dies_is_missed():

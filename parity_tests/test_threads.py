@@ -563,6 +563,7 @@ def test_a_loss_alone_is_shared_out_as_a_training_step_is(count, monkeypatch):
     monkeypatch.setattr(model, "loss_alone", lambda ids, targets: sizes.append(len(ids)) or alone(ids, targets))
     loss = model.loss(IDS, TARGETS)
     assert len(sizes) == count and sum(sizes) == 80 and max(sizes) - min(sizes) <= 1
+    assert model.replicas.made == []  # nothing is left in the model, so none is needed
     assert loss == model.loss_and_grad(IDS, TARGETS)
     assert math.isclose(loss, alone(IDS, TARGETS), rel_tol=1e-14)
     dropping = npgpt.GPTModel(dataclasses.replace(CONFIG, dropout=0.5), seed=1, dtype="float64")

@@ -45,10 +45,10 @@ class Copies:
 
 def shared_memory(layer: Theirs) -> list[tuple[Array, list[Array]]]:
     """Arrays of the layer with their views that the layer holds too: W and W[:, :2]. A copy alone would part them."""
-    arrays = sorted({id(x): x for x in floats_in(layer).values()}.values(), key=lambda x: -x.nbytes)
+    arrays = sorted({id(x): x for x in floats_in(layer).values()}.values(), key=lambda x: (-x.nbytes, not x.flags.c_contiguous))
     owners: list[tuple[Array, list[Array]]] = []
     for x in arrays:
-        owner = next((each for each in owners if np.may_share_memory(each[0], x) and np.shares_memory(each[0], x)), None)
+        owner = next((each for each in owners if np.shares_memory(each[0], x)), None)
         if owner:
             owner[1].append(x)
         elif x.flags.c_contiguous:
@@ -74,8 +74,10 @@ def with_views(shared: list[tuple[Array, list[Array]]], exchanged: Mapping[int, 
     return exchanged
 
 
-def set_back(before: Theirs, once: Theirs, twice: Theirs, seen: frozenset[int] = frozenset()) -> None:
+def set_back(before: Theirs, once: Theirs, twice: Theirs, seen: set[int] | None = None) -> None:
     """In `once`, all that `twice` has otherwise: to its value before, or where it had none, back by as much as it moved on."""
+    seen = set() if seen is None else seen
+    seen.add(id(once))
     had, later = dict(inside(before)), dict(inside(twice))
     for step, value in list(inside(once)):
         old: Theirs = had.get(step)
@@ -87,9 +89,9 @@ def set_back(before: Theirs, once: Theirs, twice: Theirs, seen: frozenset[int] =
         elif type(value) is int and value != new:
             put(once, (step,), 2 * value - new if old is None else old)
         elif isinstance(value, np.ndarray | float | np.generic) and not np.array_equal(value, new):
-            put(once, (step,), value if old is None else copy.deepcopy(old))
+            put(once, (step,), value if old is None else copy.copy(old))
         else:
-            set_back(old, value, new, seen | {id(value)})
+            set_back(old, value, new, seen)
 
 
 def copied(layer: Theirs, exchanged: dict[int, Array]) -> Theirs:

@@ -173,9 +173,9 @@ def rearranged(right: Array, fits: Fits) -> Iterator[Mistake]:
                 else "read in the wrong order (a reshape where a transpose is due)"
             )
             yield Mistake("transpose", f"axes {a} and {b} are {how}")
-    for axis, step in itertools.product(range(right.ndim), (1, -1)):
+    for axis, (step, side) in itertools.product(range(right.ndim), ((1, "after"), (-1, "before"))):
         if right.shape[axis] > 2 and fits(np.roll(right, step, axis)):
-            yield Mistake("shift", f"everything stands one place {'after' if step > 0 else 'before'} its own along axis {axis}")
+            yield Mistake("shift", f"everything stands one place {side} its own along axis {axis}")
 
 
 def _partly_zero(wrong: Array, right: Array, fits: Fits) -> Iterator[Mistake]:

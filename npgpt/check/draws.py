@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .returned import first_of
+from .returned import first_of, is_output
 from .signature import Parameter, Shape, parameters_of
 
 TRIES = 8  # of each kind of sizes and numbers
@@ -79,7 +79,7 @@ def attempts(parameters: list[Parameter], rng: np.random.Generator) -> Iterator[
     """Values for all parameters, again and again. Sizes that make no shape are left out."""
     letters = sorted({letter for each in parameters for axis in each.shape or () for letter in letters_of(axis)})
     different = np.arange(2, 2 + max(4, len(letters)))
-    for pool, repeated in ((different, False), (different[:3], True), (different[:3:2], True)):
+    for pool, repeated in ((different, False), (different[:3], True), (np.array([2, 4]), True)):
         for positive in (False, True):
             for attempt in range(TRIES):
                 sizes = dict(zip(letters, map(int, rng.choice(pool, len(letters), repeated)), strict=True))
@@ -143,5 +143,4 @@ def problem_on(forward: Callable, values: list) -> str:
             y = first_of(forward(*[value.copy() if isinstance(value, np.ndarray) else value for value in values]))
         except Exception as error:
             return " ".join(f"{type(error).__name__}: {error}".split())
-    floats = isinstance(y, np.ndarray | float) and np.asarray(y).dtype.kind == "f"
-    return "its output holds a nan or an infinity" if floats and not np.isfinite(y).all() else ""
+    return "its output holds a nan or an infinity" if is_output(y) and not np.isfinite(y).all() else ""

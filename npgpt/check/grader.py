@@ -75,7 +75,7 @@ def refuse_what_check_layer_grades(forward: Theirs, backward: Theirs) -> None:
     if hasattr(forward, "forward") and hasattr(forward, "backward") and not callable(backward):
         name = type(forward).__name__ if not isinstance(forward, type) else forward.__name__
         raise TypeError(f"{name} is a layer, with a forward and a backward of its own: npgpt.check_layer(layer, x) grades it")
-    rate = next((name for name in parameter_names(backward) if plain(name) in RATES), None) if callable(backward) else None
+    rate = next((name for name in parameter_names(backward) if plain(name) in RATES), None)
     if rate is not None and rate not in parameter_names(forward):
         raise TypeError(
             f"the backward takes a learning rate ({rate}), so it updates weights: npgpt.check_layer(layer, x) grades it"

@@ -5,7 +5,6 @@ here: the sizes that a factor may be named after, and the arrays of which each r
 recognised, what can be said about the place.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,7 +37,7 @@ def recognised(
     if six_digits_agree(wrong, right):
         return None, PRECISION + "."
     mistake = next(mistakes(Evidence(trial, truth, i, wrong, right, clear, measured)), None)
-    return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text.rstrip('.')}."
+    return mistake, "" if mistake is None else f"{mistake.kind}: {mistake.text}."
 
 
 def mistakes(evidence: Evidence) -> Iterator[Mistake]:
@@ -70,24 +69,30 @@ def digits_that_agree(wrong: Array, right: Array) -> int:
 
 def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: bool) -> str:
     """Where an unknown mistake stands, as far as the numbers tell."""
-    x = inputs.floats[i]
-    name = inputs.wanted[i]
-    off = (np.abs(wrong - right) > 1e-6 * np.abs(right).max()).reshape(x.shape) if right.size == x.size else np.ones(())
-    for axis in range(off.ndim):
-        steps: Any = off.any(axis=tuple(a for a in range(off.ndim) if a != axis))  # (size,)
-        if off.ndim > 1 and len(steps) > 1 and steps[:-1].all() and not steps[-1]:
-            return f"{name} is right in the last place along axis {axis} only: look at what comes back from the next step."
-        for count, blocks in itertools.product((4, 3, 2), [steps]):
-            if len(blocks) % count == 0 and len(blocks) > count and off.ndim <= 2:
-                wrong_blocks = blocks.reshape(count, -1).any(axis=1)
-                if wrong_blocks.sum() == 1:
-                    which = ("first", "second", "third", "last")[
-                        int(wrong_blocks.argmax()) if wrong_blocks.argmax() < count - 1 else 3
-                    ]
-                    return f"{name} is wrong in the {which} of {count} blocks along axis {axis} only (one gate of {count}?)."
+    x, name = inputs.floats[i], inputs.wanted[i]
+    if right.size == x.size:
+        off = (np.abs(wrong - right) > 1e-6 * np.abs(right).max()).reshape(x.shape)
+        for axis in range(off.ndim):
+            steps: Any = off.any(axis=tuple(a for a in range(off.ndim) if a != axis))  # (size,)
+            if off.ndim > 1 and len(steps) > 1 and steps[:-1].all() and not steps[-1]:
+                return f"{name} is right in the last place along axis {axis} only: look at what comes back from the next step."
+            block = wrong_block(steps) if off.ndim <= 2 else None
+            if block is not None:
+                which, count = block
+                return f"{name} is wrong in the {which} of {count} blocks along axis {axis} only (one gate of {count}?)."
     if others_right:
         return f"every other gradient is right, and so is what they are made of: look at the line of {name} itself."
     return ""
+
+
+def wrong_block(steps: Array) -> tuple[str, int] | None:
+    """Which one of 4, 3 or 2 blocks, of several steps each, holds all that is wrong, and of how many."""
+    for count in (4, 3, 2):
+        if len(steps) % count == 0 and len(steps) > count:
+            blocks = np.flatnonzero(steps.reshape(count, -1).any(axis=1))
+            if len(blocks) == 1:
+                return (*("first", "second", "third")[: count - 1], "last")[blocks[0]], count
+    return None
 
 
 def gradient_of_another(inputs: Inputs, i: int, wrong: Array, truth: Truth) -> str | None:

@@ -6,6 +6,7 @@ product of two vectors.
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
@@ -36,9 +37,8 @@ def last_derivative(evidence: Evidence, row: Row) -> Iterator[Mistake]:
             continue
         nothing = {i: np.zeros_like(x) for i, x in zip(evidence.inputs.places, evidence.inputs.floats, strict=True)}
         there = {**nothing, evidence.inputs.places[j]: np.float64(evidence.y).flat[row.outputs].reshape(x.shape)}
-        columns, columns_there = evidence.columns(j), evidence.columns(j, evidence.values_with(there))
-        if columns is None or columns_there is None:
-            continue
+        columns: Any = evidence.columns(j)  # of a gradient that is wrong they are there, at whatever values
+        columns_there: Any = evidence.columns(j, evidence.values_with(there))
         fits, slope, at_y = row.fits(j), row.jacobian(columns), row.jacobian(columns_there)  # (row, row), twice
         if fits(dy):
             yield Mistake("derivative missing", "the derivative of the last function, f'(x), is missing: dy goes past it")
@@ -67,18 +67,19 @@ def softmax_inside(evidence: Evidence) -> Iterator[Mistake]:
         sample = (0,) * (v.ndim - 2)
         dp = v[sample] @ dy  # (S,)
         right = p * (dp - p @ dp)
+        if not right.any():  # of one key alone nothing tells what was taken
+            continue
         for i, k in enumerate(evidence.inputs.floats):
-            true = row.true(i)
-            if i == j or k.ndim != v.ndim or k.shape[-2] != len(p) or true is None or true.size < k.size or not row.is_wrong(i):
+            if k.ndim != v.ndim or k.shape[-2] != len(p) or not row.is_wrong(i) or row.got(i).size < k.size:
                 continue
-            true, got = true.reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
+            true, got = row.true(i).reshape(k.shape)[sample], row.got(i).reshape(k.shape)[sample]  # (S, D)
+            query = right @ true / (right @ right)  # (D,): true is the outer product of right and this
             for kind, name, taken in (
                 ("diagonal", "the diagonal alone, p (1 - p) dp", p * (1 - p) * dp),
                 ("missing term", "p dp, without the sum over the row", p * dp),
                 ("derivative missing", "dp itself", dp),
             ):
-                ratio = np.divide(taken, right, out=np.zeros_like(right), where=right != 0)[:, None]
-                if evidence.fitter(got, true)(true * ratio):
+                if evidence.fitter(got, true)(np.outer(taken, query)):
                     yield Mistake(kind, f"inside, the gradient of a softmax's scores is {name}")
                     return
 

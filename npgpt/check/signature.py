@@ -187,7 +187,7 @@ def what_is_said(names: list[str], forward: Callable) -> tuple[dict[str, Said], 
     said = dict.fromkeys(names, Said())
     tree, comments = source_of(function)
     if tree is not None:
-        said |= {name: Said(shape) for name, shape in unpacked(tree) if name in names}
+        said |= {name: Said(shape) for name, shape in unpacked(tree)}
         texts += [re.sub(r"^#+", "", inspect.getcomments(function) or "", flags=re.MULTILINE), *comments.values()]
     in_texts = [each for text in texts for each in in_text(without_results(text), names)]
     in_comments = behind(tree, comments) if tree is not None else ()
@@ -233,7 +233,7 @@ def in_text(text: str, names: list[str]) -> Iterator[tuple[str, Said]]:
     if not names:
         return
     called = plurals(names) | {name: [name] for name in names}
-    one = "|".join(sorted(called, key=len, reverse=True))
+    one = "|".join(called)
     several = rf"(?<![\w.])(?:{one})(?:\.shape)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:{one})(?:\.shape)?)*(?!\w)"
     just_before = re.compile(rf"({several})\s*(?:[:=]+|each|is|of)?\s*$")
     listed_before = re.compile(rf"({several})\s*(?:\([^()]*\))?\s*:\s(?:(?!{several}\s*:)[^.;])*$")
@@ -262,7 +262,7 @@ def plurals(names: list[str]) -> dict[str, list[str]]:
 
 def without_results(text: str) -> str:
     """The text without what a function returns: from a line that is headed so, and behind an arrow."""
-    text = re.split(r"^\s*(?:Returns?|Outputs?|Yields)(?: a tuple of)?\s*:?\s*$", text, maxsplit=1, flags=re.MULTILINE)[0]
+    text = re.split(r"^\s*(?:Returns?|Outputs?|Yields)(?: a tuple of)?\s*:?\s*$", text, flags=re.MULTILINE)[0]
     return re.sub(r"(->|→).*?(?=\.\s|\n\s*\n|\Z)", "", text, flags=re.DOTALL)
 
 

@@ -11,6 +11,7 @@ from numpy import ndarray as Array
 from ..types import Theirs
 from .inputs import parameter_names
 from .names import plain
+from .returned import is_output
 
 
 def is_tensor(x: Theirs) -> bool:
@@ -19,10 +20,13 @@ def is_tensor(x: Theirs) -> bool:
 
 
 def tensor_of(template: Theirs, array: Array) -> Theirs:
-    """A tensor like that one, of this array (the very one), with a gradient of zeros."""
-    grad = getattr(template.grad, "data", template.grad) if not isinstance(template.grad, np.ndarray) else template.grad
-    zeros = {} if grad is None else {id(grad): np.zeros(array.shape, array.dtype)}
-    return copy.deepcopy(template, {id(template.data): array, **zeros})
+    """A tensor like that one, of this array (the very one), with a gradient of zeros: an array, a tensor or a number."""
+    grad = template.grad if isinstance(template.grad, np.ndarray) else getattr(template.grad, "data", None)
+    zeros = {id(grad): np.zeros(array.shape, array.dtype)} if isinstance(grad, np.ndarray) else {}
+    made = copy.deepcopy(template, {id(template.data): array, **zeros})
+    if isinstance(template.grad, int | float | np.generic):  # no place of an array: 0 stands in other attributes too
+        made.grad = 0
+    return made
 
 
 def gradient_of(tensor: Theirs) -> Array | None:
@@ -34,8 +38,16 @@ def run_backward(y: Theirs, dy: Array) -> None:
     if any(plain(name).startswith(("grad", "dy", "dout", "upstream", "seed")) for name in parameter_names(y.backward)):
         y.backward(dy)
         return
-    try:
-        loss = y * dy
-    except (TypeError, AttributeError):  # it multiplies tensors only
-        loss = y * type(y)(dy)
+    loss = product(y, dy)
     (loss if loss.data.ndim == 0 else loss.sum()).backward()
+
+
+def product(y: Theirs, dy: Array) -> Theirs:
+    """y dy: of two tensors, or of a tensor and an array where it multiplies no tensors."""
+    try:
+        of_tensors = y * type(y)(dy)
+        if is_output(of_tensors.data):
+            return of_tensors
+    except (TypeError, AttributeError, ValueError):
+        pass
+    return y * dy

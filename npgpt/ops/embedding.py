@@ -42,7 +42,7 @@ def check_ids(name: str, ids: Array, vocab_size: int) -> None:
 
     Without it a negative id would silently count from the table's end.
     """
-    if ids.dtype.kind not in "iu":  # signed or unsigned
+    if ids.dtype.kind not in ("i", "u"):  # signed, unsigned
         raise TypeError(f"{name} must be integers, got dtype {ids.dtype}")
     if ids.size == 0:
         raise ValueError(f"{name} must hold at least one id, got the shape {ids.shape}")
