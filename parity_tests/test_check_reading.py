@@ -133,6 +133,9 @@ class Evaluated:
     dim_str = "B C"
     __name__ = "Float[ndarray, 'B C']"
 
+    def __repr__(self):  # its test's name: the same in every process
+        return self.__name__
+
 
 ANNOTATIONS = [
     (signature.inspect.Parameter.empty, None, ""),
