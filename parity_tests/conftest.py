@@ -48,6 +48,17 @@ def pytest_report_header(config):
     return f"torch {torch.__version__}, hypothesis profile {PROFILE}"
 
 
+def begins_anew(draw):
+    """A fixture for a module whose tests draw from one generator: each finds it as it is now, in whatever order they run."""
+    start = draw.bit_generator.state
+
+    @pytest.fixture(autouse=True)
+    def the_same_numbers():
+        draw.bit_generator.state = start
+
+    return the_same_numbers
+
+
 PRESENT = {
     "cpu": True,
     "cuda": torch.cuda.is_available(),

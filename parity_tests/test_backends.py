@@ -70,7 +70,7 @@ def test_a_missing_torch_is_an_error_with_the_command_that_installs_it(monkeypat
 
 
 def test_importing_npgpt_imports_numpy_and_nothing_heavy():
-    heavy = ("torch", "matplotlib", "safetensors", "tqdm", "threadpoolctl", "numpy.random")
+    heavy = ("torch", "matplotlib", "safetensors", "tqdm", "threadpoolctl", "numpy.random", "multiprocessing")
     code = f"import sys, npgpt; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 

@@ -33,6 +33,7 @@ from npgpt.check.hypotheses import (
 )
 from npgpt.check.verdict import Stopped
 
+from .conftest import begins_anew
 from .test_mistakes import evidence_of
 from .wrong_backwards import (
     gelu_of_erf,
@@ -46,13 +47,8 @@ from .wrong_backwards import (
 )
 
 draw = np.random.default_rng(11)
+the_same_numbers = begins_anew(draw)
 X = draw.standard_normal((2, 3, 4))
-
-
-@pytest.fixture(autouse=True)
-def the_same_numbers():
-    """Each test draws its own, in whatever order they run."""
-    draw.bit_generator.state = np.random.default_rng(11).bit_generator.state
 
 
 def said(hypothesis, found, wrong):

@@ -30,17 +30,13 @@ from npgpt.check.gates import (
 from npgpt.check.rounding import EPS
 from npgpt.check.verdict import Stopped
 
+from .conftest import begins_anew
 from .test_mistakes import doubled, evidence_of, linear
 from .wrong_backwards import softmax
 
 draw = np.random.default_rng(7)
+the_same_numbers = begins_anew(draw)
 STEPS = (-2, -1, 0, 1, 2)
-
-
-@pytest.fixture(autouse=True)
-def the_same_numbers():
-    """Each test draws its own, in whatever order they run."""
-    draw.bit_generator.state = np.random.default_rng(7).bit_generator.state
 
 
 # -------------------------------------------------------------------------------------------------------------------- gates

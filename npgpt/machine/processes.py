@@ -2,8 +2,8 @@
 
 Python has one lock, and every call of NumPy takes it again when its loop has ended. A layer that goes step by step makes
 thousands of short calls, so its threads mostly wait for each other (sharing.py). A process has a lock of its own. Two processes
-took 0.70 of the time of two threads for a step of a Mamba, and 0.74 of the time of one thread for one of an LSTM (128 features,
-B = 12, T = 64, two cores).
+took 0.7 times as long as two threads for a step of a Mamba, and 0.7 to 1.0 times as long as one thread for one of an LSTM (128
+features, B = 12, T = 64, two cores; the machine was not always the same).
 
 The price: a process sees the model as it was when the process began. What changes from step to step, the weights, is copied
 into memory that both see, and the gradients come back there. So a process lasts no longer than a training
@@ -11,13 +11,11 @@ into memory that both see, and the gradients come back there. So a process lasts
 """
 
 import mmap
-import multiprocessing
 import signal
 import sys
 import warnings
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +25,16 @@ from .parameters import Store
 from .threads import as_a_task, one_thread_of_blas
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from ..models.base import LanguageModel
 
 
 def can_fork() -> bool:
     """Whether a process can be had that begins as a copy of this one. (macOS has them, but its libraries do not survive it; and
     the processes of a multiprocessing.Pool may have none of their own.)"""
+    import multiprocessing
+
     return sys.platform == "linux" and not multiprocessing.current_process().daemon
 
 
@@ -49,6 +51,8 @@ class ReplicaInAProcess:
     """
 
     def __init__(self, model: "LanguageModel"):
+        import multiprocessing
+
         self.model = model
         self.store = Store(model.store.shapes(), model.store.data.dtype, zeros=shared_zeros)
         fork = multiprocessing.get_context("fork")
@@ -58,9 +62,8 @@ class ReplicaInAProcess:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", DeprecationWarning
-                )  # Python 3.12: other threads may hold locks; none of ours does
+                # Python 3.12 says that other threads may hold locks; none of ours does.
+                warnings.simplefilter("ignore", DeprecationWarning)
                 self.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -93,11 +96,11 @@ class ReplicaInAProcess:
         self.process.join()
 
 
-def answer(replica: "LanguageModel", pipe: Connection, other_end: Connection) -> None:
+def answer(replica: "LanguageModel", pipe: "Connection", other_end: "Connection") -> None:
     """What the process does: calls a method of the replica each time it is asked to, until it is told to end, or nobody is
     there to ask."""
     other_end.close()
-    with one_thread_of_blas(), suppress(EOFError, BrokenPipeError):
+    with one_thread_of_blas(), suppress(EOFError, ConnectionError):
         while question := pipe.recv():
             name, *arguments = question
             try:

@@ -7,6 +7,7 @@ each weighed by its part of the sequences. While a model is trained whose layers
 """
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,10 @@ class Replicas:
         """The loss of the batch (B, T). A forward pass leaves nothing in the model, so threads need no replicas."""
         shares = self.shares(*ids.shape)
         workers = self.workers(len(shares)) if self.in_processes else [self.model] * len(shares)
-        losses = run_together(
-            [partial(worker.loss_alone, ids[share], targets[share]) for worker, (share, _) in zip(workers, shares, strict=True)]
-        )
-        return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
+        tasks = [
+            partial(worker.loss_alone, ids[share], targets[share]) for worker, (share, _) in zip(workers, shares, strict=True)
+        ]
+        return self.sum_of_losses(tasks, shares)
 
     def loss_and_grad(self, ids: Array, targets: Array, scale: float) -> float:
         """The loss of the batch (B, T); adds `scale` times its gradient to that of every parameter. The same as
@@ -71,17 +72,22 @@ class Replicas:
         if len(shares) == 1:
             return self.model.loss_and_grad_alone(ids, targets, scale)
         workers = self.workers(len(shares))
-        try:
-            losses = run_together(
-                [
-                    partial(worker.loss_and_grad_alone, ids[share], targets[share], scale * weight)
-                    for worker, (share, weight) in zip(workers, shares, strict=True)
-                ]
-            )
-        except BaseException:
-            self.close()  # their gradients may be half filled
-            raise
+        tasks = [
+            partial(worker.loss_and_grad_alone, ids[share], targets[share], scale * weight)
+            for worker, (share, weight) in zip(workers, shares, strict=True)
+        ]
+        loss = self.sum_of_losses(tasks, shares)
         move_gradients([worker.store.grad for worker in workers[1:]], self.model.store.grad)
+        return loss
+
+    def sum_of_losses(self, tasks: Sequence[Callable[[], float]], shares: list[tuple[slice, float]]) -> float:
+        """The batch's loss; each task gives that of its share. Where one fails, no replica is kept: its gradients may be half
+        filled, or its process dead."""
+        try:
+            losses = run_together(tasks)
+        except BaseException:
+            self.close()
+            raise
         return sum(weight * loss for (_, weight), loss in zip(shares, losses, strict=True))
 
     def close(self) -> None:
