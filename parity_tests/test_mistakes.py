@@ -30,6 +30,7 @@ from npgpt.check.recognise import (
 )
 from npgpt.check.rounding import EPS, trial_of
 from npgpt.check.truth import Measured, Truth, measured
+from npgpt.check.wording import PRECISION
 
 from .conftest import begins_anew
 from .wrong_backwards import softmax, softmax_backward
@@ -278,6 +279,8 @@ def test_how_many_digits_agree():
     for off, digits in ((0.0049, 3), (0.0051, 2), (0.00049, 4), (0.49, 1), (0.51, 0), (4.9, 0), (5.1, 0), (60.0, 0)):
         assert digits_that_agree(right + np.array([off, 0]), right) == digits
     assert digits_that_agree(right, right) == 0  # nothing is wrong
+    for number in (np.nan, np.inf):  # catches: the logarithm of it, which is no number of digits
+        assert digits_that_agree(right + np.array([number, 0]), right) == 0
 
 
 def test_the_sizes_that_a_factor_may_be_named_after():
@@ -326,6 +329,10 @@ def test_the_place_is_looked_for_along_every_axis_and_to_a_millionth():
             assert place_of(inputs_of(right), 0, wrong, right, False).startswith(found or "dx is") is bool(found)
     one = np.ones((1, 5))
     assert place_of(inputs_of(one), 0, 2 * one, one, False) == ""
+    for size, right_in in ((2, 2), (3, 2), (5, 2), (5, 3)):  # right in more than the last step, or everywhere
+        steps = np.ones((size, 5))
+        wrong = steps + (np.arange(size) < size - right_in)[:, None]
+        assert place_of(inputs_of(steps), 0, wrong, steps, False) == ""
     last = np.ones((2, 5))
     assert place_of(inputs_of(last), 0, last + np.array([[0], [1]]), last, False) == ""  # right in the first step
     vector = np.ones(5)
@@ -392,6 +399,8 @@ def test_what_each_row_may_lack_a_multiple_of():
     assert list(found) == ["the output", "the normalised input"]
     assert np.allclose(found["the normalised input"], [np.array([-1, 0, 1]) / math.sqrt(2 / 3), [0, 0, 0]])
     assert np.array_equal(found["the output"], y)
+    tenths = np.full((1, 3), 0.1)  # of which the mean is not 0.1
+    assert np.array_equal(row_arrays(tenths, tenths, (1, 3))["the normalised input"], [[0, 0, 0]])
     assert list(row_arrays(x, y[:, :2], (2, 3))) == ["the normalised input"]
     of_samples = row_arrays(np.stack([x, 2 * x]), y, (2, 2, 3))
     assert np.allclose(of_samples["the normalised input"], [found["the normalised input"]] * 2)
@@ -422,10 +431,10 @@ def test_what_is_said_before_any_hypothesis_is_tried():
 
     for change, says in (
         (lambda dx: dx * np.nan, "a division by 0, an overflow, or inf - inf: the gradient is not finite."),
-        (lambda dx: dx * (1 + 1e-7), "precision, since 6 digits agree"),
+        (lambda dx: dx * (1 + 1e-7), f"{PRECISION}."),
     ):
         mistake, text = verdict_text(lambda x, w: x * w, product, change, x, w)
-        assert mistake is None and text.startswith(says)
+        assert mistake is None and text == says
     verdict = check_backward(lambda x, w: x * w, lambda dy, x, w: (dy * x, dy * w), x, w)
     assert verdict.mistake is None and "order: this is dw; return dx, dw, in the order of the inputs." in str(verdict)
     verdict = check_backward(lambda x, w: w * 1, lambda dy, x, w: (dy * x, dy), x, w)

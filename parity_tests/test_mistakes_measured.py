@@ -32,7 +32,7 @@ from npgpt.check.rounding import EPS
 from npgpt.check.verdict import Stopped
 
 from .conftest import begins_anew
-from .test_mistakes import doubled, evidence_of, linear
+from .test_mistakes import doubled, evidence_of, linear, linear_gradients
 from .wrong_backwards import softmax
 
 draw = np.random.default_rng(7)
@@ -282,6 +282,17 @@ def test_half_of_the_digits_are_those_of_what_the_forward_computes_in():
     )
 
 
+@pytest.mark.parametrize(("real", "rtol"), [(np.asarray, 16 * EPS), (np.real, 1e-8)], ids=["complex step", "differences"])
+def test_columns_are_measured_as_the_true_gradients_were(real, rtol):
+    """dy (1 - y^2) of y = tanh(x), here and at other inputs. Catches: differences, which have ten digits, where the complex
+    step has all; the complex step, which finds 0, where the forward drops the imaginary part."""
+    x = draw.uniform(-1, 1, (3, 4))
+    found = evidence_of(lambda x: np.tanh(real(x)), lambda dy, x: 2 * dy * (1 - np.tanh(x) ** 2), x)
+    for values, at in ((None, x), ([x / 2], x / 2)):
+        expected = (found.dy * (1 - np.tanh(at) ** 2)).ravel()
+        assert np.allclose(found.columns(values=values).gradient(found.dy), expected, rtol=rtol, atol=0)
+
+
 def test_too_many_columns_are_not_measured(monkeypatch):
     found = evidence_of(np.tanh, lambda dy, x: 2 * dy, draw.standard_normal((3, 4)))
     asked = []
@@ -304,7 +315,7 @@ def test_a_row_of_a_number_is_that_number_and_a_jacobian_of_four_million_numbers
         if size == 2000:
             assert np.array_equal(Row(evidence).claimed, [np.ones((1, 2000))])
         else:
-            with pytest.raises(Stopped, match="y is too large") as stop:
+            with pytest.raises(Stopped, match=r"^y is too large for its Jacobian$") as stop:
                 Row(evidence)
             assert stop.value.check.name == "derivative"
 
@@ -334,6 +345,20 @@ def test_a_row_reads_the_measured_elements():
     assert np.array_equal(row.got(0), row.claimed[0].ravel()[[5, 4]]) and row.got(0).all()
     found.measured.clear()
     assert np.allclose(row.true(0), row.got(0) / 2, rtol=1e-12, atol=0)
+
+
+def test_each_gradient_of_a_row_has_a_true_one_beside_it():
+    """dW is off by a twenty-millionth: the true one is near to it, and explains nothing. Catches: a prediction for dW that is
+    held against the true gradient of another input, beside which anything near fits."""
+    x, w = draw.standard_normal((3, 4)), draw.standard_normal((4, 5))
+
+    def backward(dy, x, w):
+        dx, dw = linear_gradients(dy, x, w)
+        return 2 * dx, dw * (1 + 5e-8)
+
+    row = Row(evidence_of(linear, backward, x, w), 1)
+    assert row.fits(1)(row.got(1)) and not row.fits(1)(row.true(1))
+    assert row.fits(0)(row.got(0)) and not row.fits(0)(row.true(0))
 
 
 # --------------------------------------------------------------------------------------------------------------------- rows

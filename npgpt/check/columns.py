@@ -26,11 +26,11 @@ class Columns:
             self.slopes, self.errors = np.array(columns)[:, None], None  # (n, 1, *y)
         else:
             steps = ladder_steps(values[place])
-            sides = [ladder(pair.y, values, place, v, steps)[:2] for v in directions]
-            per_step = 1 / steps.reshape(-1, *[1] * (sides[0][0].ndim - 1))
-            self.slopes = np.array([(right - left) * per_step / 2 for right, left in sides])  # (n, STEPS, *y)
-            eps = np.finfo(np.float64).eps
-            self.errors = np.array([(np.abs(right) + np.abs(left)) * per_step * eps for right, left in sides])
+            sides = np.array([ladder(pair.y, values, place, v, steps)[:2] for v in directions])
+            right, left = sides[:, 0], sides[:, 1]  # each (n, STEPS, *y)
+            per_step = 1 / steps.reshape(-1, *[1] * (right.ndim - 2))  # (STEPS, 1, ...)
+            self.slopes = (right - left) * per_step / 2
+            self.errors = (np.abs(right) + np.abs(left)) * per_step * np.finfo(np.float64).eps
 
     def gradient(self, dy: Array) -> Array:
         """Of the loss sum(dy y): (n,). dy (*y), or (n, *y): a cotangent of its own for each element."""

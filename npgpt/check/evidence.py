@@ -109,9 +109,9 @@ class Row:
 
     def jacobian(self, columns: Columns) -> Array:
         """(n, row): of each output of the row along each element."""
-        outputs = np.zeros((self.size, *self.dy.shape))
-        outputs.reshape(self.size, -1)[:, self.outputs] = np.eye(self.size)
-        return np.array([columns.gradient(each) for each in outputs]).T
+        outputs = np.zeros((self.size, self.dy.size))
+        outputs[:, self.outputs] = np.eye(self.size)
+        return np.array([columns.gradient(each.reshape(self.dy.shape)) for each in outputs]).T
 
 
 DIAGONAL = Mistake(

@@ -64,7 +64,7 @@ FORMULA = "the derivative of another formula (an approximation, another epsilon)
 def digits_that_agree(wrong: Array, right: Array) -> int:
     """How many leading digits of the largest element agree everywhere: 3 where the others are at most 0.0005 of it off."""
     off = float(np.abs(wrong - right).max() / np.abs(right).max())
-    return int(-math.log10(2 * off)) if 0 < 2 * off < 1 else 0
+    return max(0, int(-math.log10(2 * off))) if 0 < off < math.inf else 0
 
 
 def place_of(inputs: Inputs, i: int, wrong: Array, right: Array, others_right: bool) -> str:
@@ -89,9 +89,9 @@ def wrong_block(steps: Array) -> tuple[str, int] | None:
     """Which one of 4, 3 or 2 blocks, of several steps each, holds all that is wrong, and of how many."""
     for count in (4, 3, 2):
         if len(steps) % count == 0 and len(steps) > count:
-            blocks = np.flatnonzero(steps.reshape(count, -1).any(axis=1))
-            if len(blocks) == 1:
-                return (*("first", "second", "third")[: count - 1], "last")[blocks[0]], count
+            wrong = [k for k, block in enumerate(np.split(steps, count)) if block.any()]
+            if len(wrong) == 1:
+                return (*("first", "second", "third")[: count - 1], "last")[wrong[0]], count
     return None
 
 
@@ -109,8 +109,9 @@ def row_arrays(x: Array, y: Array, shape: tuple[int, ...]) -> dict[str, Array]:
     if x.shape != shape or x.ndim == 0:
         return {}
     centred = x - x.mean(axis=-1, keepdims=True)
-    arrays = {"the normalised input": centred / (centred.std(axis=-1, keepdims=True) + np.finfo(np.float64).tiny)}
-    return ({"the output": np.float64(y)} if y.shape == shape else {}) | arrays
+    spread = centred.std(axis=-1, keepdims=True)
+    spread[spread == 0] = np.inf  # a row of one number, from which its mean may be a rounding error away: 0 in any case
+    return ({"the output": np.float64(y)} if y.shape == shape else {}) | {"the normalised input": centred / spread}
 
 
 def sizes(inputs: Inputs, y: Array) -> dict[str, float]:
