@@ -9,12 +9,19 @@ python -m parity_tests.mutation                      profile mutation: 20 exampl
 import json
 import logging
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = "1"  # before NumPy is imported: float32 products differ in bits between thread counts
+
+# Processes that the tests start are those of a user at a terminal: they hear Ctrl-C, which the workers of pytest-xdist and
+# whatever a shell starts in the background ignore, and their pytest has no options of this one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
