@@ -15,6 +15,7 @@ import pytest
 import npgpt.check.evidence as evidence_module
 import npgpt.check.gates as gates_module
 import npgpt.check.rows as rows_module
+from npgpt import check_backward
 from npgpt.check.diagnose import Mistake, fitter
 from npgpt.check.evidence import DIAGONAL, Row
 from npgpt.check.gates import (
@@ -577,6 +578,18 @@ def test_of_one_key_alone_nothing_tells_what_was_taken():
     assert list(rows_module.softmax_inside(found)) == []
 
 
+def test_a_bias_of_one_row_is_no_softmax_and_hides_none():
+    """y = p v + b, b (1, 3): of b's one row y is an average too, of one key alone. Catches: a search that ends there."""
+    inputs = [draw.standard_normal(shape) for shape in ((1, 3), (3, 4), (5, 4), (5, 3))]
+
+    def backward(dz, b, q, k, v):
+        return dz.sum(axis=0, keepdims=True), *attended_backward(dz, q, k, v, lambda dp, p: dp)
+
+    found = evidence_of(lambda b, q, k, v: attended(q, k, v)[0] + b, backward, *inputs, i=2)
+    assert rows_module.weights_of(found, Row(found, 2), 0).tolist() == [1.0]
+    assert [each.kind for each in rows_module.softmax_inside(found)] == ["derivative missing"]
+
+
 def test_the_row_that_is_asked_of_a_softmax_inside_is_the_last():
     """Of two steps behind a causal mask: the first sees itself alone, p is 1 there, and nothing tells what was taken."""
 
@@ -626,8 +639,9 @@ def test_the_weights_of_a_row_are_read_off_what_is_averaged():
 @pytest.mark.parametrize("axis", [0, 1])
 def test_what_a_weight_met_in_the_first_step_is_found_among_the_rows_beside_it(axis):
     """dW = met dz^T in the first row (or its transpose): what is met in place of what is due, in all of the weight's rows or
-    in a part of them (x and h side by side). By hand, of y (1, 3, 4) and a bias whose gradient is dz."""
-    y, dz = draw.standard_normal((1, 3, 4)), np.array([1.0, -2, 0.5])
+    in a part of them (x and h side by side). By hand, of y (1, 3, 4) and a bias whose gradient is dz; beside it stands one
+    whose gradient is at right angles to dz, for which nothing is met and nothing is due. Catches: an error there."""
+    y, dz, beside = draw.standard_normal((1, 3, 4)), np.array([1.0, -2, 0.5]), np.array([2.0, 1, 0])
     due, other = draw.standard_normal(4), draw.standard_normal(4)
     x = draw.standard_normal(2)
 
@@ -636,14 +650,14 @@ def test_what_a_weight_met_in_the_first_step_is_found_among_the_rows_beside_it(a
             return np.outer(a, dz) if axis else np.outer(dz, a)
 
         true, got = weight(due), change(weight(met))
-        gradients = {0: (np.ones(7), np.ones(7)), 1: (true.ravel(), got.ravel()), 2: (dz, dz)}
+        gradients = {0: (np.ones(7), np.ones(7)), 1: (true.ravel(), got.ravel()), 2: (beside, beside), 3: (dz, dz)}
         row = SimpleNamespace(
             true=lambda i: gradients[i][0],
             got=lambda i: gradients[i][1],
             fits=lambda i: fitter(gradients[i][1], gradients[i][0]),
         )
-        floats = [np.zeros(7), true, np.zeros(len(dz))]
-        inputs = SimpleNamespace(names=["a", "W", "b"], values=floats, floats=floats)
+        floats = [np.zeros(7), true, np.zeros(3), np.zeros(len(dz))]
+        inputs = SimpleNamespace(names=["a", "W", "c", "b"], values=floats, floats=floats)
         evidence = SimpleNamespace(x=true, right=true.ravel(), y=y, i=1, gradient="dW", inputs=inputs)
         return list(rows_module.previous_step(evidence, row))
 
@@ -659,7 +673,20 @@ def test_what_a_weight_met_in_the_first_step_is_found_among_the_rows_beside_it(a
     assert said(near * np.append(1000 * x, large[0, 0]), np.append(1000 * x, 0 * due), y=large) == off("y[0, 0]")
     assert said(other, due) == [] and said(y[0, 0] * 1.001, due) == []
     assert said(y[0, 0], due, change=lambda got: got + 0.1 * draw.standard_normal(got.shape)) == []  # no product with dz
-    assert said(y[0, 0], due, y=None) == []
+    assert said(y[0, 0], due, y=None) == [] and said(0 * due, due) == []
+
+
+def test_a_weight_that_a_bias_stands_in_for_is_graded_without_an_error():
+    """y = tanh(x W) in some columns and sin(b) in the others: the first row of dW, left out, is no multiple of db there."""
+    x, w, b = draw.standard_normal((4, 3)), draw.standard_normal((3, 6)), draw.standard_normal(6)
+    of_w = np.arange(6) % 2 == 0
+
+    def backward(dy, x, w, b):
+        dz = np.where(of_w, dy * (1 - np.tanh(x @ w) ** 2), 0)
+        return dz @ w.T, 1.3 * x[1:].T @ dz[1:], np.where(of_w, 0, dy * np.cos(b)).sum(axis=0)
+
+    verdict = check_backward(lambda x, w, b: np.where(of_w, np.tanh(x @ w), np.sin(b)), backward, x, w, b)
+    assert verdict.first_failure == "derivative" and verdict.mistake is None and "Right: dx, db." in str(verdict)
 
 
 def test_a_weight_has_two_axes_and_is_measured_whole():

@@ -15,7 +15,7 @@ from numpy import ndarray as Array
 
 from ..types import Theirs
 from .columns import Columns
-from .diagnose import Mistake
+from .diagnose import Mistake, least_squares
 from .evidence import AT_THE_OUTPUT, DIAGONAL, Evidence
 from .gates import gates_of_the_second_step
 from .rounding import EPS
@@ -213,19 +213,13 @@ def without(x: Array, axis: int, edge: int) -> Array:
     return rest
 
 
-# --------------------------------------------------------------------------------------------------------- the first row alone
-
-
 # ------------------------------------------------------------------------------------------------------------------ paths of x
 
 
 def missing_paths(evidence: Evidence) -> Iterator[Mistake]:
     """x goes several ways, and the gradient of one of them is left out (or counts twice, or is subtracted)."""
     for name, term in paths(evidence):
-        power = float((term**2).sum())
-        if power == 0:
-            continue
-        factor = float(((evidence.wrong - evidence.right) * term).sum()) / power  # least squares: wrong = right + factor term
+        factor = least_squares(evidence.wrong - evidence.right, term).item()  # wrong = right + factor term
         for value, (kind, what) in PARTS.items():
             if np.isclose(factor, value, rtol=1e-4) and evidence.fits(evidence.right + value * term):
                 yield Mistake(kind, f"the path of {evidence.name} through {name} {what}")

@@ -105,9 +105,10 @@ def previous_step(evidence: Evidence, row: Row) -> Iterator[Mistake]:
             continue
         met = (got if axis else got.T) @ dz / (dz @ dz)  # what the product with dz was made of
         due = (true if axis else true.T) @ dz / (dz @ dz)
-        if not row.fits(evidence.i)((np.outer(met, dz) if axis else np.outer(dz, met)).ravel()):
+        wrong = np.abs(met - due) > 1e-6 * np.abs(met).max()
+        if not wrong.any() or not row.fits(evidence.i)((np.outer(met, dz) if axis else np.outer(dz, met)).ravel()):
             continue
-        off = np.flatnonzero(np.abs(met - due) > 1e-6 * np.abs(met).max())
+        off = np.flatnonzero(wrong)
         part = met[off[0] : off[-1] + 1]
         for name, vector in neighbours(evidence):
             if len(vector) == len(part) and np.abs(part - vector).max() <= 1e-6 * np.abs(vector).max():
