@@ -155,7 +155,7 @@ def test_the_bugs_that_each_criterion_catches_are_counted():
 def test_the_mutants_are_as_many_everywhere():
     """How many there are, mutation.py says, which takes minutes."""
     mutants = re.findall(r"([\d,]+) mutants", ENGLISH + PROOF) + re.findall(r"([\d.]+) mutantının", TURKISH)
-    assert len(mutants) == 3 and {text.replace(",", "").replace(".", "") for text in mutants} == {"1944"}
+    assert len(mutants) == 3 and {text.replace(",", "").replace(".", "") for text in mutants} == {"1943"}
     assert "all killed, none equivalent" in PROOF and listed(PARTS["ops"][0]) == []
 
 

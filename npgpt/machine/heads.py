@@ -15,7 +15,7 @@ from ..ops.note import Note, ignore
 from .threads import in_a_task, run_together, slices
 
 # Queries: in shorter texts attention is too small a part, and the one query of a token that is generated is none. (Two threads
-# in place of one: GPT-2's size at T = 1,024 is 1.03 times as fast; 2 layers of 4 heads and 128 features at T = 4,096, 1.25
+# in place of one: GPT-2's size at T = 1,024 is 1.03 times as fast; 2 layers of 4 heads and 128 features at T = 4,096, 1.5
 # times.)
 LONG = 2048
 
