@@ -224,6 +224,7 @@ class LanguageModel:
         """What `loss_and_grad` is about: forward, loss, and the way back, on this thread."""
         logits, cache = self.forward(ids, masks=self.dropout_masks())  # (B, T, V)
         loss, loss_cache = cross_entropy(logits, targets)
+        del logits  # with a large vocabulary nothing takes more memory, and the way back has as large ones of its own
         dlogits = cross_entropy_backward(scale, loss_cache)  # (B, T, V)
         self.backward(dlogits, cache)
         return float(loss)
