@@ -75,8 +75,8 @@ BUGS = (
     Bug(
         "adamw_decay_forgotten",
         "npgpt.optim:AdamW._update",
-        "w - lr * decay * w",
-        "w",
+        "w -= lr * decay * w",
+        "pass",
         "Nothing shows before overfitting does.",
         "classic",
         tensor="weights after step 1",
@@ -85,13 +85,13 @@ BUGS = (
     Bug(
         "adamw_decay_inside_the_moments",
         "npgpt.optim:AdamW._update",
-        "m[:] = b1 * m + (1 - b1) * g",
-        "g = g + decay * w; m[:] = b1 * m + (1 - b1) * g",
+        "m *= b1",
+        "g = g + decay * w; m *= b1",
         "This is Adam with L2 regularisation, a respectable optimiser of another name.",
         "classic",
         tensor="weights after step 1",
         mistake="factor",
-        also=(("npgpt.optim:AdamW._update", "w - lr * decay * w", "w"),),
+        also=(("npgpt.optim:AdamW._update", "w -= lr * decay * w", "pass"),),
     ),
     Bug(
         "zero_grad_forgets",
