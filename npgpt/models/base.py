@@ -19,6 +19,7 @@ from numpy import ndarray as Array
 from numpy.typing import ArrayLike
 
 from ..layers import Masks, Tensors
+from ..machine import rows
 from ..machine.device import pick_device
 from ..machine.memory import keep_freed_memory
 from ..machine.parameters import Parameter, Store
@@ -222,11 +223,12 @@ class LanguageModel:
 
     def loss_and_grad_alone(self, ids: Array, targets: Array, scale: float) -> float:
         """What `loss_and_grad` is about: forward, loss, and the way back, on this thread."""
-        logits, cache = self.forward(ids, masks=self.dropout_masks())  # (B, T, V)
-        loss, loss_cache = cross_entropy(logits, targets)
-        del logits  # with a large vocabulary nothing takes more memory, and the way back has as large ones of its own
-        dlogits = cross_entropy_backward(scale, loss_cache)  # (B, T, V)
-        self.backward(dlogits, cache)
+        with rows.in_place(longest=max(ids.shape[1], self.config.n_embd)):
+            logits, cache = self.forward(ids, masks=self.dropout_masks())  # (B, T, V)
+            loss, loss_cache = cross_entropy(logits, targets)
+            del logits  # with a large vocabulary nothing takes more memory, and the way back has as large ones of its own
+            dlogits = cross_entropy_backward(scale, loss_cache)  # (B, T, V)
+            self.backward(dlogits, cache)
         return float(loss)
 
     def dropout_masks(self) -> Masks | None:
