@@ -11,10 +11,11 @@ same weights, and JAX's first losses must be npgpt's. Where transformers is inst
 compared with its MambaForCausalLM, whose path on a CPU is plain PyTorch, and the generation of GPT-2 and SmolLM2 with its
 generate.
 
-Each runs in a process of its own, in turn for several rounds, so that none disturbs the other and a slow moment of the machine
-hits all. Single times depend on the machine and its load; ratios are what to quote. For the larger GPTs a roofline follows: how
-much of npgpt's step are matrix products, and at which share of the rate that the machine reaches on large ones; what the
-optimiser's memory traffic takes at least; what the calls alone cost.
+Each runs in a process of its own, in turn for several rounds, so that none disturbs the other and a slow moment of the
+machine hits all. On two cores eight of the works took 24 minutes, and GPT-2 takes 4 GB. Single times depend on the machine
+and its load; ratios are what to quote. For the larger GPTs a roofline follows: how much of npgpt's step are matrix
+products, and at which share of the rate that the machine reaches on large ones; what the optimiser's memory traffic takes
+at least; what the calls alone cost.
 """
 
 import argparse
@@ -375,7 +376,7 @@ def compare(description: str, task: str, rounds: int, threads: int) -> dict[str,
             results[name].append(run(name, task, threads=threads))
     if "jax" in results:
         check_losses(results["numpy"][0]["losses"], results["jax"][0]["losses"])
-    print(f"\n{description}; float32, median of {rounds} rounds")
+    print(f"\n{description}; float32, {rounds} rounds: medians of their times, and of their ratios")
     for name in names:
         times = [1e3 * result["seconds"] for result in results[name]]
         print(
@@ -406,9 +407,18 @@ def save_picture(path: Path, measured: dict[str, dict[str, list[dict]]], threads
     for work, results in measured.items():
         best = min((name for name in results if name != "numpy"), key=lambda name: median_time(results[name]))
         rows[(WORKS.get(work) or GENERATIONS[work])[0]] = CONTESTANTS[best], ratios_to_npgpt(results, best)
-    path.parent.mkdir(parents=True, exist_ok=True)
     speed_ratios(rows, f"{processor()}, {threads} thread(s)").savefig(path, dpi=150)
     print(f"\nwrote {path}")
+
+
+def make_room_for(picture: Path) -> None:
+    """Makes the picture's folder, before hours of measuring. Raises ValueError or OSError where no picture can be written."""
+    from matplotlib.figure import Figure  # not above: it would count in the memory of npgpt's processes
+
+    formats = Figure().canvas.get_supported_filetypes()
+    if picture.is_dir() or picture.suffix[1:].lower() not in formats:
+        raise ValueError(f"a picture is a file that ends in one of .{', .'.join(formats)}")
+    picture.parent.mkdir(parents=True, exist_ok=True)
 
 
 def print_roofline(work: str, step: float, threads: int) -> None:
@@ -490,6 +500,12 @@ def main() -> None:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
     except importlib.metadata.PackageNotFoundError as error:
         parser.error(f"{error.name} is not installed; the comparison needs it: pip install -e '.[torch]'")
+
+    if args.picture:
+        try:
+            make_room_for(args.picture)
+        except (OSError, ValueError) as error:
+            parser.error(f"--picture {args.picture}: {error}")
 
     print(f"machine   {processor()}, {platform.system()} {platform.machine()}, {args.threads} thread(s) for each backend")
     print(f"versions  Python {platform.python_version()}, NumPy {versions['numpy']}, torch {versions['torch']}")

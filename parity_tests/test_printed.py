@@ -317,6 +317,16 @@ def test_the_benchmarks_picture_has_the_best_others_ratios(benchmark, monkeypatc
     assert list(drawn[0].values()) == [("torch.compile", [1.5, 2.25, 1]), ("torchgpt", [2.5, 0.25, 5 / 3])]
 
 
+def test_where_no_picture_can_be_written_the_benchmark_says_so_before_it_measures(benchmark, tmp_path):
+    make_room_for = benchmark("make_room_for", None)
+    make_room_for(tmp_path / "new" / "p.PNG")
+    assert (tmp_path / "new").is_dir()
+    (tmp_path / "p.png").touch()
+    for picture, error in ((tmp_path, ValueError), (tmp_path / "p.foo", ValueError), (tmp_path / "p.png" / "q.png", OSError)):
+        with pytest.raises(error):
+            make_room_for(picture)
+
+
 def test_jax_makes_the_same_step(monkeypatch):
     """Its losses over ten steps are npgpt's, for both kinds of positions and of heads; and another model's are refused."""
     pytest.importorskip("jax")
