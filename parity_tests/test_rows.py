@@ -7,9 +7,9 @@ import npgpt
 from npgpt.machine import rows
 from npgpt.machine.threads import run_together
 
-WIDE = npgpt.GPTConfig(7, n_layer=1, n_head=2, n_embd=520, seq_len=4)
+WIDE = npgpt.GPTConfig(7, n_layer=1, n_head=2, n_embd=520, seq_len=4, ffn_hidden=8)
 LONG = npgpt.GPTConfig(7, n_layer=1, n_head=2, n_embd=8, seq_len=600)
-SHORT = npgpt.GPTConfig(7, n_layer=1, n_head=2, n_embd=512, seq_len=512)
+SHORT = npgpt.GPTConfig(7, n_layer=1, n_head=2, n_embd=128, seq_len=512)  # ffn_hidden 512
 
 
 def a_batch(config):

@@ -136,6 +136,7 @@ class LanguageModel:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
         self.config, self.device, self.dtype = config, pick_device(device), dtype
         self.layout: Layout = type(self).layout_of(config)
+        self.widest = max(width for entry in self.layout.values() for width in entry.shape[-1:])  # the features of a layer
         self.dropout_rng = dropout_generator(seed)
         keep_freed_memory()
         self.build(dtype)
@@ -223,7 +224,7 @@ class LanguageModel:
 
     def loss_and_grad_alone(self, ids: Array, targets: Array, scale: float) -> float:
         """What `loss_and_grad` is about: forward, loss, and the way back, on this thread."""
-        with rows.in_place(longest=max(ids.shape[1], self.config.n_embd)):
+        with rows.in_place(longest=max(ids.shape[1], self.widest)):
             logits, cache = self.forward(ids, masks=self.dropout_masks())  # (B, T, V)
             loss, loss_cache = cross_entropy(logits, targets)
             del logits  # with a large vocabulary nothing takes more memory, and the way back has as large ones of its own
