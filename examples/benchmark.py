@@ -49,6 +49,8 @@ from npgpt.ops.attention import TILE, tiles
 from npgpt.pictures import speed_ratios
 from npgpt.pretrained import WRITTEN_AS
 
+from command_line import make_out_dir, told_errors
+
 GPT = {"position": "learned", "tie_weights": True, "head_bias": False}
 NANO = npgpt.GPTConfig(65, n_layer=4, n_head=4, n_embd=128, seq_len=64, **GPT)
 LONG = npgpt.GPTConfig(65, n_layer=2, n_head=4, n_embd=128, seq_len=4096, **GPT)
@@ -417,8 +419,8 @@ def make_room_for(picture: Path) -> None:
 
     formats = Figure().canvas.get_supported_filetypes()
     if picture.is_dir() or picture.suffix[1:].lower() not in formats:
-        raise ValueError(f"a picture is a file that ends in one of .{', .'.join(formats)}")
-    picture.parent.mkdir(parents=True, exist_ok=True)
+        raise ValueError(f"--picture must be a file that ends in one of .{', .'.join(formats)}; got {picture}")
+    make_out_dir(picture.parent, "--picture")
 
 
 def print_roofline(work: str, step: float, threads: int) -> None:
@@ -500,12 +502,9 @@ def main() -> None:
         versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
     except importlib.metadata.PackageNotFoundError as error:
         parser.error(f"{error.name} is not installed; the comparison needs it: pip install -e '.[torch]'")
-
     if args.picture:
-        try:
+        with told_errors():
             make_room_for(args.picture)
-        except (OSError, ValueError) as error:
-            parser.error(f"--picture {args.picture}: {error}")
 
     print(f"machine   {processor()}, {platform.system()} {platform.machine()}, {args.threads} thread(s) for each backend")
     print(f"versions  Python {platform.python_version()}, NumPy {versions['numpy']}, torch {versions['torch']}")

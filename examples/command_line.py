@@ -80,14 +80,14 @@ def check_above_0(flag: str, *values: float) -> None:
         raise ValueError(f"{flag} must be above 0 and finite, got {' '.join(map(str, values))}")
 
 
-def make_out_dir(folder: Path) -> None:
+def make_out_dir(folder: Path, flag: str = "--out-dir") -> None:
     """Makes the folder where it is missing. Raises OSError, in the flag's name, where nothing can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, f"--out-dir: {folder}") from None
+        raise OSError(error.errno, error.strerror, f"{flag}: {folder}") from None
     if not os.access(folder, os.W_OK):
-        raise PermissionError(13, "is not writable", f"--out-dir: {folder}")
+        raise PermissionError(13, "is not writable", f"{flag}: {folder}")
 
 
 @contextmanager
